@@ -1,0 +1,38 @@
+# make sweep · make test · make check: each builds .venv on a fresh machine, then does its job.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: sweep test check format torture constraints clean
+
+sweep: .venv/ready
+	$(BIN)/ltsm sweep --dataset auto
+	$(BIN)/ltsm report
+
+test: .venv/ready
+	$(BIN)/pytest -m "not torture"
+
+torture: .venv/ready
+	$(BIN)/pytest -m torture
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# What CI tests with, from what is installed now.
+constraints: .venv/ready
+	{ echo "# What CI tests with: pip installs exactly these. Made by: make constraints"; \
+	  $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.txt
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""The terminal dashboard: looks, never computes, never writes."""

@@ -1,0 +1,387 @@
+"""The protocol: every setting that decides a result, as frozen values, and the presets."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from ltsm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Order = Literal["file", "shuffled"]
+Pixels = Literal["raw", "standardised"]
+MaskScope = Literal["all", "weights"]
+Activation = Literal["relu", "tanh", "gelu"]
+Kind = Literal["initial", "baseline", "ticket", "hyperop"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SAME_FOR_EVERY_RUN = frozenset({"name", "seeds"})
+"""Fields that decide no run's numbers: a label, and which replicates to make."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """All settings that decide a result; the defaults are the paper's (sections 3.1 to 3.5).
+
+    Two protocols with the same `fingerprint` give the same numbers for the same seed, so their runs
+    are shared. `name` is a label and `seeds` says which replicates to make; neither is part of it.
+    """
+
+    name: str = "paper"
+    seeds: tuple[int, ...] = tuple(range(10))
+    dataset: str = "mnist"
+    train_size: int | None = None
+    """Only the first so many training images; None: all of them."""
+    validation_size: int | None = None
+    pixels: Pixels = "raw"
+    """raw: in [0, 1]; standardised: minus the training set's mean, divided by its deviation."""
+    hidden: tuple[int, ...] = (200, 30)
+    activation: Activation = "relu"
+    lr: float = 0.0012
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    batch_size: int = 60
+    order: Order = "file"
+    """file: batch k of every epoch is the same images; shuffled: a new order each epoch."""
+    initial_iterations: int = 20_000
+    iterations: int = 5_000
+    """Length of a ticket's and of a hyperop's training."""
+    record_every: int = 100
+    mask: MaskScope = "all"
+    """What a mask covers: all parameters, or weights and not biases."""
+    threshold_min: float = -0.1
+    threshold_max: float = 0.4
+    threshold_step: float = 0.01
+    select_min: float = 0.0
+    """Supermasks are chosen among thresholds select_min … select_max; the others are only drawn."""
+    select_max: float = 0.2
+    hyperops: tuple[tuple[int, ...], ...] = (
+        (200, 30),
+        (50, 5),
+        (50, 15),
+        (50, 25),
+        (100, 5),
+        (100, 15),
+        (100, 25),
+        (150, 5),
+        (150, 15),
+        (150, 25),
+    )
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all deciding settings, defaults included, so that no change of a default goes unseen."""
+        text = json.dumps(self.settings(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Every threshold t that is evaluated, rounded to 12 digits so that 0.1 + 0.2 is 0.3."""
+        steps = round((self.threshold_max - self.threshold_min) / self.threshold_step)
+        return tuple(round(self.threshold_min + i * self.threshold_step, 12) + 0.0 for i in range(steps + 1))
+
+    def selectable(self, threshold: float) -> bool:
+        """Whether a supermask may have this threshold."""
+        return self.select_min - 1e-9 <= threshold <= self.select_max + 1e-9
+
+    def settings(self) -> dict[str, Any]:
+        """The deciding settings as plain JSON values."""
+        values = dataclasses.asdict(self)
+        return {k: _plain(v) for k, v in values.items() if k not in SAME_FOR_EVERY_RUN}
+
+    def changed(self, **settings: Any) -> Protocol:
+        """This protocol with some settings changed and its name saying which.
+
+        A change of `hidden` alone also scales the hyperops to it, as the paper's are to (200, 30).
+        """
+        if "hidden" in settings and "hyperops" not in settings and settings["hidden"] != self.hidden:
+            settings["hyperops"] = scaled_hyperops(settings["hidden"])
+        new = dataclasses.replace(self, **settings)
+        names = [k for k in settings if k not in {"name", "seeds", "hyperops"}]
+        differing = [k for k in names if getattr(new, k) != getattr(self, k)]
+        if "name" in settings or not differing:
+            return new
+        label = " ".join([self.name, *(f"{k}={format_value(getattr(new, k))}" for k in differing)])
+        return dataclasses.replace(new, name=label)
+
+
+def scaled_hyperops(hidden: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """The dense networks to compare with: ¼, ½, ¾ of the first layer, 1/6, ½, 5/6 of every later one.
+
+    For (200, 30) these are the paper's (50, 100, 150) × (5, 15, 25), and the full size first (section 3.5).
+    """
+    first = [max(1, round(hidden[0] * f)) for f in (1 / 4, 1 / 2, 3 / 4)]
+    later = [tuple(max(1, round(h * f)) for h in hidden[1:]) for f in (1 / 6, 1 / 2, 5 / 6)]
+    smaller = [(a, *rest) for a in first for rest in later]
+    return tuple(dict.fromkeys([hidden, *smaller]))
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """`"200,30"` → `(200, 30)`.
+
+    Raises:
+        UsageError: not a list of positive whole numbers.
+    """
+    if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", text):
+        raise UsageError(
+            f"hidden sizes are whole numbers with commas between, not {text!r}.", "e.g. --hidden 300,100"
+        )
+    return tuple(int(part) for part in text.split(","))
+
+
+def format_sizes(hidden: tuple[int, ...]) -> str:
+    """`(200, 30)` → `"200,30"`, as the store keeps it."""
+    return ",".join(map(str, hidden))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`"0-9"`, `"3"`, `"0,2,5-7"` → a sorted tuple of seeds, without repeats.
+
+    Raises:
+        UsageError: not such a list, a range that runs backwards, or more than 100,000 seeds.
+    """
+    seeds: set[int] = set()
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part)
+        if not found:
+            raise UsageError(
+                f"seeds are numbers and ranges, not {text!r}.", "e.g. --seeds 0-9 or --seeds 0,3,7"
+            )
+        low, high = int(found[1]), int(found[2] or found[1])
+        if high < low:
+            raise UsageError(
+                f"the range of seeds {part.strip()} runs backwards.", f"e.g. --seeds {high}-{low}"
+            )
+        if high - low >= MAX_SEEDS:
+            raise UsageError(f"{part.strip()} are more than {MAX_SEEDS:,} seeds.", "e.g. --seeds 0-99")
+        seeds.update(range(low, high + 1))
+    return tuple(sorted(seeds))
+
+
+def format_seeds(seeds: tuple[int, ...]) -> str:
+    """`(0, 1, 2, 5)` → `"0-2,5"`."""
+    parts: list[list[int]] = []
+    for seed in sorted(seeds):
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ",".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)
+
+
+def from_settings(
+    settings: Mapping[str, Any], name: str, seeds: tuple[int, ...] = tuple(range(10))
+) -> Protocol:
+    """A protocol from the JSON values that `Protocol.settings` gave.
+
+    Raises:
+        UsageError: an unknown setting, or a value of the wrong type or out of range.
+    """
+    return _build(PAPER, {**settings, "name": name, "seeds": list(seeds)}, "the stored protocol")
+
+
+def load(path: Path) -> Protocol:
+    """A protocol from a TOML file: any of the fields of `Protocol`, and `base`, the preset it starts from.
+
+    Raises:
+        UsageError: the file is missing, is no TOML, or names an unknown setting or a bad value.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the protocol {path}: {error.strerror}.", "ltsm init --protocol-file FILE"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} is not TOML: {error}.", "ltsm init --protocol-file FILE writes one"
+        ) from None
+    base = preset(values.pop("base", "paper"))
+    if "hidden" in values and "hyperops" not in values and _is_sizes(values["hidden"]):
+        values["hyperops"] = [list(h) for h in scaled_hyperops(tuple(values["hidden"]))]
+    return _build(base, {"name": path.stem, **values}, str(path))
+
+
+def preset(name: Any) -> Protocol:
+    """The preset of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not isinstance(name, str) or name not in PRESETS:
+        raise UsageError(
+            f"there is no protocol {name!r}: there are {', '.join(PRESETS)}.",
+            "or a file: --protocol FILE.toml",
+        )
+    return PRESETS[name]
+
+
+def to_toml(protocol: Protocol) -> str:
+    """The protocol as a TOML file that `load` reads back to an equal one."""
+    lines = ["# Every setting that decides a result. Leave out what should stay as in the paper."]
+    for field in dataclasses.fields(protocol):
+        value = getattr(protocol, field.name)
+        text = format_seeds(value) if field.name == "seeds" else _plain(value)
+        lines.append(
+            f"# {field.name}: all"
+            if value is None
+            else f"{field.name} = {json.dumps(text, ensure_ascii=False)}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def format_value(value: Any) -> str:
+    """A setting as a person would write it on the command line."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+MAX_SEEDS = 100_000
+MAX_LAYERS = 64
+MAX_WIDTH = 1_000_000
+MAX_THRESHOLDS = 10_000
+_INTEGERS = (
+    "train_size",
+    "validation_size",
+    "batch_size",
+    "initial_iterations",
+    "iterations",
+    "record_every",
+)
+_NUMBERS = (
+    "lr",
+    "beta1",
+    "beta2",
+    "epsilon",
+    "threshold_min",
+    "threshold_max",
+    "threshold_step",
+    "select_min",
+    "select_max",
+)
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "pixels": get_args(Pixels),
+    "order": get_args(Order),
+    "mask": get_args(MaskScope),
+    "activation": get_args(Activation),
+}
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _build(base: Protocol, values: Mapping[str, Any], source: str) -> Protocol:
+    known = {f.name for f in dataclasses.fields(Protocol)}
+    if unknown := [k for k in values if k not in known]:
+        hint = f"the settings are: {', '.join(sorted(known))}"
+        raise UsageError(f"{source} has the unknown setting {unknown[0]!r}.", hint)
+    try:
+        return dataclasses.replace(base, **{k: _typed(k, v) for k, v in values.items()})
+    except UsageError as error:
+        raise UsageError(f"{source}: {error.message}", error.hint) from None
+
+
+def _typed(field: str, value: Any) -> Any:
+    """A TOML or JSON value as the field's own type; anything that is left over, `_check` refuses."""
+    if field == "seeds":
+        return parse_seeds(value) if isinstance(value, str) else _sizes(value)
+    if field == "hidden":
+        return parse_sizes(value) if isinstance(value, str) else _sizes(value)
+    if field == "hyperops" and isinstance(value, list):
+        return tuple(_sizes(v) for v in value)
+    if field in _NUMBERS and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def _sizes(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is_sizes(value: Any, low: int = 1, high: int = MAX_WIDTH) -> bool:
+    whole = isinstance(value, tuple | list) and all(
+        isinstance(v, int) and not isinstance(v, bool) for v in value
+    )
+    return whole and 0 < len(value) and all(low <= v <= high for v in value)
+
+
+def _check(p: Protocol) -> None:
+    """Refuse what cannot be, in one sentence that names the setting."""
+    for field in _INTEGERS:
+        value = getattr(p, field)
+        optional = field.endswith("_size") and field != "batch_size" and value is None
+        if not optional and (
+            not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 10**9
+        ):
+            raise UsageError(f"{field} must be a whole number of at least 1, not {value!r}.")
+    for field in _NUMBERS:
+        value = getattr(p, field)
+        if not isinstance(value, float) or not math.isfinite(value):
+            raise UsageError(f"{field} must be a number, not {value!r}.")
+    for field, choices in _CHOICES.items():
+        if getattr(p, field) not in choices:
+            raise UsageError(f"{field} must be {' or '.join(choices)}, not {getattr(p, field)!r}.")
+    _check_texts(p)
+    _check_sizes(p)
+    _check_ranges(p)
+
+
+def _check_texts(p: Protocol) -> None:
+    for field in ("name", "dataset"):
+        value = cast("object", getattr(p, field))
+        if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > 200:  # noqa: PLR2004
+            raise UsageError(f"{field} must be a short printable text, not {value!r}.")
+    if not _is_sizes(p.seeds, 0, 10**9) or len(p.seeds) > MAX_SEEDS:
+        raise UsageError(
+            f"seeds must be up to {MAX_SEEDS:,} whole numbers of at least 0.", "e.g. --seeds 0-9"
+        )
+
+
+def _check_sizes(p: Protocol) -> None:
+    for field, sizes in [("hidden", p.hidden), *(("hyperops", h) for h in p.hyperops)]:
+        if not _is_sizes(sizes) or len(sizes) > MAX_LAYERS:
+            raise UsageError(
+                f"{field}: every layer needs between 1 and {MAX_WIDTH:,} units, not {sizes!r}.",
+                "e.g. --hidden 300,100",
+            )
+    if len(set(p.hyperops)) != len(p.hyperops):
+        raise UsageError("hyperops names the same sizes twice.")
+
+
+def _check_ranges(p: Protocol) -> None:
+    if p.lr <= 0 or p.epsilon <= 0:
+        raise UsageError(f"lr and epsilon must be above 0, not {p.lr:g} and {p.epsilon:g}.")
+    if not (0 <= p.beta1 < 1 and 0 <= p.beta2 < 1):
+        raise UsageError(f"beta1 and beta2 must be in [0, 1), not {p.beta1:g} and {p.beta2:g}.")
+    if p.threshold_step <= 0 or p.threshold_max < p.threshold_min:
+        raise UsageError("thresholds need threshold_min ≤ threshold_max and a threshold_step above 0.")
+    if (p.threshold_max - p.threshold_min) / p.threshold_step > MAX_THRESHOLDS:
+        raise UsageError(f"these are more than {MAX_THRESHOLDS:,} thresholds.", "a larger threshold_step")
+    if not any(map(p.selectable, p.thresholds)):
+        raise UsageError(
+            f"no threshold lies in select_min … select_max ({p.select_min:g} … {p.select_max:g})."
+        )
+
+
+PAPER = Protocol()
+SMOKE = Protocol(
+    name="smoke",
+    seeds=(0, 1),
+    train_size=6_000,
+    initial_iterations=1_000,
+    iterations=400,
+)
+PRESETS: dict[str, Protocol] = {"paper": PAPER, "smoke": SMOKE}
