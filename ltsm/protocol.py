@@ -315,7 +315,7 @@ def _is_sizes(value: Any, low: int = 1, high: int = MAX_WIDTH) -> bool:
     whole = isinstance(value, tuple | list) and all(
         isinstance(v, int) and not isinstance(v, bool) for v in value
     )
-    return whole and 0 < len(value) and all(low <= v <= high for v in value)
+    return whole and len(value) > 0 and all(low <= v <= high for v in value)
 
 
 def _check(p: Protocol) -> None:

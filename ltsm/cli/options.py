@@ -1,0 +1,55 @@
+"""Options that several commands share, each spelled once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Store = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="LTSM_STORE",
+        metavar="FILE",
+        help="The results: an SQLite file; weights lie beside it.",
+        rich_help_panel="Where",
+    ),
+]
+STORE = "results/ltsm.db"
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="The folder of the data sets [env var: LTSM_DATA; default: data].",
+        rich_help_panel="Where",
+    ),
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+ProtocolName = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        metavar="NAME|FILE.toml",
+        help="paper, smoke, or a file (ltsm init --protocol-file FILE writes one) [default: paper].",
+        rich_help_panel="Protocol",
+    ),
+]
+
+StoredProtocol = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        metavar="NAME",
+        help="Which of the store's protocols, by name or id [default: the one that changed last].",
+    ),
+]
+
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE instead of stdout.")
+]

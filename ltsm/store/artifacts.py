@@ -1,0 +1,80 @@
+"""Files beside the store: written whole or not at all, hashed, and read back checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from ltsm.errors import StoreError
+from ltsm.store.values import Artifact
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(folder: Path, path: str, content: bytes) -> Artifact:
+    """Write `content` to `folder/path`: under a temporary name, flushed, renamed, the folder flushed.
+
+    After it returns, the file survives a power cut; before, there is no file of that name or the old one.
+
+    Raises:
+        StoreError: the disk is full or the folder cannot be written.
+    """
+    target = _inside(folder, path)
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+        _flush_folder(target.parent)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        hint = "make space or choose another --store, then type the same command again: it goes on where it stopped"
+        raise StoreError(f"cannot write {target}: {error.strerror}.", hint) from None
+    return Artifact(path, hashlib.sha256(content).hexdigest())
+
+
+def read(folder: Path, artifact: Artifact) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        StoreError: it is missing, unreadable, or not the one that was written.
+    """
+    target = _inside(folder, artifact.path)
+    hint = "ltsm db check names all such files; --force redoes the step that wrote it"
+    try:
+        content = target.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {target}: {error.strerror}.", hint) from None
+    if hashlib.sha256(content).hexdigest() != artifact.sha256:
+        raise StoreError(f"{target} is not the file that was written: its SHA-256 differs.", hint)
+    return content
+
+
+def remove(folder: Path, artifact: Artifact | None) -> None:
+    """Delete a file that no row names any more; one that is gone already is fine."""
+    if artifact is not None:
+        _inside(folder, artifact.path).unlink(missing_ok=True)
+
+
+def _inside(folder: Path, path: str) -> Path:
+    """The path under the store's folder; a store from elsewhere must not name files outside it."""
+    root = folder.resolve()
+    target = (root / path).resolve()
+    if not target.is_relative_to(root):
+        raise StoreError(f"the store names a file outside its folder: {path!r}.", "do not use this store")
+    return target
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

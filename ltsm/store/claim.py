@@ -1,0 +1,139 @@
+"""One writer at a time: an operating-system lock on a file beside the store.
+
+The lock ends with the process that holds it, however it ends, so a dead writer's claim needs no
+clock and no process id to be taken over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from contextlib import contextmanager
+from datetime import datetime
+from typing import IO, TYPE_CHECKING
+
+from ltsm.errors import StoreError
+from ltsm.store.values import Holder
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_READER_GLANCE_S = 0.5
+"""A reader that looks whether the lock is held holds it for microseconds; a writer tries for this long."""
+
+
+def lock_path(store: Path) -> Path:
+    """The lock's file: `ltsm.db.lock` beside `ltsm.db`."""
+    return store.with_name(store.name + ".lock")
+
+
+@contextmanager
+def claim(store: Path, command: str, now: datetime, *, wait: bool = False) -> Iterator[None]:
+    """Be the store's only writer while the block runs.
+
+    Args:
+        store: the SQLite file; its folder is made if it is missing.
+        command: what is running, for the message to others.
+        now: since when.
+        wait: wait for another writer to end instead of refusing.
+
+    Raises:
+        StoreError: another process writes to it, or the folder cannot be written.
+    """
+    path = lock_path(store)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        hint = "choose another with --store FILE"
+        raise StoreError(f"cannot write to {path.parent}: {error.strerror}.", hint) from None
+    with file:
+        _acquire(file, store, wait=wait)
+        try:
+            _sign(file, command, now)
+            yield
+        finally:
+            file.truncate(0)
+            _unlock(file)
+
+
+def holder(store: Path) -> Holder | None:
+    """The process that writes to this store now, or None. Changes nothing."""
+    try:
+        file = lock_path(store).open("r", encoding="utf-8")
+    except OSError:
+        return None
+    with file:
+        if _lock(file, shared=True):
+            _unlock(file)
+            return None
+        return _signature(file)
+
+
+def _acquire(file: IO[str], store: Path, *, wait: bool) -> None:
+    tries = 0
+    while not _lock(file, shared=False):
+        if not wait and tries * 0.01 >= _READER_GLANCE_S:
+            other = _signature(file)
+            since = f" since {other.since:%Y-%m-%d %H:%M} UTC" if other.since else ""
+            who = f"{other.command or 'another command'} (process {other.pid} on {other.host}{since})"
+            raise StoreError(
+                f"{store} is being written by {who}.", "wait for it with --wait, or use another --store"
+            )
+        tries += 1
+        time.sleep(0.01)
+
+
+def _sign(file: IO[str], command: str, now: datetime) -> None:
+    file.seek(0)
+    file.truncate(0)
+    text = {"pid": os.getpid(), "host": socket.gethostname(), "since": now.isoformat(), "command": command}
+    json.dump(text, file)
+    file.flush()
+
+
+def _signature(file: IO[str]) -> Holder:
+    """Who signed; the file may be read between the lock and the signature."""
+    file.seek(0)
+    try:
+        text = json.load(file)
+        return Holder(int(text["pid"]), text["host"], datetime.fromisoformat(text["since"]), text["command"])
+    except (ValueError, KeyError, TypeError):
+        return Holder(0, "this machine", None, "")
+
+
+if sys.platform == "win32":
+
+    def _lock(file: IO[str], *, shared: bool) -> bool:  # noqa: ARG001 - Windows has no shared lock here
+        # Far behind the signature, which others must be able to read.
+        file.seek(1 << 20)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: IO[str]) -> None:
+        file.seek(1 << 20)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+
+    def _lock(file: IO[str], *, shared: bool) -> bool:
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,0 +1,166 @@
+"""Versions of the store: what is at a path, bringing it up to date, and refusing what is not ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DatabaseError
+
+from ltsm.errors import StoreError
+from ltsm.store.engine import Store, connect
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+VERSIONS = ("0001",)
+"""Every revision in `migrations/`, oldest first."""
+HEAD = VERSIONS[-1]
+_MAGIC = b"SQLite format 3\0"
+
+
+def open_for_reading(path: Path) -> Store:
+    """The store at `path`, for looking only.
+
+    Raises:
+        StoreError: there is none, it is damaged or foreign, or made by another version of ltsm.
+    """
+    if not path.exists():
+        raise StoreError(
+            f"there is no store at {path}.", "ltsm sweep makes and fills one; --store FILE names another"
+        )
+    _refuse_other_files(path)
+    store = connect(path, read_only=True)
+    found = version(store)
+    if found is None:
+        store.close()
+        raise StoreError(f"the store {path} is empty.", "ltsm sweep fills it")
+    if found != HEAD:
+        store.close()
+        raise StoreError(
+            f"the store {path} has the older version {found}; this ltsm reads {HEAD}.", "ltsm db upgrade"
+        )
+    return store
+
+
+def open_for_writing(path: Path) -> Store:
+    """The store at `path`, made if there is none, brought up to date if it is older. The caller holds its claim.
+
+    An older store is copied to `<name>.before-<version>` first.
+
+    Raises:
+        StoreError: it is damaged, foreign, newer, or cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {path.parent}: {error.strerror}.", "choose another with --store FILE"
+        ) from None
+    _refuse_other_files(path)
+    found = _version_at(path)
+    store = connect(path, read_only=False)
+    try:
+        if found != HEAD:
+            _upgrade(store, found)
+    except (DatabaseError, sqlite3.Error) as error:
+        store.close()
+        cause = getattr(error, "orig", error)
+        raise StoreError(
+            f"cannot write the store {path}: {cause}.", "choose another with --store FILE"
+        ) from None
+    return store
+
+
+def version(store: Store) -> str | None:
+    """The store's version, or None for a database without tables.
+
+    Raises:
+        StoreError: not a database of ours, damaged, or newer than this program.
+    """
+    try:
+        with store.engine.connect() as connection:
+            found = _stamped(connection)
+    except DatabaseError as error:
+        raise StoreError(
+            f"the store {store.path} cannot be read: {error.orig}.", "ltsm db check, or another --store"
+        ) from None
+    if found == "":
+        raise StoreError(
+            f"{store.path} is a database, but not one of ltsm's.", "choose another with --store FILE"
+        )
+    if found is not None and found not in VERSIONS:
+        hint = "pip install --upgrade ltsm, or choose another with --store FILE"
+        raise StoreError(f"the store {store.path} has version {found}, newer than this ltsm ({HEAD}).", hint)
+    return found
+
+
+def _version_at(path: Path) -> str | None:
+    """The version of the store at `path`, looked up without the smallest change: it may be somebody else's."""
+    if not path.exists() or path.stat().st_size == 0:
+        return None
+    store = connect(path, read_only=True)
+    try:
+        return version(store)
+    finally:
+        store.close()
+
+
+def migrations_folder() -> Path:
+    """Where the migrations lie: in the wheel, or beside an editable install."""
+    installed = Path(str(files("ltsm"))) / "_migrations"
+    return installed if installed.is_dir() else installed.parent.parent / "migrations"
+
+
+def _stamped(connection: Connection) -> str | None:
+    """The version that a database names; "" for a foreign one, None for an empty one."""
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return None
+    if not {"alembic_version", "protocol", "run", "metric", "mask"} <= set(tables):
+        return ""
+    stamps = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    return str(stamps[0]) if len(stamps) == 1 else ""
+
+
+def _refuse_other_files(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(
+            f"cannot read the store {path}: {error.strerror}.", "choose another with --store FILE"
+        ) from None
+    if start and start != _MAGIC:
+        raise StoreError(f"{path} is no ltsm store.", "choose another with --store FILE")
+
+
+def _upgrade(store: Store, found: str | None) -> None:
+    # Alembic costs a quarter of a second to import, and only a writer on an old or new store needs it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    if found is not None:
+        backup(store, store.path.with_name(f"{store.path.name}.before-{HEAD}"))
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    with store.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def backup(store: Store, target: Path) -> None:
+    """A consistent copy of the database (not of the weights), also while a sweep writes."""
+    copy = sqlite3.connect(target)
+    try:
+        with store.engine.connect() as connection:
+            source = connection.connection.driver_connection
+            assert isinstance(source, sqlite3.Connection)  # noqa: S101 - engine.connect makes no other
+            source.backup(copy)
+    finally:
+        copy.close()
