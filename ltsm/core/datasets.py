@@ -1,12 +1,35 @@
-"""Data sets as plain tensors: where they lie, how they are read, and which there are."""
+"""Data sets as plain tensors: where they lie, how they get there, and how they are read.
+
+Which there are is said in `ltsm.core.sources`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+
+from ltsm.core import download, idx
+from ltsm.core.images import content_digest, first, mean_and_deviation, scaled
+from ltsm.core.sources import source
+from ltsm.errors import DataError
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from torch import Tensor
+
+    from ltsm.core.download import Say
+    from ltsm.protocol import Pixels
+
+AUTO = "auto"
+"""MNIST where there is one to be had, else digits; the only name that may stand for another."""
+DEFAULT_FOLDER = Path("data")
+SHARED_FOLDER = Path("..", "shared", "data")
+"""Where `auto`, and nothing else, also looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,3 +53,164 @@ class Dataset:
     classes: int
     image_shape: tuple[int, ...]
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The data set that a name led to, where it lies, and what the user has to be told in red, if anything."""
+
+    name: str
+    folder: Path
+    notice: str = ""
+
+
+def load_dataset(
+    name: str,
+    folder: Path,
+    *,
+    pixels: Pixels = "raw",
+    train_size: int | None = None,
+    validation_size: int | None = None,
+) -> Dataset:
+    """The data set as tensors, every file checked against its published MD5.
+
+    Args:
+        name: one of `DATASETS`.
+        folder: where its files lie; ignored by a data set that needs none.
+        pixels: raw is in [0, 1]; standardised also subtracts the mean and divides by the standard deviation
+            of all pixels of the training images in use (for all of MNIST 0.1307 and 0.3081).
+        train_size: only the first so many training images; None: all of them.
+        validation_size: the same for the validation set, which for MNIST is its 10,000 test images.
+
+    Raises:
+        UsageError: there is no such data set.
+        DataError: a file is missing or damaged, there are fewer images than asked for, or pixels that are
+            all the same are to be standardised.
+    """
+    raw = source(name).read(folder)
+    train = first(raw.train, train_size, f"training images in {name}")
+    validation = first(raw.validation, validation_size, f"validation images in {name}")
+    centre, spread = mean_and_deviation(train.images) if pixels == "standardised" else (0.0, float(raw.white))
+    return Dataset(
+        name=name,
+        train_images=scaled(train.images, centre, spread),
+        train_labels=torch.from_numpy(train.labels.astype(np.int64)),
+        validation_images=scaled(validation.images, centre, spread),
+        validation_labels=torch.from_numpy(validation.labels.astype(np.int64)),
+        classes=raw.classes,
+        image_shape=train.images.shape[1:],
+        digest=content_digest(train, validation),
+    )
+
+
+def chosen_folder(option: Path | None, environ: Mapping[str, str]) -> Path:
+    """The folder that --data names, else LTSM_DATA, else ./data; whether or not there is anything in it."""
+    named = option or environ.get("LTSM_DATA") or DEFAULT_FOLDER
+    return Path(named).expanduser()
+
+
+def find_data_folder(
+    name: str,
+    option: Path | None,
+    environ: Mapping[str, str],
+    *,
+    say: Say = download.silent,
+) -> Path:
+    """The folder that holds the data set, downloaded into it (and said so) where files are missing.
+
+    Only one folder is considered, see `chosen_folder`: where --data or LTSM_DATA names one that lacks the
+    data, no other takes its place. Files are looked for, not into: `load_dataset` checks them.
+
+    Raises:
+        UsageError: there is no such data set.
+        DataError: files are missing and cannot be downloaded.
+    """
+    folder = chosen_folder(option, environ)
+    if lacking := missing(name, folder):
+        say(f"{folder} lacks {', '.join(lacking)} of {name}: downloading")
+        fetch(name, folder, mirrors_from(environ), say=say)
+    return folder
+
+
+def resolve_dataset(
+    name: str,
+    option: Path | None,
+    environ: Mapping[str, str],
+    *,
+    say: Say = download.silent,
+) -> Resolved:
+    """What `name` stands for: itself, or for `auto` MNIST where it can be had and else digits.
+
+    `auto` also takes ../shared/data, where --data and LTSM_DATA name no folder.
+
+    Raises:
+        UsageError: there is no such data set.
+        DataError: as `find_data_folder`; never for `auto`.
+    """
+    if name != AUTO:
+        return Resolved(name, find_data_folder(name, option, environ, say=say))
+    folder = chosen_folder(option, environ)
+    elsewhere = [] if option or environ.get("LTSM_DATA") else [SHARED_FOLDER]
+    for place in [folder, *elsewhere]:
+        if not missing("mnist", place):
+            return Resolved("mnist", place)
+    try:
+        return Resolved("mnist", find_data_folder("mnist", option, environ, say=say))
+    except DataError as error:
+        notice = f"These are NOT MNIST but scikit-learn's small 8×8 digits: {error.message}"
+        return Resolved("digits", folder, notice)
+
+
+def missing(name: str, folder: Path) -> list[str]:
+    """Names of the data set's files that are not in `folder`; none for one that needs none.
+
+    Raises:
+        UsageError: there is no such data set.
+    """
+    files = source(name).files
+    return [] if files is None else idx.missing(files, folder)
+
+
+def fetch(
+    name: str,
+    folder: Path,
+    mirrors: Sequence[str] | None = None,
+    *,
+    force: bool = False,
+    say: Say = download.silent,
+) -> None:
+    """Download what is missing or damaged in `folder`; with `force` everything. See `download.download`.
+
+    Raises:
+        UsageError: there is no such data set.
+        DataError: it cannot be downloaded, or not be written.
+    """
+    if (files := source(name).files) is not None:
+        download.download(files, folder, mirrors or (), force=force, say=say)
+
+
+def copy_from(name: str, source_folder: Path, folder: Path) -> None:
+    """Copy the data set's files, .gz or not, from a folder on this machine. See `download.copy`.
+
+    Raises:
+        UsageError: there is no such data set.
+        DataError: a file is missing, damaged, or cannot be read or written.
+    """
+    if (files := source(name).files) is not None:
+        download.copy(files, source_folder, folder)
+
+
+def check(name: str, folder: Path) -> list[idx.Finding]:
+    """What there is to say about each file of the data set; nothing about one that needs none.
+
+    Raises:
+        UsageError: there is no such data set.
+        DataError: a file may not be read.
+    """
+    files = source(name).files
+    return [] if files is None else idx.check_files(files, folder)
+
+
+def mirrors_from(environ: Mapping[str, str]) -> list[str]:
+    """Addresses from LTSM_MIRROR, with spaces between, in place of torchvision's."""
+    return environ.get("LTSM_MIRROR", "").split()

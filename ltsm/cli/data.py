@@ -1,0 +1,116 @@
+"""`ltsm data`: get a data set, or check the one that is there."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ltsm.cli import say
+from ltsm.cli.options import Data, Json
+from ltsm.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from ltsm.core.idx import Finding
+
+GET_HELP = """Examples:
+
+[bold]ltsm data get[/]                            MNIST into data/
+[bold]ltsm data get --from /media/stick[/]        from files that you have, .gz or not
+[bold]ltsm data get --mirror http://my.host/mnist[/]
+[bold]ltsm data get --data /scratch/data[/]       to another folder, which is printed
+
+Get a data set. Files that are there and good stay, damaged ones are replaced;
+each is checked against its published MD5 before it takes its place.
+"""
+
+CHECK_HELP = """Examples:
+
+[bold]ltsm data check[/]
+[bold]ltsm data check --data /scratch/data --json[/]
+
+Compare each file of a data set with its published size and MD5.
+Exit code 0: all are fine; 3: some are missing or damaged.
+"""
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="mnist; or digits, which needs no files.")]
+
+app = typer.Typer(
+    help="Get a data set, or check the one that is there.", no_args_is_help=True, rich_markup_mode="rich"
+)
+
+
+@app.command(help=GET_HELP)
+def get(
+    name: Name = "mnist",
+    data: Data = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="Copy from this folder; no network is needed."),
+    ] = None,
+    mirrors: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mirror",
+            metavar="URL",
+            help="Download from here; may be repeated \\[env var: LTSM_MIRROR; default: torchvision's].",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Download good files again, too.")] = False,
+) -> None:
+    """Download or copy a data set and print its folder.
+
+    Raises:
+        UsageError: there is no such data set, or --from meets --mirror.
+        DataError: no source has a good copy, or the folder cannot be written.
+    """
+    from ltsm.core import datasets, sources  # noqa: PLC0415 - torch
+
+    folder = datasets.chosen_folder(data, os.environ)
+    if source is None:
+        addresses = mirrors or datasets.mirrors_from(os.environ)
+        datasets.fetch(name, folder, addresses, force=force, say=say.note)
+    elif mirrors:
+        raise UsageError("--from and --mirror exclude each other.", "ltsm data get --from DIR")
+    else:
+        datasets.copy_from(name, source.expanduser(), folder)
+    say.note(f"{name} is complete" if sources.source(name).files else NO_FILES.format(name))
+    say.data(str(folder))
+
+
+@app.command(help=CHECK_HELP)
+def check(name: Name = "mnist", data: Data = None, as_json: Json = False) -> None:
+    """Print what there is to say about each file of a data set.
+
+    Raises:
+        UsageError: there is no such data set.
+        DataError: a file is missing, damaged or unreadable.
+    """
+    from ltsm.core import datasets  # noqa: PLC0415 - torch
+
+    folder = datasets.chosen_folder(data, os.environ)
+    findings = datasets.check(name, folder)
+    bad = [finding.name for finding in findings if finding.state != "fine"]
+    if as_json:
+        files = [dataclasses.asdict(finding) for finding in findings]
+        say.as_json({"dataset": name, "folder": str(folder), "fine": not bad, "files": files})
+    else:
+        say.data("\n".join(map(_line, findings)) or NO_FILES.format(name))
+    if bad:
+        raise DataError(
+            f"{name} is not whole in {folder}: {', '.join(bad)}.", f"ltsm data get {name} --data {folder}"
+        )
+
+
+NO_FILES = "{} comes with scikit-learn and needs no files"
+
+
+def _line(finding: "Finding") -> str:
+    """One line for a file that is fine or missing; for a damaged one also what it is and should be."""
+    line = f"{finding.state:8} {finding.path or finding.name}"
+    if finding.state != "damaged":
+        return line
+    found = f"{finding.size:,} bytes" + (f", MD5 {finding.md5}" if finding.md5 else "")
+    published = f"{finding.expected_size:,} bytes, MD5 {finding.expected_md5}"
+    return f"{line}\n         found {found}\n         not   {published}"

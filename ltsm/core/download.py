@@ -1,0 +1,196 @@
+"""Getting a published data set: by torchvision from its mirrors, or from files that are already here."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import socket
+import sys
+import tempfile
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.error import URLError
+
+from ltsm.core.idx import (
+    IdxSet,
+    cannot_write,
+    check_files,
+    missing,
+    raw_folder,
+    read_file,
+    write_files,
+)
+from ltsm.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+TIMEOUT = 20.0
+"""Seconds without an answer after which a mirror is given up; torchvision alone waits for ever."""
+
+Say: TypeAlias = "Callable[[str], None]"
+"""Takes sentences for a person."""
+
+_kept_alive: list[Any] = []
+"""A torch.library.Library withdraws its operators when it is collected."""
+
+
+def silent(_: str) -> None:
+    """Say nothing."""
+
+
+def download(
+    files: IdxSet,
+    folder: Path,
+    mirrors: Sequence[str] = (),
+    *,
+    force: bool = False,
+    say: Say = silent,
+) -> None:
+    """Download those of the set's files that are missing or damaged in `folder`; all of them with `force`.
+
+    Args:
+        files: the set.
+        folder: where it is kept; created where it is missing.
+        mirrors: addresses in place of torchvision's, tried in this order for every file.
+        force: whether to replace good files, too.
+        say: is told in a sentence which file comes from where.
+
+    Raises:
+        DataError: no mirror has a good copy of a file, or the folder cannot be written. What was there
+            before, and every file that has come whole, stays.
+    """
+    wanted = [f for f, found in zip(files.files, _states(files, folder, force), strict=True) if found]
+    if not wanted:
+        return
+    published = getattr(torchvision_datasets(), files.title)
+    packed_md5 = dict(published.resources)
+    addresses = [m if m.endswith("/") else f"{m}/" for m in mirrors or published.mirrors]
+    with _beside(raw_folder(files, folder)) as part:
+        for file in wanted:
+            packed = f"{file.name}.gz"
+            if reasons := _from_first_mirror(packed, packed_md5[packed], addresses, part, say):
+                raise _no_mirror(files, folder, reasons)
+            write_files(files, {file.name: read_file(files, file, part)}, folder)
+
+
+def copy(files: IdxSet, source: Path, folder: Path) -> None:
+    """Copy the set's four files, unpacked or .gz, from below `source` to where `folder` keeps them.
+
+    Raises:
+        DataError: one is missing, damaged or may not be read (then nothing is written), or the folder
+            cannot be written.
+    """
+    if lacking := missing(files, source):
+        raise DataError(
+            f"{source} lacks {', '.join(lacking)} (or .gz) of {files.title}.",
+            f"ltsm data get --from DIR, where DIR, DIR/raw or DIR/{files.title}/raw has them",
+        )
+    try:
+        contents = {file.name: read_file(files, file, source) for file in files.files}
+    except DataError as error:
+        raise DataError(error.message, "ltsm data get --from DIR with a good copy") from None
+    write_files(files, contents, folder)
+
+
+def torchvision_datasets() -> Any:
+    """The module torchvision.datasets, also beside a torch that its compiled operators do not fit.
+
+    Raises:
+        DataError: torchvision cannot be imported.
+    """
+    try:
+        return importlib.import_module("torchvision.datasets")
+    except RuntimeError:
+        _declare_missing_operators()
+    except ImportError as error:
+        raise DataError(f"torchvision cannot be imported: {error}.", "ltsm data get --from DIR") from None
+    return importlib.import_module("torchvision.datasets")
+
+
+def _declare_missing_operators() -> None:
+    """Declare, and not define, the two operators that torchvision's Python code registers shapes for.
+
+    A torchvision built for another torch (CPU and CUDA wheels mixed) does not load its compiled operators,
+    and then its import fails on "operator torchvision::nms does not exist". Reading data needs neither.
+    """
+    import torch  # noqa: PLC0415 - only here, on a path that few machines take
+
+    library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _kept_alive.append(library)
+
+
+def _states(files: IdxSet, folder: Path, force: bool) -> list[bool]:
+    """For each file whether it has to be fetched."""
+    if force:
+        return [True] * len(files.files)
+    return [finding.state != "fine" for finding in check_files(files, folder)]
+
+
+def _from_first_mirror(name: str, md5: str, mirrors: Sequence[str], folder: Path, say: Say) -> list[str]:
+    """Bring one file into `folder` from the first mirror that has it whole; if none has, why not each."""
+    from torchvision.datasets.utils import download_url  # noqa: PLC0415 - costs seconds
+
+    reasons = []
+    for mirror in mirrors:
+        say(f"{name} from {mirror}")
+        try:
+            with _patience(), _bar_on_a_terminal():
+                download_url(f"{mirror}{name}", folder, md5=md5)
+        except (RuntimeError, OSError, HTTPException, ValueError) as error:
+            reasons.append(f"{mirror} ({_reason(error)})")
+        else:
+            return []
+    return reasons
+
+
+def _no_mirror(files: IdxSet, folder: Path, reasons: Sequence[str]) -> DataError:
+    return DataError(
+        f"{files.title} is not whole in {folder} and could not be downloaded: {'; '.join(reasons)}.",
+        "ltsm data get --from DIR takes files that you have; --dataset digits needs none",
+    )
+
+
+@contextlib.contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A new folder in `folder`, for what is not known to be whole; gone afterwards with all it holds."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = tempfile.TemporaryDirectory(prefix=".part-", dir=folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    with part as name:
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@contextlib.contextmanager
+def _bar_on_a_terminal() -> Iterator[None]:
+    """Let torchvision draw its progress bar on a terminal, and keep it out of logs."""
+    if sys.stderr.isatty():
+        yield
+        return
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def _reason(error: BaseException) -> str:
+    """Why a mirror failed, in a few words."""
+    if isinstance(error, RuntimeError):
+        return "what it sends is not the published file"
+    cause = getattr(error, "reason", None) if type(error) is URLError else error
+    text = " ".join(str(getattr(cause, "strerror", None) or cause or type(error).__name__).split())
+    return text[:200]

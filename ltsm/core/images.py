@@ -1,0 +1,83 @@
+"""Images as unsigned bytes, before they become a data set: the first so many, scaled, hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ltsm.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """Images (n, height, width) and their labels (n,), as unsigned bytes."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RawData:
+    """A data set as published; pixels run from 0 to `white`."""
+
+    train: Labelled
+    validation: Labelled
+    classes: int
+    white: int
+
+
+def first(part: Labelled, size: int | None, what: str) -> Labelled:
+    """The first `size` images and their labels; None: all of them.
+
+    Raises:
+        DataError: there are fewer, or none are asked for.
+    """
+    n = len(part.labels)
+    if size is None:
+        return part
+    if not 1 <= size <= n:
+        raise DataError(
+            f"there are {n:,} {what}, not {size:,}.", f"a size between 1 and {n}, or none for all"
+        )
+    return Labelled(part.images[:size], part.labels[:size])
+
+
+def scaled(images: NDArray[np.uint8], centre: float, spread: float) -> Tensor:
+    """Flattened (n, features) float32 of (pixel - centre) ÷ spread, by one thread: the same bits everywhere."""
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    if centre:
+        flat -= np.float32(centre)
+    flat /= np.float32(spread)
+    return torch.from_numpy(flat)
+
+
+def mean_and_deviation(images: NDArray[np.uint8]) -> tuple[float, float]:
+    """Of all pixels together, from exact integer sums, so that no order of summation shows.
+
+    Raises:
+        DataError: all pixels are the same.
+    """
+    n, total = images.size, int(images.sum(dtype=np.int64))
+    squares = int(np.square(images, dtype=np.uint16).sum(dtype=np.int64))
+    variance = (n * squares - total * total) / (n * n)
+    if variance == 0:
+        raise DataError("every pixel has the same value, so pixels cannot be standardised.", "pixels = 'raw'")
+    return total / n, math.sqrt(variance)
+
+
+def content_digest(*parts: Labelled) -> str:
+    """SHA-256 over shape and content of every array."""
+    digest = hashlib.sha256()
+    for array in (a for part in parts for a in (part.images, part.labels)):
+        digest.update(f"uint8 {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
