@@ -1,0 +1,150 @@
+"""Fully connected networks as values: sizes, where each layer lies in one flat vector, the forward pass."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+
+from ltsm.core.activations import ACTIVATIONS
+from ltsm.core.streams import Purpose, uniform
+from ltsm.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Where one layer lies in the flat vector: its weight (outputs, inputs) row by row, then its bias.
+
+    `index` is the layer's place in an nn.Sequential, where every other module is an activation.
+    """
+
+    index: int
+    inputs: int
+    outputs: int
+    start: int
+
+    @property
+    def weight(self) -> slice:
+        """The weight's part of the flat vector."""
+        return slice(self.start, self.start + self.outputs * self.inputs)
+
+    @property
+    def bias(self) -> slice:
+        """The bias's part."""
+        end = self.start + self.outputs * self.inputs
+        return slice(end, end + self.outputs)
+
+    @property
+    def parameters(self) -> slice:
+        """The whole layer's part."""
+        return slice(self.start, self.bias.stop)
+
+    def tensors(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """Views of the weight (…, outputs, inputs) and the bias (…, outputs) in a vector (…, parameters)."""
+        shape = (*flat.shape[:-1], self.outputs, self.inputs)
+        return flat[..., self.weight].view(shape), flat[..., self.bias]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A fully connected network: sizes from input to output, and the activation between its layers."""
+
+    sizes: tuple[int, ...]
+    activation: str = "relu"
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers from the input on, each starting where the one before it ends."""
+        found: list[Layer] = []
+        start = 0
+        for index, (inputs, outputs) in enumerate(pairwise(self.sizes)):
+            found.append(Layer(2 * index, inputs, outputs, start))
+            start += (inputs + 1) * outputs
+        return tuple(found)
+
+    @property
+    def parameters(self) -> int:
+        """How many weights and biases there are: 163,340 for the paper's network."""
+        return sum((inputs + 1) * outputs for inputs, outputs in pairwise(self.sizes))
+
+
+def layer_slices(network: Network) -> tuple[slice, ...]:
+    """Each layer's part of the flat vector, weight and bias together."""
+    return tuple(layer.parameters for layer in network.layers)
+
+
+def is_weight(network: Network) -> Tensor:
+    """(parameters,) bool: True for weights, False for biases."""
+    weights = torch.zeros(network.parameters, dtype=torch.bool)
+    for layer in network.layers:
+        weights[layer.weight] = True
+    return weights
+
+
+def initial_values(network: Network, seed: int, *purpose: Purpose) -> Tensor:
+    """(parameters,) float32: torch.nn.Linear's default, weights and biases uniform in ± 1/√inputs.
+
+    The sizes are part of the stream's name: networks of different sizes share no values, not even
+    where their first layers have the same shape.
+    """
+    values = torch.from_numpy(uniform(seed, *purpose, *network.sizes, count=network.parameters))
+    values.mul_(2).sub_(1)
+    for layer in network.layers:
+        values[layer.parameters] *= 1 / math.sqrt(layer.inputs)
+    return values
+
+
+def forward(network: Network, parameters: Tensor, images: Tensor) -> Tensor:
+    """The logits (models, batch, classes) of parameters (models, P) for images (batch, inputs).
+
+    Parameters (P,) without a model axis give logits (batch, classes); images may have a model axis, too.
+    """
+    activation, values = ACTIVATIONS[network.activation], images
+    for layer in network.layers:
+        weight, bias = layer.tensors(parameters)
+        values = values if layer.index == 0 else activation.apply(values)
+        values = torch.matmul(values, weight.mT).add_(bias.unsqueeze(-2))
+    return values
+
+
+def named_tensors(network: Network, flat: Tensor) -> dict[str, Tensor]:
+    """Views of the parameters (P,), named as in an nn.Sequential's state dict: "0.weight", "0.bias", "2.weight"."""
+    pairs = {layer.index: layer.tensors(flat) for layer in network.layers}
+    return {
+        f"{index}.{part}": tensor
+        for index, pair in pairs.items()
+        for part, tensor in zip(("weight", "bias"), pair, strict=True)
+    }
+
+
+def flat_parameters(network: Network, tensors: Mapping[str, Tensor]) -> Tensor:
+    """(parameters,) float32 from tensors named as in `named_tensors`.
+
+    Raises:
+        StoreError: a tensor is missing, is not of this network, or has another shape or no real numbers.
+    """
+    flat = torch.empty(network.parameters)
+    places = named_tensors(network, flat)
+    if differing := sorted(places.keys() ^ tensors.keys()):
+        what = "lack" if differing[0] in places else "have the unknown tensor"
+        raise _not_these(network, f"{what} {differing[0]!r}")
+    for name, place in places.items():
+        given = tensors[name]
+        if given.shape != place.shape or not given.is_floating_point():
+            wrong = f"{tuple(given.shape)} of {str(given.dtype).removeprefix('torch.')}"
+            raise _not_these(network, f"have {wrong} as {name!r}, not {tuple(place.shape)} of floats")
+        place.copy_(given)
+    return flat
+
+
+def _not_these(network: Network, what: str) -> StoreError:
+    sizes = "-".join(map(str, network.sizes))
+    return StoreError(f"the weights {what}: they are not those of a {sizes} network.", "ltsm db check")

@@ -1,0 +1,131 @@
+"""TrainState: all that training is a function of, and its form in bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import safetensors
+import torch
+from safetensors.torch import load, save
+
+from ltsm.core.activations import ACTIVATIONS
+from ltsm.core.network import Network
+from ltsm.errors import StoreError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = 1
+"""Version of the bytes that `pack` gives."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TrainState:
+    """Networks of one shape, at one iteration of their training; everything recorded is a function of it.
+
+    Attributes:
+        seeds: one per model; where order is "shuffled", it decides the order of the images.
+        iteration: how many batches have been trained on.
+        parameters: (models, P), float32, as are first_moment and second_moment (Adam's).
+        masks: (models, P), bool, True for what is kept, or None: nothing is pruned. Pruned parameters
+            are exactly 0 and stay so.
+    """
+
+    network: Network
+    seeds: tuple[int, ...]
+    iteration: int
+    parameters: Tensor
+    first_moment: Tensor
+    second_moment: Tensor
+    masks: Tensor | None = None
+
+
+def fresh_state(
+    network: Network, seeds: tuple[int, ...], initial: Tensor, masks: Tensor | None = None
+) -> TrainState:
+    """The state before the first iteration, from initial values (models, P), pruned by masks (models, P)."""
+    pruned = initial.clone() if masks is None else torch.where(masks, initial, 0.0)
+    return TrainState(
+        network=network,
+        seeds=seeds,
+        iteration=0,
+        parameters=pruned,
+        first_moment=torch.zeros_like(pruned),
+        second_moment=torch.zeros_like(pruned),
+        masks=None if masks is None else masks.clone(),
+    )
+
+
+def pack(state: TrainState) -> bytes:
+    """The state as the bytes of a safetensors file, the same bytes for the same state.
+
+    Its description is one JSON text, since safetensors keeps several in no particular order, and holds
+    a SHA-256 over itself and all values, since safetensors would not notice a flipped bit.
+    """
+    tensors = _tensors(state)
+    about: dict[str, Any] = {
+        "format": FORMAT,
+        "sizes": state.network.sizes,
+        "activation": state.network.activation,
+        "seeds": state.seeds,
+        "iteration": state.iteration,
+    }
+    about["sha256"] = _digest(about, tensors)
+    return save(tensors, {"ltsm": json.dumps(about, sort_keys=True)})
+
+
+def unpack(data: bytes) -> TrainState:
+    """The state that `pack` made into these bytes.
+
+    Raises:
+        StoreError: the bytes are damaged, incomplete, or something else.
+    """
+    try:
+        about = json.loads(_metadata(data)["ltsm"])
+        tensors = load(data)
+        expected = about.pop("sha256")
+        if about["format"] != FORMAT:
+            raise StoreError(f"this is a checkpoint of format {about['format']}, not {FORMAT}.", _HINT)
+        if _digest(about, tensors) != expected:
+            raise StoreError("the checkpoint's contents differ from its own SHA-256.", _HINT)
+        return _state(about, tensors)
+    except (KeyError, TypeError, ValueError, AttributeError, safetensors.SafetensorError):
+        raise StoreError("these bytes are no checkpoint, or only a part of one.", _HINT) from None
+
+
+_HINT = "remove the file: the run then starts from the checkpoint before it, or anew"
+
+
+def _tensors(state: TrainState) -> dict[str, Tensor]:
+    names = ("parameters", "first_moment", "second_moment", "masks")
+    given = {name: getattr(state, name) for name in names}
+    return {name: tensor.contiguous() for name, tensor in given.items() if tensor is not None}
+
+
+def _digest(about: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over the description without its own digest, and every tensor's name, shape, type and values."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.numpy().data)
+    return digest.hexdigest()
+
+
+def _metadata(data: bytes) -> dict[str, Any]:
+    """A safetensors file's own description: eight bytes say how long its JSON header is."""
+    length = int.from_bytes(data[:8], "little")
+    metadata: dict[str, Any] = json.loads(data[8 : 8 + length])["__metadata__"]
+    return metadata
+
+
+def _state(about: dict[str, Any], tensors: dict[str, Tensor]) -> TrainState:
+    """The state of a description whose digest was right; ValueError where its parts do not fit together."""
+    network = Network(tuple(about["sizes"]), about["activation"])
+    shape, seeds = (len(about["seeds"]), network.parameters), tuple(about["seeds"])
+    fitting = all(tensor.shape == shape for tensor in tensors.values())
+    if network.activation not in ACTIVATIONS or not fitting or about["iteration"] < 0:
+        raise ValueError(about)
+    return TrainState(network=network, seeds=seeds, iteration=about["iteration"], **tensors)

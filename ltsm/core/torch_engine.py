@@ -1,0 +1,223 @@
+"""The engine that serves every network, data set and device: PyTorch's own operators, no autograd."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from ltsm.core.backprop import Backprop
+from ltsm.core.batches import Batches
+from ltsm.core.network import forward
+from ltsm.core.records import Evaluation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ltsm.core.datasets import Dataset
+    from ltsm.core.network import Network
+    from ltsm.core.state import TrainState
+    from ltsm.protocol import Protocol
+
+CHUNK = {"cpu": 1_000}
+"""How many validation images go through the network at once: as many as its caches like best."""
+LARGE_CHUNK = 10_000
+ALIGNMENT = 64
+
+
+class TorchEngine:
+    """See `ltsm.core.engine.Engine`.
+
+    On the CPU models are trained one after the other, each in memory of its own: the sums of a matrix
+    product depend on how many others are worked out with it and on where in memory its operands start,
+    and a model's numbers must depend on neither. On other devices they stand side by side.
+    """
+
+    name: ClassVar[str] = "torch"
+
+    def __init__(self, data: Dataset, network: Network, protocol: Protocol, device: str) -> None:
+        self._data = _resident(data, device)
+        self._network = network
+        self._protocol = protocol
+        self._device = torch.device(device)
+        self._loaded: TrainState | None = None
+        self._groups: list[_Group] = []
+
+    @classmethod
+    def refusal(cls, data: Dataset, network: Network, protocol: Protocol, device: str) -> str:
+        """Empty: it serves everything."""
+        del data, network, protocol, device
+        return ""
+
+    @torch.no_grad()
+    def load(self, state: TrainState) -> None:
+        """Take over copies of the state's tensors."""
+        self._loaded = state
+        models = range(len(state.seeds))
+        axes = list(models) if self._device.type == "cpu" else [slice(None)]
+        self._groups = [_Group(self._data, self._protocol, state, axis) for axis in axes]
+
+    @torch.no_grad()
+    def train(self, until: int) -> tuple[float, ...]:
+        """Go on to iteration `until`; the mean training loss of the iterations made, one per model."""
+        return tuple(loss for group in self._groups for loss in group.train(until))
+
+    def evaluate(self) -> Evaluation:
+        """Loss and accuracy of the models as they are."""
+        return self._evaluate([group.parameters for group in self._groups])
+
+    def evaluate_parameters(self, parameters: Tensor) -> Evaluation:
+        """Loss and accuracy of any parameters (models, P) of the network's shape."""
+        placed = parameters.to(self._device)
+        # a row of a matrix starts anywhere in memory, its clone where all memory starts
+        return self._evaluate([row.clone() for row in placed] if self._device.type == "cpu" else [placed])
+
+    def state(self) -> TrainState:
+        """The models as they are, in memory of their own, on the CPU."""
+        if self._loaded is None:
+            raise RuntimeError("load() comes first")
+        return replace(
+            self._loaded,
+            iteration=self._groups[0].iteration,
+            parameters=self._gathered([group.parameters for group in self._groups]),
+            first_moment=self._gathered([group.first_moment for group in self._groups]),
+            second_moment=self._gathered([group.second_moment for group in self._groups]),
+        )
+
+    def _gathered(self, tensors: list[Tensor]) -> Tensor:
+        """(models, P) on the CPU, from one tensor (P,) each or one (models, P)."""
+        return torch.cat([tensor.view(-1, tensor.shape[-1]) for tensor in tensors]).cpu()
+
+    @torch.no_grad()
+    def _evaluate(self, groups: list[Tensor]) -> Evaluation:
+        found = [_evaluated(self._network, parameters, self._data) for parameters in groups]
+        return Evaluation(
+            loss=tuple(v for loss, _ in found for v in _values(loss)),
+            accuracy=tuple(v for _, accuracy in found for v in _values(accuracy)),
+        )
+
+
+class _Group:
+    """Models that are trained by the same calls: one without a model axis, or all with one.
+
+    Args:
+        data: on the device already.
+        protocol: learning rate, order and the like.
+        state: where to start; its tensors are copied.
+        axis: which of its models: an index, or all of them.
+    """
+
+    def __init__(self, data: Dataset, protocol: Protocol, state: TrainState, axis: int | slice) -> None:
+        self.iteration = state.iteration
+        self.parameters = _copy(state.parameters[axis], data)
+        self.first_moment = _copy(state.first_moment[axis], data)
+        self.second_moment = _copy(state.second_moment[axis], data)
+        self._gradient = torch.empty_like(self.parameters)
+        self._kept_bits = None if state.masks is None else _copy(-state.masks[axis].to(torch.int32), data)
+        self._seeds = state.seeds if isinstance(axis, slice) else (state.seeds[axis],)
+        self._network, self._data, self._protocol = state.network, data, protocol
+        self._batches = Batches(len(data.train_images), protocol.batch_size, protocol.order)
+        self._steps = self.parameters.new_tensor(float(state.iteration))
+        self._passes: dict[int, Backprop] = {}
+        self._order: tuple[int, Tensor] | None = None
+
+    def train(self, until: int) -> list[float]:
+        """Mean loss per model over the iterations up to `until`."""
+        total = torch.zeros(self.parameters.shape[:-1], dtype=torch.float64, device=self.parameters.device)
+        first = self.iteration
+        while self.iteration < until:
+            total += self._backprop(*self._batch())
+            self._adam()
+            self.iteration += 1
+        return _values(total / (until - first))
+
+    def _backprop(self, images: Tensor, labels: Tensor) -> Tensor:
+        size = images.shape[-2]
+        if size not in self._passes:
+            self._passes[size] = Backprop(self._network, self.parameters, self._gradient, size)
+        return self._passes[size].loss(images, labels)
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """This iteration's images (…, batch, inputs) and labels (…, batch, 1)."""
+        places = self._batches.places(self.iteration)
+        chosen = places if self._protocol.order == "file" else self._shuffled()[..., places]
+        images, labels = self._data.train_images[chosen], self._data.train_labels[chosen].unsqueeze(-1)
+        axes = self.parameters.shape[:-1]
+        return images.expand(*axes, *images.shape[-2:]), labels.expand(*axes, *labels.shape[-2:])
+
+    def _shuffled(self) -> Tensor:
+        """(…, images): each model's own order of this epoch."""
+        epoch = self._batches.epoch(self.iteration)
+        if self._order is None or self._order[0] != epoch:
+            orders = [self._batches.epoch_order(seed, epoch) for seed in self._seeds]
+            order = torch.stack([torch.as_tensor(one) for one in orders]).to(self.parameters.device)
+            self._order = (epoch, order.view(*self.parameters.shape[:-1], -1))
+        return self._order[1]
+
+    def _adam(self) -> None:
+        """torch.optim.Adam's fused step, called directly: the optimiser around it takes as long again."""
+        if self._kept_bits is not None:
+            # +0.0 whatever the gradient was; a product would leave -0.0, and NaN where training diverges
+            self._gradient.view(torch.int32).bitwise_and_(self._kept_bits)
+        self._steps += 1
+        torch._fused_adam_(
+            [self.parameters],
+            [self._gradient],
+            [self.first_moment],
+            [self.second_moment],
+            [],
+            [self._steps],
+            lr=self._protocol.lr,
+            beta1=self._protocol.beta1,
+            beta2=self._protocol.beta2,
+            weight_decay=0.0,
+            eps=self._protocol.epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+def _evaluated(network: Network, parameters: Tensor, data: Dataset) -> tuple[Tensor, Tensor]:
+    """Loss and accuracy (…), float64, of parameters (…, P)."""
+    loss = torch.zeros(parameters.shape[:-1], dtype=torch.float64, device=parameters.device)
+    correct = torch.zeros_like(loss)
+    size = CHUNK.get(parameters.device.type, LARGE_CHUNK)
+    for images, labels in zip(
+        torch.split(data.validation_images, size), torch.split(data.validation_labels, size), strict=True
+    ):
+        logits = forward(network, parameters, images)
+        truth = labels.unsqueeze(-1).expand(*logits.shape[:-1], 1)
+        loss -= torch.log_softmax(logits, -1).gather(-1, truth).sum((-2, -1), dtype=torch.float64)
+        largest, predicted = logits.max(-1, keepdim=True)
+        correct += ((predicted == truth) & ~largest.isnan()).sum((-2, -1))
+    return loss / len(data.validation_labels), correct / len(data.validation_labels)
+
+
+def _values(tensor: Tensor) -> list[float]:
+    values: list[float] = tensor.reshape(-1).tolist()
+    return values
+
+
+def _copy(tensor: Tensor, data: Dataset) -> Tensor:
+    """A copy on the data's device."""
+    return tensor.to(data.train_images.device, copy=True, memory_format=torch.contiguous_format)
+
+
+@lru_cache(maxsize=2)
+def _resident(data: Dataset, device: str) -> Dataset:
+    """The data set on the device; kept, since every segment of every run uses the same one."""
+    return replace(
+        data,
+        train_images=_aligned(data.train_images.to(device)),
+        train_labels=data.train_labels.to(device),
+        validation_images=_aligned(data.validation_images.to(device)),
+        validation_labels=data.validation_labels.to(device),
+    )
+
+
+def _aligned(tensor: Tensor) -> Tensor:
+    """The tensor, or a copy of it, starting where PyTorch's own allocations do."""
+    tensor = tensor.contiguous()
+    return tensor.clone() if tensor.data_ptr() % ALIGNMENT else tensor

@@ -1,0 +1,49 @@
+"""Training: `advance` takes a state to a later iteration, and gives what is recorded on the way."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ltsm.core.engine import choose_engine
+from ltsm.core.records import Record
+from ltsm.core.state import TrainState, fresh_state, pack, unpack
+
+if TYPE_CHECKING:
+    from ltsm.core.datasets import Dataset
+    from ltsm.core.engine import Engine
+    from ltsm.protocol import Protocol
+
+__all__ = ["Record", "TrainState", "advance", "fresh_state", "pack", "record_points", "unpack"]
+
+
+def advance(
+    data: Dataset, protocol: Protocol, state: TrainState, until: int, device: str = "cpu"
+) -> tuple[TrainState, list[Record]]:
+    """The state at iteration `until`, and the records made on the way (section 3.3).
+
+    A pure function. There is a record at iteration 0 (of the untrained networks), at every multiple of
+    `protocol.record_every` and at `until`. Segments that end at such multiples give the same bits,
+    records included, as one uninterrupted call.
+
+    Raises:
+        UsageError: this machine has no such device.
+    """
+    engine = choose_engine(data, state.network, protocol, device)
+    engine.load(state)
+    untrained = [_record(0, (math.nan,) * len(state.seeds), engine)] if state.iteration == 0 else []
+    points = record_points(state.iteration, until, protocol.record_every)
+    trained = [_record(point, engine.train(point), engine) for point in points]
+    return engine.state(), untrained + trained
+
+
+def record_points(start: int, until: int, every: int) -> list[int]:
+    """The iterations after `start`, up to and with `until`, at which a record is made."""
+    if until <= start:
+        return []
+    return [*range((start // every + 1) * every, until, every), until]
+
+
+def _record(iteration: int, train_loss: tuple[float, ...], engine: Engine) -> Record:
+    found = engine.evaluate()
+    return Record(iteration, train_loss, found.loss, found.accuracy)
