@@ -10,8 +10,9 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Row, column, select, table
+from sqlalchemy import Row, column, func, select, table
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import aliased
 
 from ltsm.errors import StoreError
 from ltsm.protocol import format_sizes, parse_sizes
@@ -21,6 +22,7 @@ from ltsm.store.values import Artifact, MaskRow, Metric, ProtocolRow, ResultRow,
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection, Select
 
@@ -48,9 +50,7 @@ def find_protocol(store: Store, name: str | None = None) -> ProtocolRow:
     if not known:
         raise StoreError(f"the store {store.path} holds no runs yet.", "ltsm sweep")
     if name is None:
-        newest = {
-            run.protocol_id: run.updated_at for run in sorted(runs(store), key=lambda run: run.updated_at)
-        }
+        newest = _last_changes(store)
         return max(known, key=lambda p: (newest.get(p.id, p.created_at), p.id))
     found = [
         p for p in known if name in {p.name, str(p.id)} or (len(name) >= 8 and p.fingerprint.startswith(name))
@@ -105,6 +105,20 @@ def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
     return dict(found)
 
 
+def latest(store: Store, run_ids: Sequence[int]) -> dict[int, Metric]:
+    """Each run's last record; a run without any is left out. NaN for NULL."""
+    metric, again = models.Metric, aliased(models.Metric)
+    last = select(func.max(again.iteration)).where(again.run_id == metric.run_id).scalar_subquery()
+    query = select(metric.run_id, metric.iteration, metric.train_loss, metric.val_loss, metric.val_accuracy)
+    found: dict[int, Metric] = {}
+    with _reading(store) as connection:
+        for some in _chunks(run_ids):
+            rows = connection.execute(query.where(metric.run_id.in_(some), metric.iteration == last))
+            for run_id, *values in rows:
+                found[run_id] = Metric(*map(_number, values))  # type: ignore[arg-type]  # iteration stays whole
+    return found
+
+
 def results(store: Store, protocol_id: int) -> list[ResultRow]:
     """What Table 1 needs of every finished run of a protocol, by seed."""
     query = (
@@ -114,15 +128,35 @@ def results(store: Store, protocol_id: int) -> list[ResultRow]:
         return [_result(row) for row in connection.execute(query)]
 
 
-def masks(store: Store, protocol_id: int, *, seed: int | None = None, bits: bool = False) -> list[MaskRow]:
-    """Every masked network of a protocol (of one seed), by seed and threshold; with its bits if asked for."""
+def masks(
+    store: Store, protocol_id: int, *, seed: int | None = None, selected: bool = False, bits: bool = False
+) -> list[MaskRow]:
+    """Every masked network of a protocol, by seed and threshold; with its bits if asked for.
+
+    Args:
+        store: an open store.
+        protocol_id: of the runs they were made from.
+        seed: of this seed only.
+        selected: the supermasks only.
+        bits: also which parameters each keeps; they are most of the store's bytes.
+    """
     query = _mask_query(bits=bits).where(models.Run.protocol_id == protocol_id)
     if seed is not None:
         query = query.where(models.Run.seed == seed)
+    if selected:
+        query = query.where(models.Mask.selected)
     with _reading(store) as connection:
         return [
             _mask(row) for row in connection.execute(query.order_by(models.Run.seed, models.Mask.threshold))
         ]
+
+
+def masked_runs(store: Store, protocol_id: int) -> set[int]:
+    """The baseline runs whose supermask has been found."""
+    query = select(models.Mask.run_id).join(models.Run, models.Run.id == models.Mask.run_id)
+    with _reading(store) as connection:
+        found = connection.execute(query.where(models.Run.protocol_id == protocol_id, models.Mask.selected))
+        return set(found.scalars())
 
 
 def selected_mask(store: Store, run_id: int) -> MaskRow | None:
@@ -142,6 +176,14 @@ def change_counter(store: Store) -> tuple[int, int]:
         text = "SELECT coalesce(max(updated_at), ''), count(*) FROM run"
         newest, count = connection.exec_driver_sql(text).one()
     return hash(newest), int(count)
+
+
+def _last_changes(store: Store) -> dict[int, datetime]:
+    """When a run of each protocol changed last."""
+    run = models.Run
+    query = select(run.protocol_id, func.max(run.updated_at)).group_by(run.protocol_id)
+    with _reading(store) as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
 
 
 @contextmanager

@@ -228,6 +228,28 @@ def test_a_path_cannot_climb_out_of_the_store(tmp_path, path):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_last_record_of_each_run(store):
+    run_id, _, _ = begin(store)
+    other, _, _ = begin(store, seed=1)
+    write.record(store, run_id, segment(Metric(0, nan, 2.3, 0.1), Metric(100, 1, 0.5, 0.8)), NOW)
+    assert read.latest(store, [run_id, other]) == {run_id: Metric(100, 1, 0.5, 0.8)}
+
+
+def test_supermasks_alone(store):
+    run_id, protocol_id, _ = begin(store, kind="baseline")
+    masks = [MaskRow(run_id, 0, t / 10, 0.5, (1, 2), 2.0, 0.4, t == 1, b"") for t in range(3)]
+    write.add_masks(store, run_id, masks, NOW)
+    assert [mask.threshold for mask in read.masks(store, protocol_id, selected=True)] == [0.1]
+
+
+def test_the_protocol_that_changed_last_is_found(store):
+    _, first, _ = begin(store)
+    second = write.add_protocol(store, PAPER.changed(lr=0.5), NOW)
+    assert read.find_protocol(store).id == second
+    write.add_runs(store, first, [RunSpec(9, "ticket", (200, 30))], datetime(2027, 1, 1, tzinfo=UTC))
+    assert read.find_protocol(store).id == first
+
+
 def test_results_view(store):
     run_id, protocol_id, _ = begin(store, kind="hyperop")
     write.record(
