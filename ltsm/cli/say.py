@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ltsm.errors import LtsmError
 
-words = Console(stderr=True, highlight=False)
-"""For people: progress, notes, errors."""
+words = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+"""For people: progress, notes, errors. In a log a line stays a line."""
 
 
 def data(text: str) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ltsm.store.engine import Store
     from ltsm.store.values import State
 
+FINGERPRINT_DIGITS = 8
+"""As many digits of a fingerprint name a protocol."""
 _RESULT = table("result", *(column(name) for name in ("protocol_id", *ResultRow.__slots__)))
 
 
@@ -53,7 +55,9 @@ def find_protocol(store: Store, name: str | None = None) -> ProtocolRow:
         newest = _last_changes(store)
         return max(known, key=lambda p: (newest.get(p.id, p.created_at), p.id))
     found = [
-        p for p in known if name in {p.name, str(p.id)} or (len(name) >= 8 and p.fingerprint.startswith(name))
+        p
+        for p in known
+        if name in {p.name, str(p.id)} or (len(name) >= FINGERPRINT_DIGITS and p.fingerprint.startswith(name))
     ]
     if len(found) != 1:
         has = ", ".join(f"{p.id} ({p.name})" for p in known)
@@ -165,6 +169,17 @@ def selected_mask(store: Store, run_id: int) -> MaskRow | None:
     with _reading(store) as connection:
         row = connection.execute(query).one_or_none()
     return None if row is None else _mask(row)
+
+
+def faults(store: Store) -> list[str]:
+    """What SQLite's own check finds wrong with the file and its references; nothing when all is well."""
+    with _reading(store) as connection:
+        checks = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    return [
+        *(str(c) for c in checks if c != "ok"),
+        *(f"{table} row {row} names no {other}" for table, row, other, _ in dangling),
+    ]
 
 
 def change_counter(store: Store) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,14 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError
+from ltsm.store import write
+from ltsm.store.claim import claim
 from ltsm.store.engine import Store, connect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from sqlalchemy import Connection
 
 VERSIONS = ("0001",)
@@ -164,3 +170,19 @@ def backup(store: Store, target: Path) -> None:
             source.backup(copy)
     finally:
         copy.close()
+
+
+@contextmanager
+def writer(path: Path, command: str, now: datetime, *, wait: bool = False) -> Iterator[Store]:
+    """The store at `path` for its only writer; runs that a dead writer left are marked interrupted.
+
+    Raises:
+        StoreError: as `open_for_writing` and `claim`.
+    """
+    with claim(path, command, now, wait=wait):
+        store = open_for_writing(path)
+        try:
+            write.mark_interrupted(store, now)
+            yield store
+        finally:
+            store.close()

@@ -120,6 +120,12 @@ def add_masks(store: Store, run_id: int, masks: Sequence[MaskRow], now: datetime
         _change(connection, run_id, {}, now)
 
 
+def forget_masks(store: Store, run_ids: Sequence[int]) -> None:
+    """Delete the masks of these baseline runs."""
+    with _transaction(store) as connection:
+        connection.execute(delete(models.Mask).where(models.Mask.run_id.in_(run_ids)))
+
+
 def reset(store: Store, run_ids: Sequence[int], now: datetime) -> None:
     """Forget what these runs recorded: they are pending again, their files unnamed.
 

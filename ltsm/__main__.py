@@ -1,0 +1,5 @@
+"""`python -m ltsm`."""
+
+from ltsm.cli import main
+
+main()

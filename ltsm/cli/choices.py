@@ -1,0 +1,109 @@
+"""The options that make a protocol, shared by every command that runs a step."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from ltsm.cli import options
+from ltsm.errors import UsageError
+from ltsm.protocol import PRESETS, Protocol, load, parse_seeds, parse_sizes, preset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PANEL = "Protocol"
+
+
+def _setting(flag: str, description: str, metavar: str) -> Any:
+    return typer.Option(flag, help=description, metavar=metavar, rich_help_panel=PANEL)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the user chose: where things lie, and how the protocol differs from a preset. None: as the preset says."""
+
+    store: options.Store = options.STORE
+    data: options.Data = None
+    protocol: options.ProtocolName = None
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="The whole chain in small: about a minute.", rich_help_panel=PANEL)
+    ] = False
+    dataset: Annotated[
+        str | None, _setting("--dataset", "mnist, digits, or auto: digits where MNIST cannot be had.", "NAME")
+    ] = None
+    hidden: Annotated[
+        str | None, _setting("--hidden", "Layer sizes, e.g. 300,100; hyperops follow.", "SIZES")
+    ] = None
+    lr: Annotated[float | None, _setting("--lr", "Adam's learning rate.", "RATE")] = None
+    batch_size: Annotated[int | None, _setting("--batch-size", "Images a batch.", "N")] = None
+    initial_iterations: Annotated[
+        int | None, _setting("--initial-iterations", "Length of the initial training.", "N")
+    ] = None
+    iterations: Annotated[
+        int | None, _setting("--iterations", "Length of a ticket's or hyperop's training.", "N")
+    ] = None
+    order: Annotated[
+        str | None, _setting("--order", "Of the images: file, or shuffled each epoch.", "ORDER")
+    ] = None
+    pixels: Annotated[str | None, _setting("--pixels", "raw in 0 … 1, or standardised.", "SCALE")] = None
+    activation: Annotated[str | None, _setting("--activation", "relu, tanh or gelu.", "NAME")] = None
+    mask: Annotated[
+        str | None, _setting("--mask", "What a mask covers: all parameters, or weights.", "SCOPE")
+    ] = None
+
+    def made_protocol(self, seeds: str | None = None) -> Protocol:
+        """The protocol that these choices make; its data set may still be `auto`.
+
+        Raises:
+            UsageError: a choice cannot be, or two contradict each other.
+        """
+        base = self._base()
+        chosen: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name in _SETTINGS}
+        changes = {name: value for name, value in chosen.items() if value is not None}
+        if "hidden" in changes:
+            changes["hidden"] = parse_sizes(changes["hidden"])
+        if seeds is not None:
+            changes["seeds"] = parse_seeds(seeds)
+        return base.changed(**changes)
+
+    def _base(self) -> Protocol:
+        if self.smoke and self.protocol not in {None, "smoke"}:
+            raise UsageError("--smoke and --protocol name two protocols.", "leave one out")
+        name = "smoke" if self.smoke else self.protocol or "paper"
+        if name not in PRESETS and (name.endswith(".toml") or Path(name).exists()):
+            return load(Path(name))
+        return preset(name)
+
+
+_SETTINGS = frozenset(f.name for f in fields(Choices)) & frozenset(f.name for f in fields(Protocol))
+
+
+def with_choices(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command all options of `Choices`, which it receives as its keyword argument `choices`.
+
+    Typer reads a command's options off its signature, so the signature is what is made here; the alternative
+    is the same fourteen parameters written out in each of five commands.
+    """
+    hints = get_type_hints(Choices, include_extras=True)
+    mine = inspect.signature(command, eval_str=True)
+    own = [p for p in mine.parameters.values() if p.name != "choices"]
+    shared = [
+        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
+        for f in fields(Choices)
+    ]
+
+    @functools.wraps(command)
+    def called(**values: Any) -> None:
+        chosen = Choices(**{f.name: values.pop(f.name) for f in fields(Choices)})
+        command(choices=chosen, **values)
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions take any attribute
+    called.__annotations__ = {p.name: p.annotation for p in parameters}
+    return called

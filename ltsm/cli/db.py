@@ -1,0 +1,122 @@
+"""`db path|upgrade|check`: the store itself."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ltsm.cli import options, say
+from ltsm.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ltsm.store.engine import Store
+
+PATH_HELP = """Examples:
+
+[bold]ltsm db path[/]
+[bold]sqlite3 "$(ltsm db path)" "SELECT * FROM table_1"[/]
+
+Print where the store is.
+"""
+UPGRADE_HELP = """Examples:
+
+[bold]ltsm db upgrade[/]
+
+Bring an older store up to date; a copy of it is kept beside it. Every command that writes does this too.
+"""
+CHECK_HELP = """Examples:
+
+[bold]ltsm db check[/]
+[bold]ltsm db check --json[/]
+
+Look for damage: SQLite's own check, every row's files and their hashes, files that no row names.
+Exit code 0: all is well; 3: something is missing or damaged. Changes nothing.
+"""
+
+app = typer.Typer(
+    help="The store: where it is, bring it up to date, check it.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+
+@app.command(help=PATH_HELP)
+def path(store: options.Store = options.STORE) -> None:
+    """Print where the store is."""
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    say.data(str(store_path(store).absolute()))
+
+
+@app.command(help=UPGRADE_HELP)
+def upgrade(store: options.Store = options.STORE) -> None:
+    """Bring an older store up to date."""
+    from ltsm.cli.running import now  # noqa: PLC0415
+    from ltsm.store import schema  # noqa: PLC0415
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    where = store_path(store)
+    if not where.exists():
+        raise StoreError(f"there is no store at {where}.", "ltsm init makes one")
+    with schema.writer(where, " ".join(["ltsm", *sys.argv[1:]]), now()):
+        say.data(f"{where} has version {schema.HEAD}")
+
+
+@app.command(help=CHECK_HELP)
+def check(store: options.Store = options.STORE, json: options.Json = False) -> None:
+    """Look for damage."""
+    from ltsm.store import schema  # noqa: PLC0415
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    opened = schema.open_for_reading(store_path(store))
+    findings = [*damage(opened), *strangers(opened)]
+    opened.close()
+    if json:
+        say.as_json({"store": str(opened.path), "findings": findings})
+    else:
+        for finding in findings:
+            say.data(f"{finding['what']}: {finding['where']} — {finding['do']}")
+        if not findings:
+            say.data(f"{opened.path}: every row has its files, every file its row, every hash is right")
+    if any(f["damage"] for f in findings):
+        raise typer.Exit(StoreError.exit_code)
+
+
+def damage(store: Store) -> Iterator[dict[str, Any]]:
+    """What is wrong with the database, and rows whose file is missing or has changed."""
+    from ltsm.store import artifacts, read  # noqa: PLC0415
+
+    for fault in read.faults(store):
+        yield {"what": "damaged database", "where": fault, "do": "restore a backup", "damage": True}
+    for run in read.runs(store):
+        for artifact in (run.initial, run.final, run.checkpoint):
+            if artifact is None:
+                continue
+            try:
+                artifacts.read(store.folder, artifact)
+            except StoreError as error:
+                redo = f"ltsm {_COMMANDS[run.kind]} --seed {run.seed} --force redoes it"
+                yield {"what": "damaged file", "where": error.message, "do": redo, "damage": True}
+
+
+def strangers(store: Store) -> Iterator[dict[str, Any]]:
+    """Files among the weights that no row names: a killed command may leave one."""
+    from ltsm.store import read  # noqa: PLC0415
+
+    known = {a.path for run in read.runs(store) for a in (run.initial, run.final, run.checkpoint) if a}
+    for file in sorted((store.folder / "weights").rglob("*")):
+        path = file.relative_to(store.folder).as_posix()
+        if file.is_file() and path not in known:
+            yield {"what": "file without a row", "where": path, "do": "it can be deleted", "damage": False}
+
+
+_COMMANDS = {
+    "initial": "train-baseline",
+    "baseline": "train-baseline",
+    "ticket": "train-ticket",
+    "hyperop": "train-hyperop",
+}

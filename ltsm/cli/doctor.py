@@ -1,0 +1,172 @@
+"""`doctor`: what this machine has, what would go wrong, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from rich.table import Table
+from rich.text import Text
+
+from ltsm.cli import options, say
+from ltsm.errors import LtsmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HELP = """Examples:
+
+[bold]ltsm doctor[/]
+[bold]ltsm doctor --json[/]
+
+Look at the programs, the processor, the data and the store, and say what is wrong or slow.
+Exit code 0 even where something is: it only looks.
+"""
+
+Verdict = Literal["ok", "note", "wrong"]
+MARKS: dict[Verdict, tuple[str, str]] = {
+    "ok": ("✓", "green"),
+    "note": ("!", "yellow"),
+    "wrong": ("✗", "bold red"),
+}
+LITTLE_SPACE = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    topic: str
+    verdict: Verdict
+    text: str
+    advice: str = ""
+
+
+def doctor(
+    store: options.Store = options.STORE, data: options.Data = None, json: options.Json = False
+) -> None:
+    """What this machine has."""
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    path = store_path(store)
+    folder = data or Path(os.environ.get("LTSM_DATA", "data"))
+    looks: list[Callable[[], Finding]] = [
+        _programs,
+        _torch,
+        _torchvision,
+        _processor,
+        _engine,
+        lambda: _data(folder),
+        lambda: _store(path),
+        lambda: _space(path),
+        lambda: _lock(path),
+        _sqlite,
+    ]
+    findings = [look() for look in looks]
+    if json:
+        say.as_json([asdict(finding) for finding in findings])
+        return
+    table = Table.grid(padding=(0, 2))
+    for finding in findings:
+        mark, style = MARKS[finding.verdict]
+        table.add_row(Text(mark, style=style), finding.topic, Text(finding.text))
+        if finding.advice:
+            table.add_row("", "", Text(f"→ {finding.advice}", style="dim"))
+    say.table(table)
+
+
+def _programs() -> Finding:
+    return Finding(
+        "programs", "ok", f"ltsm {version('ltsm')}, Python {platform.python_version()} on {platform.system()}"
+    )
+
+
+def _torch() -> Finding:
+    try:
+        import torch  # noqa: PLC0415 - slow; looked at here alone
+    except (ImportError, OSError) as error:
+        return Finding("torch", "wrong", f"does not import: {error}", "pip install torch")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return Finding("torch", "ok", f"{torch.__version__}, {gpu}")
+
+
+def _torchvision() -> Finding:
+    from ltsm.core.download import torchvision_datasets  # noqa: PLC0415
+
+    try:
+        found = version("torchvision")
+        torchvision_datasets()
+    except (PackageNotFoundError, ImportError, RuntimeError) as error:
+        return Finding("torchvision", "wrong", f"does not import: {error}", "pip install torchvision")
+    return Finding("torchvision", "ok", found)
+
+
+def _processor() -> Finding:
+    from ltsm.cli.running import cores  # noqa: PLC0415
+    from ltsm.steps.provenance import processor  # noqa: PLC0415
+
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    text = f"{processor()}, {cores()} cores, load {load:.1f}"
+    if load > cores():
+        return Finding("processor", "note", text, "other programs are using it: a sweep will be slower")
+    return Finding("processor", "ok", text)
+
+
+def _engine() -> Finding:
+    return Finding("engine", "ok", "torch, one thread a process")
+
+
+def _data(folder: Path) -> Finding:
+    from ltsm.core.datasets import check  # noqa: PLC0415
+
+    try:
+        wrong = [f for f in check("mnist", folder) if f.state != "fine"]
+    except LtsmError as error:
+        return Finding("data", "wrong", error.message, error.hint)
+    if wrong:
+        return Finding("data", "note", f"MNIST is not complete in {folder}", "ltsm data get, or --data DIR")
+    return Finding("data", "ok", f"MNIST is complete in {folder}")
+
+
+def _store(path: Path) -> Finding:
+    from ltsm.store import schema  # noqa: PLC0415
+
+    if not path.exists():
+        return Finding("store", "ok", f"none yet at {path}; the first command makes it")
+    try:
+        schema.open_for_reading(path).close()
+    except LtsmError as error:
+        return Finding("store", "wrong", error.message, error.hint)
+    return Finding("store", "ok", f"{path}, version {schema.HEAD}")
+
+
+def _space(path: Path) -> Finding:
+    folder = next(p for p in (path.absolute().parent, *path.absolute().parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    verdict: Verdict = "note" if free < LITTLE_SPACE else "ok"
+    return Finding(
+        "space",
+        verdict,
+        f"{free / 1024**3:.1f} GiB free in {folder}",
+        "make space" if verdict != "ok" else "",
+    )
+
+
+def _lock(path: Path) -> Finding:
+    from ltsm.store.claim import holder  # noqa: PLC0415
+
+    writer = holder(path)
+    if writer is None:
+        return Finding("writer", "ok", "no command writes to the store now")
+    return Finding("writer", "note", f"process {writer.pid} on {writer.host} writes to it: {writer.command}")
+
+
+def _sqlite() -> Finding:
+    from ltsm.store.engine import SQLITE_VERSION  # noqa: PLC0415
+
+    return Finding("SQLite", "ok", SQLITE_VERSION)

@@ -1,0 +1,69 @@
+"""`init`: make the store, and show where everything is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ltsm.cli import options, say
+from ltsm.errors import UsageError
+from ltsm.protocol import load, preset, to_toml
+
+HELP = """Examples:
+
+[bold]ltsm init[/]
+[bold]ltsm init --store /scratch/mine.db[/]
+[bold]ltsm init --protocol-file mine.toml[/]          also write the paper's protocol, to be changed
+
+Make an empty store, or bring an older one up to date, and say what to do next.
+Not needed: every command that runs a step does it as well.
+"""
+
+ProtocolFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--protocol-file", metavar="FILE", help="Write the protocol's settings to this new TOML file."
+    ),
+]
+
+
+def init(
+    store: options.Store = options.STORE,
+    data: options.Data = None,
+    protocol: options.ProtocolName = None,
+    protocol_file: ProtocolFile = None,
+) -> None:
+    """Make the store."""
+    from ltsm.cli.running import now  # noqa: PLC0415
+    from ltsm.store import schema  # noqa: PLC0415
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    path = store_path(store)
+    if protocol_file is not None:
+        write_protocol(protocol_file, protocol)
+    with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now()):
+        say.data(f"store:    {path} (version {schema.HEAD})")
+    folder = data or Path(os.environ.get("LTSM_DATA", "data"))
+    say.data(f"data:     {folder} (ltsm data check)")
+    say.note("next:     ltsm sweep --smoke, then ltsm sweep")
+
+
+def write_protocol(path: Path, name: str | None) -> None:
+    """Write a protocol as TOML; a file that is there stays.
+
+    Raises:
+        UsageError: there is one, or it cannot be written.
+    """
+    chosen = load(Path(name)) if name and name.endswith(".toml") else preset(name or "paper")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(to_toml(chosen))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {path}: {error.strerror}.", "choose another --protocol-file"
+        ) from None
+    say.data(f"protocol: {path} (ltsm sweep --protocol {path})")

@@ -1,0 +1,156 @@
+"""`status`: what the store holds and what runs now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from ltsm.cli import options, say
+from ltsm.protocol import format_seeds, format_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ltsm.store.values import Holder, ProtocolRow, RunRow
+
+HELP = """Examples:
+
+[bold]ltsm status[/]
+[bold]ltsm status --json | jq .protocols[0].done[/]
+[bold]watch ltsm status[/]
+
+What the store holds of each protocol, what runs now, and what failed. Changes nothing.
+"""
+
+COLOURS = {
+    "done": "green",
+    "running": "cyan",
+    "failed": "bold red",
+    "diverged": "red",
+    "interrupted": "yellow",
+}
+
+
+def status(store: options.Store = options.STORE, json: options.Json = False) -> None:
+    """What the store holds."""
+    from ltsm.store import claim, read, schema  # noqa: PLC0415
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    opened = schema.open_for_reading(store_path(store))
+    writer = claim.holder(opened.path)
+    protocols = [(p, read.runs(opened, p.id), read.masked_runs(opened, p.id)) for p in read.protocols(opened)]
+    opened.close()
+    if json:
+        say.as_json(
+            {
+                "store": str(opened.path),
+                "writer": _writer(writer),
+                "protocols": [_as_json(*p) for p in protocols],
+            }
+        )
+        return
+    say.data(f"{opened.path}: {_sentence(writer)}")
+    for protocol, runs, masked in protocols:
+        say.table(_table(protocol, runs, masked))
+        for run in runs:
+            if run.state in {"failed", "diverged"}:
+                say.table(
+                    Text(
+                        f"seed {run.seed} {run.kind} ({format_sizes(run.hidden)}) {run.state}: {run.error}",
+                        style="red",
+                    )
+                )
+    if not protocols:
+        say.data("no runs yet: ltsm sweep")
+
+
+def _table(protocol: ProtocolRow, runs: Sequence[RunRow], masked: set[int]) -> Table:
+    title = f"{protocol.id}: {protocol.name} on {protocol.settings.get('dataset')}, seeds {format_seeds(tuple({r.seed for r in runs}))}"
+    table = Table(
+        "run",
+        "done",
+        "running",
+        "waiting",
+        "stopped",
+        "failed",
+        "iterations",
+        title=title,
+        title_justify="left",
+    )
+    groups: dict[str, list[RunRow]] = {}
+    for run in sorted(runs, key=lambda r: _order(r.kind)):
+        groups.setdefault(
+            run.kind if run.kind != "hyperop" else f"hyperop {format_sizes(run.hidden)}", []
+        ).append(run)
+    for label, group in groups.items():
+        table.add_row(label, *_counts(group), f"{sum(r.iteration for r in group):,}")
+        if label == "baseline":
+            table.add_row(
+                "supermask", f"{sum(r.id in masked for r in group)}/{len(group)}", "", "", "", "", ""
+            )
+    return table
+
+
+def _counts(runs: Sequence[RunRow]) -> list[Text]:
+    states = [run.state for run in runs]
+    done = states.count("done") + states.count("diverged")
+    cells = [Text(f"{done}/{len(runs)}", style=COLOURS["done"] if done == len(runs) else "")]
+    for state in ("running", "pending", "interrupted", "failed"):
+        count = states.count(state)
+        cells.append(Text(str(count) if count else "", style=COLOURS.get(state, "")))
+    return cells
+
+
+def _order(kind: str) -> int:
+    return ("initial", "baseline", "ticket", "hyperop").index(kind)
+
+
+def _sentence(writer: Holder | None) -> str:
+    if writer is None:
+        return "nothing is running"
+    since = f" since {writer.since:%Y-%m-%d %H:%M} UTC" if writer.since else ""
+    return f"{writer.command} is running{since} (process {writer.pid} on {writer.host})"
+
+
+def _writer(writer: Holder | None) -> dict[str, Any] | None:
+    if writer is None:
+        return None
+    since = writer.since.isoformat() if writer.since else None
+    return {"pid": writer.pid, "host": writer.host, "since": since, "command": writer.command}
+
+
+def _as_json(protocol: ProtocolRow, runs: Sequence[RunRow], masked: set[int]) -> dict[str, Any]:
+    finished = [run for run in runs if run.state in {"done", "diverged"}]
+    return {
+        "id": protocol.id,
+        "name": protocol.name,
+        "fingerprint": protocol.fingerprint,
+        "settings": protocol.settings,
+        "done": len(finished),
+        "total": len(runs),
+        "supermasks": len(masked),
+        "runs": [_run_json(run) for run in runs],
+    }
+
+
+def _run_json(run: RunRow) -> dict[str, Any]:
+    names = (
+        "id",
+        "seed",
+        "kind",
+        "state",
+        "iteration",
+        "iterations",
+        "best_iteration",
+        "relative_size",
+        "device",
+        "seconds",
+        "error",
+    )
+    times = {
+        name: value.isoformat() if value else None
+        for name, value in (("started_at", run.started_at), ("finished_at", run.finished_at))
+    }
+    return {name: getattr(run, name) for name in names} | {"hidden": list(run.hidden)} | times

@@ -1,0 +1,209 @@
+"""Runs a plan on workers; the only writer to the store."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ltsm.errors import InterruptedRunError, LtsmError, RunError
+from ltsm.steps.jobs import Job, job
+from ltsm.steps.plan import Task, next_ready
+from ltsm.steps.worker import WorkerDiedError, WorkerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from ltsm.steps.jobs import Setting
+    from ltsm.store.values import Metric, State
+
+log = logging.getLogger(__name__)
+
+_GLANCE_S = 0.1
+"""How often the driving process looks whether it shall stop, while the workers compute."""
+
+
+class Watcher(Protocol):
+    """Who shows the progress."""
+
+    def started(self, task: Task, iteration: int, iterations: int) -> None:
+        """A task begins, or goes on from `iteration`; a search for a supermask has no iterations."""
+
+    def advanced(self, task: Task, iteration: int, metrics: Sequence[Metric]) -> None:
+        """A segment is in the store."""
+
+    def ended(self, task: Task, state: State, message: str) -> None:
+        """A task is done, diverged, failed or interrupted."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a plan."""
+
+    done: list[Task] = field(default_factory=list)
+    failed: dict[Task, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Active:
+    job: Job
+    worker: Executor
+    retried: bool = False
+
+
+class Execution:
+    """One plan being run.
+
+    Args:
+        setting: the store and all that the tasks share.
+        tasks: what is to be done, in the order of preference.
+        done: what the store has already.
+        workers: one task runs on each.
+        watcher: is told of the progress.
+        stop: asked often; the exit code to stop with, or 0 to go on.
+        keep_going: a failed run keeps only those from running that need it.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        tasks: Sequence[Task],
+        done: Iterable[Task],
+        workers: Sequence[Executor],
+        watcher: Watcher,
+        *,
+        stop: Callable[[], int] = lambda: 0,
+        keep_going: bool = False,
+    ) -> None:
+        self._setting = setting
+        self._done = set(done)
+        self._waiting = [task for task in tasks if task not in self._done]
+        self._idle = list(workers)
+        self._watcher = watcher
+        self._stop = stop
+        self._keep_going = keep_going
+        self._active: dict[Future[Any], _Active] = {}
+        self.outcome = Outcome()
+
+    def run(self) -> Outcome:
+        """Run the plan to its end.
+
+        Raises:
+            InterruptedRunError: `stop` said so; every run in progress is in the store up to its last segment.
+            StoreError: the store cannot be written; it holds all that came before.
+            DataError: the data is missing or has changed.
+        """
+        try:
+            while self._active or self._start_ready():
+                self._wait_and_take()
+                self._start_ready()
+        except BaseException:
+            self._abandon()
+            raise
+        if code := self._stop():
+            raise _interrupted(code)
+        return self.outcome
+
+    def _start_ready(self) -> bool:
+        """Give every idle worker the next task that can begin."""
+        while self._idle and not self._stopping() and (task := next_ready(self._waiting, self._done)):
+            self._waiting.remove(task)
+            active = _Active(job(task, self._setting), self._idle.pop(0))
+            self._watcher.started(task, active.job.iteration, active.job.iterations)
+            self._submit(active)
+        return bool(self._active)
+
+    def _stopping(self) -> bool:
+        return bool(self._stop()) or (bool(self.outcome.failed) and not self._keep_going)
+
+    def _submit(self, active: _Active) -> None:
+        call = active.job.call()
+        assert call is not None  # noqa: S101 - a job that has ended is never submitted
+        self._active[active.worker.submit(call.function, *call.arguments)] = active
+
+    def _wait_and_take(self) -> None:
+        finished, _ = wait(self._active, timeout=_GLANCE_S, return_when=FIRST_COMPLETED)
+        for future in finished:
+            active = self._active.pop(future)
+            error = future.exception()
+            if error is None:
+                self._take(active, future.result())
+            else:
+                self._fail(active, error)
+
+    def _take(self, active: _Active, result: Any) -> None:
+        """Send the next segment off before this one is written: the worker need not wait for the disk."""
+        work = active.job
+        work.receive(result)
+        goes_on = work.ended is None and not self._stopping()
+        if goes_on:
+            self._submit(active)
+        metrics = work.commit(result)
+        self._watcher.advanced(work.task, work.iteration, metrics)
+        if not goes_on:
+            self._end(active, work.ended or "interrupted")
+
+    def _end(self, active: _Active, state: State, message: str = "") -> None:
+        work = active.job
+        if state in {"interrupted", "failed"}:
+            work.stop(state, message or None)
+        elif state in {"done", "diverged"}:
+            self._done.add(work.task)
+            self.outcome.done.append(work.task)
+        self._idle.append(active.worker)
+        self._watcher.ended(work.task, state, message)
+
+    def _fail(self, active: _Active, error: BaseException) -> None:
+        if isinstance(error, WorkerDiedError) and not active.retried and not self._stopping():
+            active.retried = True
+            log.warning("%s: %s It is tried once more.", active.job.task, error.message)
+            self._submit(active)
+            return
+        # These are wrong for every run alike; a failure of this run alone goes into its row.
+        if not isinstance(error, RunError):
+            self._idle.append(active.worker)
+            raise error
+        self.outcome.failed[active.job.task] = error.message
+        log.debug("%s", "\n".join(getattr(error, "__notes__", [])))
+        self._end(active, "failed", error.message)
+
+    def _abandon(self) -> None:
+        """Something is wrong with the store, the data or the program: leave at once, keeping what is written."""
+        for active in self._active.values():
+            with contextlib.suppress(LtsmError):
+                active.job.stop("interrupted")
+
+
+def _interrupted(code: int) -> InterruptedRunError:
+    error = InterruptedRunError(
+        "stopped; every finished segment is kept.", "type the same command again to go on"
+    )
+    error.exit_code = code
+    return error
+
+
+def execute(
+    setting: Setting,
+    tasks: Sequence[Task],
+    done: Iterable[Task],
+    watcher: Watcher,
+    *,
+    jobs: int,
+    stop: Callable[[], int] = lambda: 0,
+    keep_going: bool = False,
+) -> Outcome:
+    """Run a plan on `jobs` processes of its own. See `Execution`."""
+    waiting = set(tasks) - set(done)
+    workers = [WorkerProcess() for _ in range(max(1, min(jobs, len(waiting))))]
+    finished = False
+    try:
+        execution = Execution(setting, tasks, done, workers, watcher, stop=stop, keep_going=keep_going)
+        outcome = execution.run()
+        finished = True
+    finally:
+        for worker in workers:
+            worker.shutdown(wait=finished, cancel_futures=not finished)
+    return outcome

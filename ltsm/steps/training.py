@@ -1,0 +1,165 @@
+"""What a worker does for a run: make its first state, and advance it by a segment. Bytes in, bytes out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ltsm.errors import DataError
+from ltsm.store.values import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from ltsm.core.datasets import Dataset
+    from ltsm.core.network import Network
+    from ltsm.protocol import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What every call needs: the protocol, where its data lies, what the data must be, and where to compute.
+
+    `digest` is the SHA-256 of the data that the protocol's other runs used; empty if there are none.
+    """
+
+    protocol: Protocol
+    data: Path
+    digest: str = ""
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """The first state of a run: `state` and `initial` are the bytes of its checkpoint and initial weights files."""
+
+    state: bytes
+    initial: bytes
+    parameters: int
+    relative_size: float
+    engine: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What came of a segment; `final` are the bytes of the trained weights file, once `until` is reached."""
+
+    iteration: int
+    metrics: tuple[Metric, ...]
+    state: bytes
+    final: bytes
+    seconds: float
+
+
+def dataset(place: Place) -> Dataset:
+    """The data, loaded once per process.
+
+    Raises:
+        DataError: it is missing, damaged, or not what the protocol's other runs used.
+    """
+    data = _loaded(place.protocol, place.data)
+    if place.digest not in {"", data.digest}:
+        hint = "bring back the old data, or keep the new results apart with --store FILE"
+        raise DataError(
+            f"the data set {data.name} in {place.data} is not the one that this store's runs used.", hint
+        )
+    return data
+
+
+@lru_cache(maxsize=1)
+def _loaded(protocol: Protocol, folder: Path) -> Dataset:
+    import torch  # noqa: PLC0415 - costs seconds; only workers compute
+
+    from ltsm.core.datasets import load_dataset  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    sizes = {"train_size": protocol.train_size, "validation_size": protocol.validation_size}
+    return load_dataset(protocol.dataset, folder, pixels=protocol.pixels, **sizes)
+
+
+def network(place: Place, hidden: tuple[int, ...]) -> Network:
+    """The network with these hidden layers for the data at hand."""
+    from ltsm.core.network import Network  # noqa: PLC0415
+
+    data = dataset(place)
+    return Network((data.train_images.shape[1], *hidden, data.classes), place.protocol.activation)
+
+
+def fresh(
+    place: Place,
+    seed: int,
+    hidden: tuple[int, ...],
+    initial: Callable[[Network], Tensor],
+    mask: Callable[[Network], Tensor] | None = None,
+) -> Fresh:
+    """The first state of a run from its initial values and, for a ticket, its mask, each (parameters,)."""
+    from ltsm.core.engine import choose_engine  # noqa: PLC0415
+    from ltsm.core.training import fresh_state, pack  # noqa: PLC0415
+
+    net = network(place, hidden)
+    values = initial(net)
+    kept = mask(net) if mask else None
+    baseline = network(place, place.protocol.hidden).parameters
+    state = fresh_state(net, (seed,), values[None], None if kept is None else kept[None])
+    size = net.parameters if kept is None else int(kept.sum())
+    return Fresh(
+        state=pack(state),
+        initial=weights_file(net, values),
+        parameters=net.parameters,
+        relative_size=size / baseline,
+        engine=choose_engine(dataset(place), net, place.protocol, place.device).name,
+        digest=dataset(place).digest,
+    )
+
+
+def stretch(place: Place, state: bytes, until: int, end: int) -> Stretch:
+    """Advance a run to iteration `until`, with its records on the way; `end` is its last iteration.
+
+    The record at iteration 0 belongs to the first stretch.
+    """
+    from ltsm.core.training import advance, pack, unpack  # noqa: PLC0415
+
+    data = dataset(place)
+    began = time.perf_counter()
+    after, records = advance(data, place.protocol, unpack(state), until, place.device)
+    metrics = tuple(Metric(r.iteration, r.train_loss[0], r.val_loss[0], r.val_accuracy[0]) for r in records)
+    return Stretch(
+        iteration=after.iteration,
+        metrics=metrics,
+        state=pack(after),
+        final=weights_file(after.network, after.parameters[0]) if until == end or not _sane(metrics) else b"",
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _sane(metrics: tuple[Metric, ...]) -> bool:
+    """Whether the last record's loss is a number: once it is not, no later one will be."""
+    return not metrics or metrics[-1].val_loss < float("inf")
+
+
+def weights_file(net: Network, parameters: Tensor) -> bytes:
+    """The bytes of a safetensors file that torch.nn.Sequential loads as its state dictionary."""
+    from safetensors.torch import save  # noqa: PLC0415
+
+    from ltsm.core.network import named_tensors  # noqa: PLC0415
+
+    return save({name: tensor.contiguous() for name, tensor in named_tensors(net, parameters).items()})
+
+
+def read_weights(net: Network, content: bytes) -> Tensor:
+    """The flat parameters (parameters,) that `weights_file` wrote.
+
+    Raises:
+        StoreError: they are not this network's.
+    """
+    from safetensors.torch import load  # noqa: PLC0415
+
+    from ltsm.core.network import flat_parameters  # noqa: PLC0415
+
+    return flat_parameters(net, load(content))

@@ -1,0 +1,128 @@
+"""A process that computes for another: a `concurrent.futures.Executor` with one worker.
+
+The library's own pool breaks as a whole when one of its processes dies, and does not say how it died.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from ltsm.errors import LtsmError, RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class WorkerDiedError(RunError):
+    """The worker's process ended while it was computing."""
+
+
+class WorkerProcess(Executor):
+    """One process with one thread, started when it is first needed and again after it died.
+
+    Calls are made one after the other. A call's exception comes back as it was raised, with the worker's
+    traceback as its note; the death of the process comes back as `WorkerDiedError` with the exit code.
+    """
+
+    def __init__(self) -> None:
+        self._calls = ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker")
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._connection: Connection[Any, Any] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while there is one."""
+        return self._process.pid if self._process else None
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call `fn`, which must be importable, in the worker; all values are pickled."""
+        return self._calls.submit(self._call, fn, args, kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the process: after the call that it is in, or at once if `wait` is false."""
+        if not wait and self._process is not None:
+            self._process.kill()
+        self._calls.shutdown(wait=wait, cancel_futures=cancel_futures)
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.join()
+
+    def _call(self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+        connection = self._started()
+        try:
+            connection.send((fn, args, kwargs))
+            answer, value = connection.recv()
+        except (EOFError, ConnectionError):
+            raise WorkerDiedError(
+                self._epitaph(), "type the same command again: it goes on where it stopped"
+            ) from None
+        if answer == "raised":
+            raise value
+        return value  # type: ignore[no-any-return]  # the worker calls what it is told to
+
+    def _started(self) -> Connection[Any, Any]:
+        if self._connection is None:
+            # A fresh interpreter: a fork of a process with threads may stop dead in torch.
+            context = multiprocessing.get_context("spawn")
+            self._connection, theirs = context.Pipe()
+            self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+            self._process.start()
+            theirs.close()
+        return self._connection
+
+    def _epitaph(self) -> str:
+        process, self._process, self._connection = self._process, None, None
+        assert process is not None  # noqa: S101 - it answered nothing, so it was started
+        process.join()
+        code = process.exitcode or 0
+        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        hint = ", perhaps for want of memory" if code == -getattr(signal, "SIGKILL", 0) else ""
+        return f"the worker process {process.pid} died of {cause}{hint}."
+
+
+def _serve(connection: Connection[Any, Any]) -> None:
+    """The worker's life: it ends when the other end is closed, also when the other process was killed."""
+    # A terminal's Ctrl-C reaches all processes of the group; when to stop is the driving one's to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _one_thread()
+    while True:
+        try:
+            fn, args, kwargs = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer = ("returned", fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other process decides
+            answer = ("raised", _portable(error))
+        try:
+            connection.send(answer)
+        except ConnectionError:
+            return
+
+
+def _one_thread() -> None:
+    """One thread a process: two processes with two threads each are slower than with one, and differ in bits."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error with its traceback as a note; one that is not ours may not survive pickling."""
+    trace = traceback.format_exc()
+    if not isinstance(error, LtsmError):
+        error = RunError(f"{type(error).__name__}: {error}")
+    error.add_note(trace)
+    return error
