@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,9 +99,8 @@ def check(name: Name = "mnist", data: Data = None, as_json: Json = False) -> Non
     else:
         say.data("\n".join(map(_line, findings)) or NO_FILES.format(name))
     if bad:
-        raise DataError(
-            f"{name} is not whole in {folder}: {', '.join(bad)}.", f"ltsm data get {name} --data {folder}"
-        )
+        hint = f"ltsm data get {name} --data {shlex.quote(str(folder))}"
+        raise DataError(f"{name} is not whole in {folder}: {', '.join(bad)}.", hint)
 
 
 NO_FILES = "{} comes with scikit-learn and needs no files"

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import math
 import os
+import shlex
 import tempfile
 import zlib
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class IdxSet:
 
     title: str
     classes: int
-    files: tuple[IdxFile, IdxFile, IdxFile, IdxFile]
+    files: tuple[IdxFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,9 @@ def read_file(files: IdxSet, file: IdxFile, folder: Path) -> bytes:
     """
     finding, content = _examine(files, file, folder)
     if finding.state == "missing":
-        raise DataError(f"{folder} has no {file.name} of {files.title}.", f"ltsm data get --data {folder}")
+        raise DataError(f"{folder} has no {file.name} of {files.title}.", _get_into(folder))
     if finding.state == "damaged":
-        raise DataError(_damage(finding), f"ltsm data get --data {folder} replaces it")
+        raise DataError(_damage(finding), f"{_get_into(folder)} replaces it")
     return content
 
 
@@ -197,6 +198,10 @@ def _read_bounded(path: Path, limit: int) -> bytes:
         raise DataError(
             f"cannot read {path}: {error.strerror or error}.", "ltsm data get --data DIR for another folder"
         ) from None
+
+
+def _get_into(folder: Path) -> str:
+    return f"ltsm data get --data {shlex.quote(str(folder))}"
 
 
 def _damage(finding: Finding) -> str:
