@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
@@ -14,6 +15,8 @@ from ltsm.core.network import forward
 from ltsm.core.records import Evaluation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
     from ltsm.core.datasets import Dataset
@@ -62,7 +65,8 @@ class TorchEngine:
     @torch.no_grad()
     def train(self, until: int) -> tuple[float, ...]:
         """Go on to iteration `until`; the mean training loss of the iterations made, one per model."""
-        return tuple(loss for group in self._groups for loss in group.train(until))
+        with _denormals_as_zero():
+            return tuple(loss for group in self._groups for loss in group.train(until))
 
     def evaluate(self) -> Evaluation:
         """Loss and accuracy of the models as they are."""
@@ -193,6 +197,21 @@ def _evaluated(network: Network, parameters: Tensor, data: Dataset) -> tuple[Ten
         largest, predicted = logits.max(-1, keepdim=True)
         correct += ((predicted == truth) & ~largest.isnan()).sum((-2, -1))
     return loss / len(data.validation_labels), correct / len(data.validation_labels)
+
+
+@contextmanager
+def _denormals_as_zero() -> Iterator[None]:
+    """Count values below 10⁻³⁸ as 0 meanwhile, on this thread.
+
+    Adam's first moments of pixels that are seldom inked decay to there, and the processor is so slow with
+    them that a step of the paper's network takes an eighth longer. With the paper's settings no update that is lost reaches 10⁻³⁰.
+    """
+    already = torch.tensor(2e-38).mul(0.25).item() == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(already)
 
 
 def _values(tensor: Tensor) -> list[float]:
