@@ -80,7 +80,8 @@ def locate(files: IdxSet, file: IdxFile, folder: Path) -> Path | None:
     """The file, unpacked or else as .gz, in `folder`/TITLE/raw, `folder`/raw or `folder` itself."""
     places = (raw_folder(files, folder), folder / "raw", folder)
     candidates = (place / f"{file.name}{suffix}" for place in places for suffix in ("", ".gz"))
-    return next((path for path in candidates if path.is_file()), None)
+    # Not Path.is_file: that raises where a folder on the way may not be entered.
+    return next((path for path in candidates if os.path.isfile(path)), None)  # noqa: PTH113
 
 
 def missing(files: IdxSet, folder: Path) -> list[str]:
