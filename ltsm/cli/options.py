@@ -24,7 +24,7 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        help="The folder of the data sets [env var: LTSM_DATA; default: data].",
+        help="The folder of the data sets \\[env var: LTSM_DATA; default: data].",
         rich_help_panel="Where",
     ),
 ]
@@ -36,7 +36,7 @@ ProtocolName = Annotated[
     typer.Option(
         "--protocol",
         metavar="NAME|FILE.toml",
-        help="paper, smoke, or a file (ltsm init --protocol-file FILE writes one) [default: paper].",
+        help="paper, smoke, or a file (ltsm init --protocol-file FILE writes one) \\[default: paper].",
         rich_help_panel="Protocol",
     ),
 ]
@@ -46,7 +46,7 @@ StoredProtocol = Annotated[
     typer.Option(
         "--protocol",
         metavar="NAME",
-        help="Which of the store's protocols, by name or id [default: the one that changed last].",
+        help="Which of the store's protocols, by name or id \\[default: the one that changed last].",
     ),
 ]
 

@@ -30,7 +30,7 @@ Stop it with Ctrl-C; the same command goes on where it stopped, to the same bits
 
 Seeds = Annotated[
     str | None,
-    typer.Option("--seeds", metavar="SEEDS", help="The replicates, e.g. 0-9 [default: the protocol's]."),
+    typer.Option("--seeds", metavar="SEEDS", help="The replicates, e.g. 0-9 \\[default: the protocol's]."),
 ]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="After a failed run go on with those that do not need it.")

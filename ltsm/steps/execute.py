@@ -166,9 +166,9 @@ class Execution:
         if not isinstance(error, RunError):
             self._idle.append(active.worker)
             raise error
-        self.outcome.failed[active.job.task] = error.message
-        log.debug("%s", "\n".join(getattr(error, "__notes__", [])))
-        self._end(active, "failed", error.message)
+        message = f"{error.message}{self._setting.keep_traceback(active.job.task, error)}"
+        self.outcome.failed[active.job.task] = message
+        self._end(active, "failed", message)
 
     def _abandon(self) -> None:
         """Something is wrong with the store, the data or the program: leave at once, keeping what is written."""

@@ -65,6 +65,16 @@ class Setting:
             raise StoreError(f"{task} has no {which} weights yet.", "run that step first")
         return artifacts.read(self.store.folder, artifact)
 
+    def keep_traceback(self, task: Task, error: BaseException) -> str:
+        """Write what a worker noted of an error to a log file beside the store; where, to be added to its message."""
+        notes = "\n".join(getattr(error, "__notes__", []))
+        if not notes:
+            return ""
+        sizes = "-".join(map(str, task.hidden))
+        path = f"logs/{self.place.protocol.fingerprint[:12]}/seed-{task.seed}-{task.step}-{sizes}.log"
+        artifacts.write(self.store.folder, path, notes.encode())
+        return f" (traceback: {path})"
+
     def folder(self, run: RunRow) -> str:
         """Where this run's files lie, relative to the store."""
         sizes = "-".join(map(str, run.hidden))

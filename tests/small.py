@@ -1,0 +1,113 @@
+"""A small evaluation on digits, a second or two long, and a view of a store by which two of them are the same."""
+
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ltsm.protocol import Protocol
+from ltsm.steps import plan
+from ltsm.steps.execute import Execution
+from ltsm.steps.jobs import Setting
+from ltsm.steps.training import Place
+from ltsm.store import read, schema, write
+
+SMALL = Protocol(
+    name="small",
+    dataset="digits",
+    seeds=(0, 1),
+    hidden=(12, 6),
+    initial_iterations=300,
+    iterations=200,
+    record_every=10,
+    lr=0.01,
+    threshold_step=0.05,
+    hyperops=((12, 6), (4, 3)),
+)
+TOML = """base = "paper"
+name = "small"
+dataset = "digits"
+seeds = "0-1"
+hidden = [12, 6]
+initial_iterations = 300
+iterations = 200
+record_every = 10
+lr = 0.01
+threshold_step = 0.05
+hyperops = [[12, 6], [4, 3]]
+"""
+
+
+class Here(Executor):
+    """An executor that calls in this thread, so that a test needs no process."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class Silent:
+    """A watcher that only counts."""
+
+    def __init__(self):
+        self.events = []
+
+    def started(self, task, iteration, iterations):
+        self.events.append(("started", task, iteration))
+
+    def advanced(self, task, iteration, metrics):
+        self.events.append(("advanced", task, iteration))
+
+    def ended(self, task, state, message):
+        self.events.append((state, task, message))
+
+
+def ticking():
+    """A clock that goes on by a second whenever it is asked."""
+    moments = iter(range(10**9))
+    return lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(moments))
+
+
+def setting(store, protocol=SMALL, tasks=None):
+    """The store planned for these tasks, ready to be executed."""
+    now = ticking()
+    protocol_id = write.add_protocol(store, protocol, now())
+    tasks = plan.everything(protocol, protocol.seeds) if tasks is None else tasks
+    write.add_runs(store, protocol_id, list(dict.fromkeys(t.spec(protocol) for t in tasks)), now())
+    return Setting(store, protocol_id, Place(protocol, Path()), now, {"torch": "x"}), tasks
+
+
+def execution(store, protocol=SMALL, tasks=None, workers=None, watcher=None, **manner):
+    """A plan over what the store has already, executed in this thread unless workers are given."""
+    shared, tasks = setting(store, protocol, tasks)
+    done = plan.finished(read.runs(store, shared.protocol_id), read.masked_runs(store, shared.protocol_id))
+    return Execution(shared, tasks, done, workers or [Here()], watcher or Silent(), **manner)
+
+
+def results(path):
+    """Everything in a store that is a result, without times: two stores with equal results are the same bits."""
+    store = schema.open_for_reading(Path(path))
+    found = {}
+    for protocol in read.protocols(store):
+        runs = read.runs(store, protocol.id)
+        metrics = read.metrics(store, [run.id for run in runs])
+        masks = read.masks(store, protocol.id, bits=True)
+        for run in runs:
+            found[run.seed, run.kind, run.hidden] = (
+                run.state,
+                run.iteration,
+                run.best_iteration,
+                run.relative_size,
+                run.initial,
+                run.final,
+                run.checkpoint,
+                # repr, as NaN is not itself
+                repr(metrics.get(run.id)),
+                [replace(mask, run_id=0) for mask in masks if mask.run_id == run.id],
+            )
+    store.close()
+    return found
