@@ -1,0 +1,82 @@
+"""`report`: Table 1 and what follows from it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ltsm.cli import say
+from ltsm.cli.options import STORE, Output, Store, StoredProtocol
+from ltsm.errors import UsageError
+
+HELP = """Examples:
+
+[bold]ltsm report[/]                               Table 1
+[bold]ltsm report --against-paper[/]               with the published values and Welch's test
+[bold]ltsm report --html -o report.html[/]         everything in one file: figures, protocol, provenance
+[bold]ltsm report --latex -o report.tex[/]         compiles as it is
+[bold]ltsm report --json | jq .finding[/]
+
+The paper's Table 1 from the store, and the ticket against every dense network, paired by seed.
+Reads what is finished, also while a sweep runs, and says what is missing.
+"""
+
+FORMATS = ("markdown", "latex", "html", "json", "csv")
+_PANEL = "Format"
+"""Flags that exclude each other; without any, tables for the terminal."""
+
+
+def report(
+    store: Store = STORE,
+    protocol: StoredProtocol = None,
+    against_paper: Annotated[
+        bool, typer.Option("--against-paper", help="Show the published values and Welch's test, too.")
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The finding and the tables.", rich_help_panel=_PANEL)
+    ] = False,
+    latex: Annotated[
+        bool, typer.Option("--latex", help="A document for pdflatex.", rich_help_panel=_PANEL)
+    ] = False,
+    html: Annotated[
+        bool, typer.Option("--html", help="One self-contained page with all figures.", rich_help_panel=_PANEL)
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Every number, for programs.", rich_help_panel=_PANEL)
+    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Table 1 alone.", rich_help_panel=_PANEL)] = False,
+    output: Output = None,
+) -> None:
+    """Print Table 1, or write a document.
+
+    Raises:
+        UsageError: two formats at once.
+        StoreError: no store, no such protocol, or the file cannot be written.
+    """
+    chosen = [name for name, on in zip(FORMATS, (markdown, latex, html, json, csv), strict=True) if on]
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other.", f"ltsm report --{chosen[0]}")
+    from ltsm.report import document  # noqa: PLC0415
+    from ltsm.report.evaluation import load  # noqa: PLC0415
+    from ltsm.store import schema  # noqa: PLC0415
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    opened = schema.open_for_reading(store_path(store))
+    try:
+        evaluation = load(opened, protocol, records=html, bits=html)
+    finally:
+        opened.close()
+    if evaluation.protocol.dataset == "digits":
+        say.warn(
+            "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"
+        )
+    if not chosen and output is None:
+        say.table(document.terminal(evaluation, against_paper=against_paper))
+        return
+    text = document.WRITERS[chosen[0] if chosen else "text"](evaluation, against_paper)
+    if output is None:
+        say.data(text)
+    else:
+        document.save(output, text.encode())
+        say.note(f"wrote {output}")

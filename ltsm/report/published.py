@@ -1,0 +1,63 @@
+"""What the paper prints: the package's own copy of its Table 1 and of the numbers in its text."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ltsm.report.statistics import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRow:
+    """A row of the published Table 1; `cells` by column, in the printed units."""
+
+    label: str
+    category: str
+    cells: dict[str, Summary]
+
+
+@cache
+def table_1() -> dict[str, PublishedRow]:
+    """The published rows by label, in the paper's order."""
+    rows = [_row(row) for row in _document()["table_1"]]
+    return {row.label: row for row in rows}
+
+
+@cache
+def text() -> dict[str, Any]:
+    """The numbers of sections 3.3 to 3.5, each [mean, deviation], in the printed units."""
+    numbers: dict[str, Any] = _document()["text"]
+    return numbers
+
+
+def text_summary(name: str, n: int | None = None) -> Summary:
+    """One number of the text with its spread."""
+    return _summary(text()[name], seeds() if n is None else n)
+
+
+def seeds() -> int:
+    """How many seeds the paper has."""
+    return int(_document()["seeds"])
+
+
+@cache
+def _document() -> dict[str, Any]:
+    content = (files("ltsm.report") / "published.json").read_text(encoding="utf-8")
+    document: dict[str, Any] = json.loads(content)
+    return document
+
+
+def _row(row: dict[str, Any]) -> PublishedRow:
+    cells = {name: _summary(value, seeds()) for name, value in row.items() if isinstance(value, list)}
+    return PublishedRow(row["label"], row["category"], cells)
+
+
+def _summary(pair: list[float | None], n: int) -> Summary:
+    mean, sd = pair
+    assert mean is not None  # noqa: S101 - every published number has a mean
+    return Summary(n, mean, math.nan if sd is None else sd)

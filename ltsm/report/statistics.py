@@ -1,0 +1,163 @@
+"""Means, spreads and tests between them: numbers in, numbers out.
+
+scipy is only imported where a test is asked for: `ltsm report` alone does without. Its `scipy.stats` would
+cost more time than a whole report, so the tests stand here on the special functions below them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+ENOUGH_SEEDS = 6
+"""With fewer pairs than six not even a unanimous Wilcoxon test gets below p = 0.05: nothing is claimed."""
+RESAMPLES = 10_000
+_EXACT_UP_TO = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Mean and sample standard deviation (ddof = 1) of n values; NaN where n is too small for one."""
+
+    n: int
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % interval."""
+
+    low: float
+    high: float
+
+
+def summarise(values: Iterable[float]) -> Summary:
+    """Mean and sample standard deviation."""
+    array = np.asarray(list(values), dtype=float)
+    n = len(array)
+    mean = float(array.mean()) if n else math.nan
+    if n < 2:  # noqa: PLR2004 - a spread needs two
+        return Summary(n, mean, math.nan)
+    # Equal values have no spread, even where their mean is rounded.
+    return Summary(n, mean, 0.0 if (array == array[0]).all() else float(array.std(ddof=1)))
+
+
+def welch(a: Summary, b: Summary) -> float:
+    """Two-sided p of Welch's t-test between two means; NaN where a spread is missing or both are 0."""
+    from scipy.special import stdtr  # noqa: PLC0415
+
+    if min(a.n, b.n) < 2 or math.isnan(a.sd + b.sd) or a.sd == b.sd == 0:  # noqa: PLR2004 - a spread needs two
+        return math.nan
+    of_a, of_b = a.sd**2 / a.n, b.sd**2 / b.n
+    freedom = (of_a + of_b) ** 2 / (of_a**2 / (a.n - 1) + of_b**2 / (b.n - 1))
+    return float(2 * stdtr(freedom, -abs(a.mean - b.mean) / math.sqrt(of_a + of_b)))
+
+
+def equal_spreads(values: Sequence[float], other: Summary) -> float:
+    """Two-sided p of Shoemaker's F test between our values' spread and a published one.
+
+    The classical F test takes one outlier for a difference. This one (L. H. Shoemaker, Fixing the F Test for
+    Equal Variances, The American Statistician 57, 2003) counts fewer degrees of freedom, the heavier the
+    tails are. Those of the published values are unknown, so ours stand for both, but never count as lighter
+    than normal ones.
+    """
+    from scipy.special import fdtrc  # noqa: PLC0415
+
+    ours = summarise(values)
+    if min(ours.n, other.n) < 3 or not ours.sd > 0 or not other.sd > 0:  # noqa: PLR2004 - below, no freedom is left
+        return math.nan
+    tails = max(kurtosis(values), 3.0)
+    freedom = [2 * n / (tails - (n - 3) / (n - 1)) for n in (ours.n, other.n)]
+    ratio = (ours.sd / other.sd) ** 2
+    above = float(fdtrc(freedom[0], freedom[1], ratio))
+    return min(1.0, 2 * min(above, 1 - above))
+
+
+def kurtosis(values: Sequence[float]) -> float:
+    """Fourth central moment ÷ squared variance: 3 for a normal distribution."""
+    array = np.asarray(values, dtype=float)
+    array = array - array.mean()
+    return float((array**4).mean() / (array**2).mean() ** 2)
+
+
+def extreme(ours: float, n: int, theirs: float, of: int, pooled: Summary) -> float:
+    """Two-sided p that the least of `n` and the least of `of` normal values differ so much.
+
+    Negate both for the greatest. From a fixed random stream, with the pooled spread.
+    """
+    rng = np.random.default_rng(0)
+    least = rng.standard_normal((RESAMPLES, n)).min(1) - rng.standard_normal((RESAMPLES, of)).min(1)
+    away = (ours - theirs) / pooled.sd - least.mean()
+    return float((np.abs(least - least.mean()) >= abs(away)).mean())
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction: p-values that keep the family's error rate; NaN stays and is not counted."""
+    order = sorted((p, i) for i, p in enumerate(p_values) if not math.isnan(p))
+    corrected, highest = [math.nan] * len(p_values), 0.0
+    for rank, (p, i) in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p))
+        corrected[i] = highest
+    return corrected
+
+
+def bootstrap(values: Sequence[float]) -> Interval:
+    """Bias-corrected and accelerated 95 % bootstrap interval of the mean, from a fixed random stream.
+
+    NaN for fewer than two values; a point where all are equal.
+    """
+    from scipy.special import ndtr, ndtri  # noqa: PLC0415
+
+    array = np.asarray(values, dtype=float)
+    if len(array) < 2:  # noqa: PLR2004 - one value has no spread
+        return Interval(math.nan, math.nan)
+    if (array == array[0]).all():
+        return Interval(float(array[0]), float(array[0]))
+    draws = np.random.default_rng(0).integers(len(array), size=(RESAMPLES, len(array)))
+    means = array[draws].mean(1)
+    below = ((means < array.mean()).mean() + (means <= array.mean()).mean()) / 2
+    bias = ndtri(np.clip(below, 1 / RESAMPLES, 1 - 1 / RESAMPLES))
+    left_out = array - array.mean()
+    speed = (left_out**3).sum() / (6 * (left_out**2).sum() ** 1.5)
+    z = bias + ndtri(np.array([0.025, 0.975]))
+    low, high = np.quantile(means, ndtr(bias + z / (1 - speed * z)))
+    return Interval(float(low), float(high))
+
+
+def wilcoxon(differences: Sequence[float]) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test of paired differences; zeros are left out, ties share ranks.
+
+    Exact (every sign equally likely) up to 200 pairs, the normal approximation beyond. NaN without a pair.
+    """
+    array = np.asarray([d for d in differences if d != 0], dtype=float)
+    if not len(array):
+        return math.nan
+    ranks = _twice_the_ranks(np.abs(array))
+    positive = int(ranks[array > 0].sum())
+    statistic = min(positive, int(ranks.sum()) - positive)
+    if len(array) > _EXACT_UP_TO:
+        spread = math.sqrt(float((ranks.astype(float) ** 2).sum()) / 4)
+        return math.erfc(abs(statistic - ranks.sum() / 2) / spread / math.sqrt(2))
+    ways = np.zeros(int(ranks.sum()) + 1)
+    ways[0] = 1.0
+    for rank in ranks:
+        ways[rank:] = (ways[rank:] + ways[: len(ways) - rank]) / 2
+        ways[:rank] /= 2
+    return min(1.0, 2 * float(ways[: statistic + 1].sum()))
+
+
+def _twice_the_ranks(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Ranks from 1, ties sharing their mean; doubled, so that they stay whole."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    doubled: NDArray[np.int64] = (2 * ends - counts + 1)[inverse]
+    return doubled

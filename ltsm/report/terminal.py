@@ -1,0 +1,47 @@
+"""The report for a terminal: rich tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from ltsm.report.table1 import COLUMNS
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ltsm.report.table1 import Row, Table
+
+_STYLES = {"Lottery ticket": "bold"}
+
+
+def table_1(table: Table, *, against_paper: bool) -> RenderableType:
+    """Table 1; with the published value and p of Welch's test below each of our numbers if asked for."""
+    grid = RichTable(box=box.SIMPLE_HEAD, title="Table 1", title_style="bold", title_justify="left")
+    grid.add_column("Label")
+    grid.add_column("Category")
+    for column in COLUMNS:
+        grid.add_column(column.heading, justify="right")
+    last = None
+    for row in table.rows:
+        if last is not None and row.category != last:
+            grid.add_section()
+        last = row.category
+        grid.add_row(*_lines(table, row, against_paper=against_paper), style=_STYLES.get(row.label, ""))
+    caption = Text("Table 1: " + table.caption)
+    notes = [Text(note, style="red") for note in table.notes]
+    return Group(grid, caption, *notes)
+
+
+def _lines(table: Table, row: Row, *, against_paper: bool) -> list[Text]:
+    label, category = Text(table.label(row)), Text(row.category or "–")
+    cells = [Text(cell.text) for cell in row.cells]
+    if against_paper:
+        label.append("\n  published\n  Welch's test", style="dim not bold")
+        for text, cell in zip(cells, row.cells, strict=True):
+            text.append(f"\n{cell.published}\n{cell.agreement}", style="dim not bold")
+    return [label, category, *cells]
