@@ -67,15 +67,16 @@ def p_text(p: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Ours, the published number (None where the paper has none), and p of Welch's test between them.
-
-    p is NaN where there is nothing to test: exact sizes, missing spreads.
-    """
+    """Our number and the published one (None where the paper has none)."""
 
     column: Column
     ours: Summary
     theirs: Summary | None
-    p: float
+
+    @property
+    def p(self) -> float:
+        """Of Welch's test between them; NaN where there is nothing to test: exact sizes, missing spreads."""
+        return math.nan if self.theirs is None else welch(self.ours, self.theirs)
 
     @property
     def text(self) -> str:
@@ -155,8 +156,7 @@ def _cell(
     ours = summarise(column.values(results))
     if kind == "hyperop" and column.result == "relative_size":
         ours = Summary(ours.n, ours.mean, math.nan)  # a dense network's size is exact
-    theirs = None if paper is None else paper.cells[column.name]
-    return Cell(column, ours, theirs, math.nan if theirs is None else welch(ours, theirs))
+    return Cell(column, ours, None if paper is None else paper.cells[column.name])
 
 
 def _place(row: Row, baseline: tuple[int, ...]) -> tuple[int, int, bool, tuple[int, ...]]:
@@ -184,21 +184,23 @@ def _caption(evaluation: Evaluation, rows: Sequence[Row]) -> str:
 
 
 def _notes(evaluation: Evaluation, rows: Sequence[Row]) -> list[str]:
+    baseline = evaluation.protocol.hidden
     notes = [
-        f"{row.label} diverged for seed{'s' * (len(row.diverged) > 1)} {', '.join(map(str, row.diverged))}: "
-        "left out of its means."
+        f"{row.label} diverged for {seeds_text(row.diverged)}: left out of its means."
         for row in rows
         if row.diverged
     ]
     for kind in ("initial", "baseline"):
-        seeds = [str(r.seed) for r in evaluation.diverged(kind)]
-        if seeds:
-            name = run_name(kind, evaluation.protocol.hidden, evaluation.protocol.hidden)
-            notes.append(f"{name} diverged for seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}: no ticket.")
+        if found := evaluation.diverged(kind):
+            seeds = seeds_text([r.seed for r in found])
+            notes.append(f"{run_name(kind, baseline, baseline)} diverged for {seeds}: no ticket.")
     failed = [r for r in evaluation.runs if r.state == "failed"]
-    notes += [
-        f"{run_name(r.kind, r.hidden, evaluation.protocol.hidden)} of seed {r.seed} failed." for r in failed
-    ]
+    notes += [f"{run_name(r.kind, r.hidden, baseline)} of seed {r.seed} failed." for r in failed]
     if not evaluation.runs:
         notes.append("The store holds no runs yet: ltsm sweep fills it.")
     return notes
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """`seed 3`, `seeds 1, 4`."""
+    return f"seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))}"
