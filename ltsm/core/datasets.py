@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from ltsm.core import download, idx
-from ltsm.core.images import content_digest, first, mean_and_deviation, scaled
+from ltsm.core.images import content_digest, first, mean_and_deviation, scaled, tensor
 from ltsm.core.sources import source
 from ltsm.errors import DataError
 
@@ -94,9 +93,9 @@ def load_dataset(
     return Dataset(
         name=name,
         train_images=scaled(train.images, centre, spread),
-        train_labels=torch.from_numpy(train.labels.astype(np.int64)),
+        train_labels=tensor(train.labels.astype(np.int64)),
         validation_images=scaled(validation.images, centre, spread),
-        validation_labels=torch.from_numpy(validation.labels.astype(np.int64)),
+        validation_labels=tensor(validation.labels.astype(np.int64)),
         classes=raw.classes,
         image_shape=train.images.shape[1:],
         digest=content_digest(train, validation),

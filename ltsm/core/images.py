@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from ltsm.errors import DataError
 
@@ -57,7 +56,7 @@ def scaled(images: NDArray[np.uint8], centre: float, spread: float) -> Tensor:
     if centre:
         flat -= np.float32(centre)
     flat /= np.float32(spread)
-    return torch.from_numpy(flat)
+    return tensor(flat)
 
 
 def mean_and_deviation(images: NDArray[np.uint8]) -> tuple[float, float]:
@@ -81,3 +80,10 @@ def content_digest(*parts: Labelled) -> str:
         digest.update(f"uint8 {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def tensor(values: NDArray[np.float32] | NDArray[np.int64]) -> Tensor:
+    """The same values as a tensor; torch is imported here alone, as finding a data set needs none of it."""
+    import torch  # noqa: PLC0415 - costs two seconds
+
+    return torch.from_numpy(values)
