@@ -1,0 +1,278 @@
+"""The program as a user starts it: what it prints, what it refuses, and its exit codes."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small import TOML, results
+
+LTSM = [sys.executable, "-m", "ltsm"]
+COMMANDS = [
+    "sweep", "train-baseline", "find-supermask", "train-ticket", "train-hyperop", "status", "report", "init", "doctor",
+    "data get", "data check", "db path", "db upgrade", "db check",
+]  # fmt: skip
+
+
+@pytest.fixture
+def room(tmp_path, monkeypatch):
+    """An empty folder to stand in, with the small protocol in it and nothing inherited."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("LTSM_STORE", "LTSM_DATA", "LTSM_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    Path("small.toml").write_text(TOML)
+    return tmp_path
+
+
+def ltsm(*arguments, **more):
+    return subprocess.run(
+        [*LTSM, *arguments], capture_output=True, text=True, timeout=300, check=False, **more
+    )
+
+
+LONG = ("--initial-iterations", "30000")
+"""Long enough to be met while it runs."""
+
+
+def sweep(*arguments):
+    return [*LTSM, "sweep", "--protocol", "small.toml", *arguments]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_opens_with_examples(command):
+    found = ltsm(*command.split(), "--help")
+    assert found.returncode == 0
+    usage, _, rest = found.stdout.partition("Usage:")
+    assert usage.strip() == ""
+    assert rest.split("\n", 1)[1].strip().startswith("Examples:")
+    assert f"ltsm {command}" in rest
+
+
+@pytest.mark.parametrize(
+    "command", [["--help"], ["status"], ["db", "path"], ["sweep", "--dry-run"], ["doctor", "--help"]]
+)
+def test_looking_loads_no_torch(room, command):
+    code = (
+        "import sys; from ltsm.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'torchvision', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+REFUSALS = {
+    "no hidden units": (["sweep", "--hidden", "0"], 2, "hidden: every layer needs between 1 and"),
+    "no sizes": (["sweep", "--hidden", "big"], 2, "hidden sizes are whole numbers"),
+    "backwards seeds": (["sweep", "--seeds", "9-3"], 2, "the range of seeds 9-3 runs backwards"),
+    "no seeds": (["train-ticket", "--seed", "x"], 2, "seeds are numbers and ranges"),
+    "unknown data set": (["sweep", "--dataset", "nmist"], 2, "there is no data set 'nmist'"),
+    "unknown protocol": (["sweep", "--protocol", "papier"], 2, "there is no protocol 'papier'"),
+    "missing protocol file": (["sweep", "--protocol", "none.toml"], 2, "cannot read the protocol none.toml"),
+    "unknown key": (
+        ["sweep", "--protocol", "key.toml"],
+        2,
+        "key.toml has the unknown setting 'learning_rate'",
+    ),
+    "no TOML": (["sweep", "--protocol", "no.toml"], 2, "no.toml is not TOML"),
+    "wrong type": (["sweep", "--protocol", "type.toml"], 2, "lr must be a number"),
+    "learning rate": (["sweep", "--lr", "nan"], 2, "lr must be a number"),
+    "order": (["sweep", "--order", "random"], 2, "order must be file or shuffled"),
+    "two protocols": (["sweep", "--smoke", "--protocol", "small.toml"], 2, "name two protocols"),
+    "unknown option": (["sweep", "--frobnicate"], 2, "No such option"),
+    "no data": (["sweep", "--data", "nowhere"], 3, "MNIST"),
+    "no store": (["status"], 3, "there is no store at results/ltsm.db"),
+    "no store to check": (["db", "check", "--store", "x.db"], 3, "there is no store at x.db"),
+    "a file that is no store": (
+        ["sweep", "--dataset", "digits", "--store", "small.toml"],
+        3,
+        "small.toml is no ltsm store",
+    ),
+    "somebody else's database": (
+        ["sweep", "--dataset", "digits", "--store", "other.db"],
+        3,
+        "not one of ltsm's",
+    ),
+    "a store that is a folder": (["status", "--store", "."], 3, "cannot read the store"),
+    "another database": (["status", "--store", "postgresql://x/y"], 3, "only SQLite stores"),
+    "a folder that cannot be": (
+        ["sweep", "--dataset", "digits", "--store", "small.toml/x.db"],
+        3,
+        "cannot write to",
+    ),
+    "a protocol over another": (["init", "--protocol-file", "small.toml"], 2, "cannot write small.toml"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_nonsense_is_met_with_a_sentence(room, case):
+    """One sentence, the next thing to do, the exit code of the design, and no traceback."""
+    Path("key.toml").write_text("learning_rate = 0.1\n")
+    Path("no.toml").write_text("lr = = 3")
+    Path("type.toml").write_text('lr = "fast"\n')
+    with sqlite3.connect("other.db") as other:
+        other.execute("CREATE TABLE song (id)")
+    other.close()
+    arguments, code, sentence = REFUSALS[case]
+    found = ltsm(*arguments, env={**os.environ, "LTSM_MIRROR": "http://127.0.0.1:9/"})
+    assert sentence in found.stderr
+    assert found.returncode == code
+    assert found.stdout == ""
+    assert "Traceback" not in found.stderr
+
+
+def test_a_step_says_what_it_runs_first_and_runs_nothing_twice(room):
+    first = ltsm("find-supermask", "--protocol", "small.toml", "--seed", "1")
+    assert first.returncode == 0, first.stderr
+    assert "runs what is missing first: seed 1 initial training, seed 1 baseline" in first.stderr
+    assert first.stdout.startswith("seed 1 supermask: t = ")
+    again = ltsm("train-baseline", "--protocol", "small.toml", "--seed", "1")
+    assert "nothing to do" in again.stderr
+    assert [line.split(":")[0] for line in again.stdout.splitlines()] == [
+        "seed 1 initial training done",
+        "seed 1 baseline done",
+    ]
+    before = results("results/ltsm.db")
+    forced = ltsm("find-supermask", "--protocol", "small.toml", "--seed", "1", "--force")
+    assert forced.stdout == first.stdout
+    assert "nothing to do" not in forced.stderr
+    assert results("results/ltsm.db") == before
+    assert ltsm("db", "check").returncode == 0
+
+
+def test_forcing_the_baseline_undoes_what_is_built_on_it(room):
+    assert ltsm("train-ticket", "--protocol", "small.toml", "--seed", "0").returncode == 0
+    before = results("results/ltsm.db")
+    assert ltsm("train-baseline", "--protocol", "small.toml", "--seed", "0", "--force").returncode == 0
+    after = results("results/ltsm.db")
+    assert after[0, "initial", (12, 6)] == before[0, "initial", (12, 6)]
+    assert after[0, "ticket", (12, 6)][0] == "pending"
+    assert ltsm("db", "check").returncode == 0
+
+
+def test_sweep_from_plan_to_end(room):
+    """Dry run, interrupted with Ctrl-C, went on; status and check agree with what is there."""
+    dry = ltsm("sweep", "--protocol", "small.toml", "--dry-run")
+    assert "12 of 12 steps to run" in dry.stdout
+    assert not Path("results").exists()
+
+    with subprocess.Popen(sweep("--jobs", "1"), stderr=subprocess.PIPE, text=True) as process:
+        process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130, rest
+    assert "type the same command again" in rest
+
+    partly = json.loads(ltsm("status", "--json").stdout)
+    assert partly["writer"] is None
+    (protocol,) = partly["protocols"]
+    assert 0 < protocol["done"] < protocol["total"] == 10
+
+    assert subprocess.run(sweep("--jobs", "2"), capture_output=True, check=False).returncode == 0
+    (protocol,) = json.loads(ltsm("status", "--json").stdout)["protocols"]
+    assert (protocol["done"], protocol["supermasks"]) == (10, 2)
+    assert "0 of 12 steps to run" in ltsm("sweep", "--protocol", "small.toml", "--dry-run").stdout
+    assert ltsm("db", "check").returncode == 0
+
+
+def test_killed_three_times_it_ends_with_the_same_bits(room):
+    """kill -9 of the driving process: its workers end too, and nothing of what it wrote is lost or doubled."""
+    assert subprocess.run(sweep("--store", "whole/ltsm.db"), capture_output=True, check=False).returncode == 0
+    for lines in (1, 2, 3):
+        with subprocess.Popen(sweep(), stderr=subprocess.PIPE, text=True) as process:
+            for _ in range(lines):
+                process.stderr.readline()
+            process.kill()
+    assert subprocess.run(sweep(), capture_output=True, check=False).returncode == 0
+    assert results("results/ltsm.db") == results("whole/ltsm.db")
+
+
+def test_sigterm_ends_with_143_and_a_second_sweep_is_refused_meanwhile(room):
+    with subprocess.Popen(sweep(*LONG), stderr=subprocess.PIPE, text=True) as process:
+        process.stderr.readline()
+        second = ltsm("sweep", "--protocol", "small.toml")
+        process.terminate()
+        process.stderr.read()
+    assert second.returncode == 3
+    assert f"process {process.pid}" in second.stderr
+    assert process.returncode == 143
+
+
+READER = """
+import sys, time
+from pathlib import Path
+from ltsm.store import read, schema
+path, stop = Path(sys.argv[1]), Path(sys.argv[2])
+count = 0
+while not stop.exists():
+    if path.exists():
+        try:
+            store = schema.open_for_reading(path)
+        except Exception as error:
+            if "empty" not in str(error):
+                raise
+            continue
+        for _ in range(20):
+            for protocol in read.protocols(store):
+                runs = read.runs(store, protocol.id)
+                read.metrics(store, [r.id for r in runs]); read.masks(store, protocol.id, bits=True)
+                count += 1
+        store.close()
+print(count)
+"""
+
+
+def test_a_process_that_reads_all_the_time_disturbs_nothing(room):
+    """Readers see a consistent store and never block the writer; the results are the same bits."""
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, "results/ltsm.db", "stop"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    swept = subprocess.run(sweep(), capture_output=True, text=True, check=False)
+    Path("stop").touch()
+    for reader in readers:
+        out, err = reader.communicate(timeout=60)
+        assert reader.returncode == 0, err
+        assert int(out) > 10
+    assert swept.returncode == 0, swept.stderr
+    assert "lock" not in swept.stderr
+    assert subprocess.run(sweep("--store", "alone/ltsm.db"), capture_output=True, check=False).returncode == 0
+    assert results("results/ltsm.db") == results("alone/ltsm.db")
+
+
+def test_init_writes_a_protocol_that_gives_the_papers_runs(room):
+    made = ltsm("init", "--protocol-file", "mine.toml")
+    assert made.returncode == 0, made.stderr
+    assert "results/ltsm.db" in made.stdout
+    dry = ltsm("sweep", "--protocol", "mine.toml", "--dry-run")
+    assert "140 of 140 steps to run" in dry.stdout
+
+
+def test_wait_waits_for_the_other_writer(room):
+    long = ("--initial-iterations", "3000", "--seeds", "0")
+    with subprocess.Popen(sweep(*long), stderr=subprocess.PIPE, text=True) as process:
+        process.stderr.readline()
+        waited = ltsm("sweep", "--protocol", "small.toml", *long, "--wait")
+        process.stderr.read()
+    assert process.returncode == waited.returncode == 0
+    assert "nothing to do" in waited.stderr
+
+
+def test_version():
+    assert ltsm("--version").stdout.startswith("ltsm 0.")
+
+
+def test_doctor_looks_and_reports(room):
+    found = json.loads(ltsm("doctor", "--json").stdout)
+    topics = {finding["topic"]: finding for finding in found}
+    assert topics["torch"]["verdict"] == "ok"
+    assert "data get" in topics["data"]["advice"]
