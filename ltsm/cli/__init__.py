@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ltsm.cli import data, db, doctor, init, say, status, steps, sweep
+from ltsm.cli import data, db, doctor, init, report, say, status, steps, sweep
 from ltsm.errors import LtsmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HELP = """Lottery tickets and supermasks for fully connected networks.
 
@@ -57,36 +60,41 @@ METHOD = "The method, step by step"
 RESULTS = "Results"
 AROUND = "Around it"
 
-app.command(
-    help=sweep.HELP, short_help="The whole evaluation: every step, every seed.", rich_help_panel=METHOD
-)(sweep.sweep)
-app.command(
-    help=steps.BASELINE_HELP,
-    short_help="Steps 1, 2: train, and retrain to the best iteration.",
-    rich_help_panel=METHOD,
-)(steps.train_baseline)
-app.command(
-    help=steps.SUPERMASK_HELP,
-    short_help="Steps 3, 4: the mask whose untrained network is best.",
-    rich_help_panel=METHOD,
-)(steps.find_supermask)
-app.command(
-    help=steps.TICKET_HELP, short_help="Steps 5, 6: train what the mask keeps.", rich_help_panel=METHOD
-)(steps.train_ticket)
-app.command(
-    help=steps.HYPEROP_HELP, short_help="The comparison: smaller dense networks.", rich_help_panel=METHOD
-)(steps.train_hyperop)
-app.command(help=status.HELP, short_help="What the store holds, and what runs now.", rich_help_panel=RESULTS)(
-    status.status
-)
-app.command(help=init.HELP, short_help="Make the store; write a protocol to change.", rich_help_panel=AROUND)(
-    init.init
-)
+COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
+    (METHOD, "sweep", sweep.sweep, sweep.HELP, "The whole evaluation: every step, every seed."),
+    (
+        METHOD,
+        "train-baseline",
+        steps.train_baseline,
+        steps.BASELINE_HELP,
+        "Steps 1, 2: train; retrain to the best.",
+    ),
+    (
+        METHOD,
+        "find-supermask",
+        steps.find_supermask,
+        steps.SUPERMASK_HELP,
+        "Steps 3, 4: the best untrained mask.",
+    ),
+    (METHOD, "train-ticket", steps.train_ticket, steps.TICKET_HELP, "Steps 5, 6: train what the mask keeps."),
+    (
+        METHOD,
+        "train-hyperop",
+        steps.train_hyperop,
+        steps.HYPEROP_HELP,
+        "The comparison: smaller dense networks.",
+    ),
+    (RESULTS, "status", status.status, status.HELP, "What the store holds, and what runs now."),
+    (RESULTS, "report", report.report, report.HELP, "Table 1; also as Markdown, JSON, CSV."),
+    (AROUND, "init", init.init, init.HELP, "Make the store; write a protocol to change."),
+    (AROUND, "doctor", doctor.doctor, doctor.HELP, "What this machine has, and what is wrong."),
+]
+"""In the order in which `ltsm --help` lists them: panel, name, function, help, help in a line."""
+
+for _panel, _name, _function, _help, _line in COMMANDS:
+    app.command(_name, help=_help, short_help=_line, rich_help_panel=_panel)(_function)
 app.add_typer(data.app, name="data", rich_help_panel=AROUND)
 app.add_typer(db.app, name="db", rich_help_panel=AROUND)
-app.command(help=doctor.HELP, short_help="What this machine has, and what is wrong.", rich_help_panel=AROUND)(
-    doctor.doctor
-)
 
 
 def main() -> None:
