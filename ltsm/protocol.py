@@ -6,16 +6,22 @@ import dataclasses
 import hashlib
 import json
 import math
-import re
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from ltsm.errors import UsageError
+from ltsm.notation import MAX_SEEDS, format_seeds, format_sizes, parse_seeds, parse_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+__all__ = [
+    "KINDS", "PAPER", "PRESETS", "SMOKE", "Activation", "Kind", "MaskScope", "Order", "Pixels", "Protocol",
+    "format_seeds", "format_sizes", "format_value", "from_settings", "load", "parse_seeds", "parse_sizes", "preset",
+    "scaled_hyperops", "to_toml",
+]  # fmt: skip
 
 Order = Literal["file", "shuffled"]
 Pixels = Literal["raw", "standardised"]
@@ -129,59 +135,6 @@ def scaled_hyperops(hidden: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return tuple(dict.fromkeys([hidden, *smaller]))
 
 
-def parse_sizes(text: str) -> tuple[int, ...]:
-    """`"200,30"` → `(200, 30)`.
-
-    Raises:
-        UsageError: not a list of positive whole numbers.
-    """
-    if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", text):
-        raise UsageError(
-            f"hidden sizes are whole numbers with commas between, not {text!r}.", "e.g. --hidden 300,100"
-        )
-    return tuple(int(part) for part in text.split(","))
-
-
-def format_sizes(hidden: tuple[int, ...]) -> str:
-    """`(200, 30)` → `"200,30"`, as the store keeps it."""
-    return ",".join(map(str, hidden))
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """`"0-9"`, `"3"`, `"0,2,5-7"` → a sorted tuple of seeds, without repeats.
-
-    Raises:
-        UsageError: not such a list, a range that runs backwards, or more than 100,000 seeds.
-    """
-    seeds: set[int] = set()
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part)
-        if not found:
-            raise UsageError(
-                f"seeds are numbers and ranges, not {text!r}.", "e.g. --seeds 0-9 or --seeds 0,3,7"
-            )
-        low, high = int(found[1]), int(found[2] or found[1])
-        if high < low:
-            raise UsageError(
-                f"the range of seeds {part.strip()} runs backwards.", f"e.g. --seeds {high}-{low}"
-            )
-        if high - low >= MAX_SEEDS:
-            raise UsageError(f"{part.strip()} are more than {MAX_SEEDS:,} seeds.", "e.g. --seeds 0-99")
-        seeds.update(range(low, high + 1))
-    return tuple(sorted(seeds))
-
-
-def format_seeds(seeds: tuple[int, ...]) -> str:
-    """`(0, 1, 2, 5)` → `"0-2,5"`."""
-    parts: list[list[int]] = []
-    for seed in sorted(seeds):
-        if parts and seed == parts[-1][-1] + 1:
-            parts[-1].append(seed)
-        else:
-            parts.append([seed])
-    return ",".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)
-
-
 def from_settings(
     settings: Mapping[str, Any], name: str, seeds: tuple[int, ...] = tuple(range(10))
 ) -> Protocol:
@@ -210,8 +163,9 @@ def load(path: Path) -> Protocol:
             f"{path} is not TOML: {error}.", "ltsm init --protocol-file FILE writes one"
         ) from None
     base = preset(values.pop("base", "paper"))
-    if "hidden" in values and "hyperops" not in values and _is_sizes(values["hidden"]):
-        values["hyperops"] = [list(h) for h in scaled_hyperops(tuple(values["hidden"]))]
+    hidden = _typed("hidden", values.get("hidden"))
+    if _is_sizes(hidden) and "hyperops" not in values:
+        values["hyperops"] = [list(h) for h in scaled_hyperops(hidden)]
     return _build(base, {"name": path.stem, **values}, str(path))
 
 
@@ -248,7 +202,6 @@ def format_value(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-MAX_SEEDS = 100_000
 MAX_LAYERS = 64
 MAX_WIDTH = 1_000_000
 MAX_THRESHOLDS = 10_000
@@ -351,6 +304,10 @@ def _check_texts(p: Protocol) -> None:
 
 
 def _check_sizes(p: Protocol) -> None:
+    if not isinstance(cast("object", p.hyperops), tuple):
+        raise UsageError(
+            f"hyperops must be a list of sizes, not {p.hyperops!r}.", "e.g. hyperops = [[200, 30], [50, 5]]"
+        )
     for field, sizes in [("hidden", p.hidden), *(("hyperops", h) for h in p.hyperops)]:
         if not _is_sizes(sizes) or len(sizes) > MAX_LAYERS:
             raise UsageError(

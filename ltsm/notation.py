@@ -1,0 +1,62 @@
+"""How layer sizes and seeds are written, on the command line, in files and in the store."""
+
+from __future__ import annotations
+
+import re
+
+from ltsm.errors import UsageError
+
+MAX_SEEDS = 100_000
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """`"200,30"` → `(200, 30)`.
+
+    Raises:
+        UsageError: not a list of positive whole numbers.
+    """
+    if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", text):
+        raise UsageError(
+            f"hidden sizes are whole numbers with commas between, not {text!r}.", "e.g. --hidden 300,100"
+        )
+    return tuple(int(part) for part in text.split(","))
+
+
+def format_sizes(hidden: tuple[int, ...]) -> str:
+    """`(200, 30)` → `"200,30"`, as the store keeps it."""
+    return ",".join(map(str, hidden))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`"0-9"`, `"3"`, `"0,2,5-7"` → a sorted tuple of seeds, without repeats.
+
+    Raises:
+        UsageError: not such a list, a range that runs backwards, or more than 100,000 seeds.
+    """
+    seeds: set[int] = set()
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part)
+        if not found:
+            raise UsageError(
+                f"seeds are numbers and ranges, not {text!r}.", "e.g. --seeds 0-9 or --seeds 0,3,7"
+            )
+        low, high = int(found[1]), int(found[2] or found[1])
+        if high < low:
+            raise UsageError(
+                f"the range of seeds {part.strip()} runs backwards.", f"e.g. --seeds {high}-{low}"
+            )
+        if high - low >= MAX_SEEDS:
+            raise UsageError(f"{part.strip()} are more than {MAX_SEEDS:,} seeds.", "e.g. --seeds 0-99")
+        seeds.update(range(low, high + 1))
+    return tuple(sorted(seeds))
+
+
+def format_seeds(seeds: tuple[int, ...]) -> str:
+    """`(0, 1, 2, 5)` → `"0-2,5"`."""
+    parts: list[list[int]] = []
+    for seed in sorted(seeds):
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ",".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)

@@ -1,0 +1,119 @@
+"""The settings that decide a result: defaults, names, files, and what is refused."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltsm.errors import UsageError
+from ltsm.protocol import (
+    PAPER,
+    SMOKE,
+    Protocol,
+    format_seeds,
+    from_settings,
+    load,
+    parse_seeds,
+    parse_sizes,
+    scaled_hyperops,
+    to_toml,
+)
+
+
+def test_the_default_is_the_papers():
+    """Sections 3.1 to 3.5, number by number."""
+    p = Protocol()
+    assert (p.dataset, p.hidden, p.lr, p.batch_size) == ("mnist", (200, 30), 0.0012, 60)
+    assert (p.initial_iterations, p.iterations, p.record_every) == (20_000, 5_000, 100)
+    assert (p.order, p.pixels, p.mask, p.activation) == ("file", "raw", "all", "relu")
+    assert p.seeds == tuple(range(10))
+    assert len(p.hyperops) == 10
+
+
+def test_thresholds_are_exact_hundredths_and_selected_only_inside_the_papers_range():
+    assert PAPER.thresholds == tuple(i / 100 for i in range(-10, 41))
+    selectable = [t for t in PAPER.thresholds if PAPER.selectable(t)]
+    assert selectable == [i / 100 for i in range(21)]
+    assert str(PAPER.thresholds[10]) == "0.0"
+
+
+def test_the_papers_hyperops_are_its_sizes_scaled():
+    assert scaled_hyperops((200, 30)) == PAPER.hyperops
+    assert PAPER.changed(hidden=(400, 60)).hyperops[1] == (100, 10)
+    assert scaled_hyperops((2,)) == ((2,), (1,))
+
+
+def test_every_deciding_setting_changes_the_fingerprint_and_no_other_does():
+    changes = {
+        "dataset": "digits", "train_size": 7, "validation_size": 7, "pixels": "standardised", "hidden": (3,),
+        "activation": "tanh", "lr": 0.5, "beta1": 0.5, "beta2": 0.5, "epsilon": 0.5, "batch_size": 7,
+        "order": "shuffled", "initial_iterations": 7, "iterations": 7, "record_every": 7, "mask": "weights",
+        "threshold_min": -0.2, "threshold_max": 0.3, "threshold_step": 0.1, "select_min": 0.1, "select_max": 0.1,
+        "hyperops": ((3,),),
+    }  # fmt: skip
+    assert set(changes) | {"name", "seeds"} == {f.name for f in dataclasses.fields(Protocol)}
+    prints = {dataclasses.replace(PAPER, **{k: v}).fingerprint for k, v in changes.items()}
+    assert len(prints | {PAPER.fingerprint}) == len(changes) + 1
+    assert dataclasses.replace(PAPER, name="mine", seeds=(3,)).fingerprint == PAPER.fingerprint
+
+
+def test_the_papers_fingerprint_never_changes():
+    """Stores in the world name it: a changed default or a new field would orphan their runs."""
+    assert PAPER.fingerprint.startswith("edfbd1ce")
+
+
+def test_a_changed_protocol_says_what_was_changed():
+    assert PAPER.changed(lr=0.01, order="shuffled", seeds=(3,)).name == "paper lr=0.01 order=shuffled"
+    assert PAPER.changed(lr=0.0012).name == "paper"
+    assert PAPER.changed(hidden=(300, 100)).name == "paper hidden=300,100"
+
+
+@pytest.mark.parametrize("protocol", [PAPER, SMOKE, PAPER.changed(hidden=(7,), lr=1e-5, dataset="digits")])
+def test_a_protocol_survives_file_and_store(protocol, tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text(to_toml(protocol))
+    assert load(path) == protocol
+    stored = json.loads(json.dumps(protocol.settings()))
+    assert from_settings(stored, protocol.name, protocol.seeds) == protocol
+
+
+def test_a_short_file_leaves_the_rest_as_in_the_paper(tmp_path):
+    path = tmp_path / "wide.toml"
+    path.write_text('hidden = "400,60"\nlr = 1\nseeds = "0-2,7"\n')
+    found = load(path)
+    assert found == dataclasses.replace(
+        PAPER, name="wide", hidden=(400, 60), lr=1.0, seeds=(0, 1, 2, 7), hyperops=scaled_hyperops((400, 60))
+    )
+
+
+@given(st.sets(st.integers(0, 300), min_size=1))
+def test_seeds_survive_being_written(seeds):
+    assert parse_seeds(format_seeds(tuple(seeds))) == tuple(sorted(seeds))
+
+
+@given(st.text(max_size=20))
+def test_any_text_for_seeds_or_sizes_is_read_or_refused(text):
+    for parse in (parse_seeds, parse_sizes):
+        try:
+            assert all(isinstance(n, int) for n in parse(text))
+        except UsageError as error:
+            assert error.exit_code == 2
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**12), 10**12), st.floats(), st.text(max_size=8),
+    st.lists(st.integers(-5, 5), max_size=3), st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from([f.name for f in dataclasses.fields(Protocol)]), VALUES, max_size=3))
+def test_any_settings_are_taken_or_refused_with_a_sentence(settings):
+    settings = {k: v for k, v in settings.items() if k not in {"name", "seeds"}}
+    try:
+        found = from_settings(settings, "any")
+    except UsageError as error:
+        assert error.message.endswith(".")
+    else:
+        assert len(found.thresholds) >= 1
