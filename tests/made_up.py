@@ -270,7 +270,7 @@ def _scores(how, draws, seed):
     moved = draws.rng.standard_normal(count, dtype=np.float32) * (0.110 + 0.0048 * z[0])
     side = math.isqrt(how.inputs)
     place = np.linspace(-1, 1, side)
-    rim = np.add.outer(place**2, place**2).ravel() > 1.08 + 0.016 * z[1]
+    rim = np.add.outer(place**2, place**2).ravel() > 1.103 + 0.016 * z[1]
     if side * side == how.inputs:
         moved[: how.inputs * how.protocol.hidden[0]].reshape(-1, how.inputs)[:, rim] = 0
     return initial + moved

@@ -89,14 +89,17 @@ def kurtosis(values: Sequence[float]) -> float:
     return float((array**4).mean() / (array**2).mean() ** 2)
 
 
-def extreme(ours: float, n: int, theirs: float, of: int, pooled: Summary) -> float:
+def extreme(ours: float, n: int, theirs: float, of: int, spread: float) -> float:
     """Two-sided p that the least of `n` and the least of `of` normal values differ so much.
 
-    Negate both for the greatest. From a fixed random stream, with the pooled spread.
+    Negate both for the greatest. From a fixed random stream; `spread` is the common standard deviation.
     """
     rng = np.random.default_rng(0)
     least = rng.standard_normal((RESAMPLES, n)).min(1) - rng.standard_normal((RESAMPLES, of)).min(1)
-    away = (ours - theirs) / pooled.sd - least.mean()
+    # A spread of 0 leaves no room for any difference.
+    if not spread > 0:
+        return float(ours == theirs)
+    away = (ours - theirs) / spread - least.mean()
     return float((np.abs(least - least.mean()) >= abs(away)).mean())
 
 

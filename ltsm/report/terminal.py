@@ -9,12 +9,13 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ltsm.report.table1 import COLUMNS
+from ltsm.report.table1 import COLUMNS, p_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ltsm.report.table1 import Row, Table
+    from ltsm.report.verify import Verification
 
 _STYLES = {"Lottery ticket": "bold"}
 
@@ -45,3 +46,30 @@ def _lines(table: Table, row: Row, *, against_paper: bool) -> list[Text]:
         for text, cell in zip(cells, row.cells, strict=True):
             text.append(f"\n{cell.published}\n{cell.agreement}", style="dim not bold")
     return [label, category, *cells]
+
+
+def verification(found: Verification) -> RenderableType:
+    """One line for each published number, and a summary."""
+    grid = RichTable(box=box.SIMPLE_HEAD)
+    grid.add_column("Published number", overflow="fold")
+    for heading in ("ours", "theirs", "difference"):
+        grid.add_column(heading, justify="right")
+    for heading in ("Welch, Holm", "verdict", "±, Holm", "verdict"):
+        grid.add_column(heading)
+    for line in found.lines:
+        grid.add_row(
+            Text(line.title),
+            line.text(line.ours),
+            line.text(line.theirs),
+            line.difference_text,
+            line.p_text,
+            _verdict(line.verdict),
+            p_text(line.corrected_spread_p),
+            _verdict(line.spread_verdict),
+        )
+    return Group(grid, Text(found.summary))
+
+
+def _verdict(verdict: str | None) -> Text:
+    styles = {"reproduced": "green", "differs": "bold red", "not enough seeds": "yellow"}
+    return Text(verdict or "–", style=styles.get(verdict or "", ""))

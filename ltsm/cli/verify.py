@@ -1,0 +1,49 @@
+"""`verify`: does this store reproduce the paper?"""
+
+from __future__ import annotations
+
+import typer
+
+from ltsm.cli import say
+from ltsm.cli.options import STORE, Json, Store, StoredProtocol
+
+HELP = """Examples:
+
+[bold]ltsm verify[/]
+[bold]ltsm verify && echo reproduced[/]
+[bold]ltsm verify --json | jq '.lines\\[] | select(.verdict == "differs")'[/]
+
+Compare every published number with this store: Welch's t-test for means, Shoemaker's robust F test for
+spreads (±), Holm's correction over all of them. `reproduced` means not found to differ: with ten seeds a
+difference below two standard deviations may go unseen, and rounded values hide small ones.
+Exit code 0: everything is reproduced; 4: a number differs, or there are not seeds enough to tell.
+"""
+
+NOT_REPRODUCED = 4
+
+
+def verify(store: Store = STORE, protocol: StoredProtocol = None, json: Json = False) -> None:
+    """Compare with the paper, number by number.
+
+    Raises:
+        StoreError: no store, or no such protocol.
+        typer.Exit: with code 4, unless all is reproduced.
+    """
+    from ltsm.report import terminal  # noqa: PLC0415
+    from ltsm.report.evaluation import load  # noqa: PLC0415
+    from ltsm.report.verify import as_json  # noqa: PLC0415
+    from ltsm.report.verify import verify as compare  # noqa: PLC0415
+    from ltsm.store import schema  # noqa: PLC0415
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    opened = schema.open_for_reading(store_path(store))
+    try:
+        found = compare(load(opened, protocol, records=True))
+    finally:
+        opened.close()
+    if json:
+        say.as_json(as_json(found))
+    else:
+        say.table(terminal.verification(found))
+    if not found.reproduced:
+        raise typer.Exit(NOT_REPRODUCED)
