@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from ltsm.errors import UsageError
-from ltsm.notation import MAX_SEEDS, format_seeds, format_sizes, parse_seeds, parse_sizes
+from ltsm.notation import format_seeds, format_sizes, parse_seeds, parse_sizes
+from ltsm.settings import NUMBERS, Activation, Kind, MaskScope, Order, Pixels, check, is_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +22,6 @@ __all__ = [
     "format_seeds", "format_sizes", "format_value", "from_settings", "load", "parse_seeds", "parse_sizes", "preset",
     "scaled_hyperops", "to_toml",
 ]  # fmt: skip
-
-Order = Literal["file", "shuffled"]
-Pixels = Literal["raw", "standardised"]
-MaskScope = Literal["all", "weights"]
-Activation = Literal["relu", "tanh", "gelu"]
-Kind = Literal["initial", "baseline", "ticket", "hyperop"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SAME_FOR_EVERY_RUN = frozenset({"name", "seeds"})
@@ -85,7 +79,7 @@ class Protocol:
     )
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self)
 
     @property
     def fingerprint(self) -> str:
@@ -164,7 +158,7 @@ def load(path: Path) -> Protocol:
         ) from None
     base = preset(values.pop("base", "paper"))
     hidden = _typed("hidden", values.get("hidden"))
-    if _is_sizes(hidden) and "hyperops" not in values:
+    if is_sizes(hidden) and "hyperops" not in values:
         values["hyperops"] = [list(h) for h in scaled_hyperops(hidden)]
     return _build(base, {"name": path.stem, **values}, str(path))
 
@@ -202,36 +196,6 @@ def format_value(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-MAX_LAYERS = 64
-MAX_WIDTH = 1_000_000
-MAX_THRESHOLDS = 10_000
-_INTEGERS = (
-    "train_size",
-    "validation_size",
-    "batch_size",
-    "initial_iterations",
-    "iterations",
-    "record_every",
-)
-_NUMBERS = (
-    "lr",
-    "beta1",
-    "beta2",
-    "epsilon",
-    "threshold_min",
-    "threshold_max",
-    "threshold_step",
-    "select_min",
-    "select_max",
-)
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "pixels": get_args(Pixels),
-    "order": get_args(Order),
-    "mask": get_args(MaskScope),
-    "activation": get_args(Activation),
-}
-
-
 def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
@@ -248,89 +212,20 @@ def _build(base: Protocol, values: Mapping[str, Any], source: str) -> Protocol:
 
 
 def _typed(field: str, value: Any) -> Any:
-    """A TOML or JSON value as the field's own type; anything that is left over, `_check` refuses."""
+    """A TOML or JSON value as the field's own type; anything that is left over, `check` refuses."""
     if field == "seeds":
         return parse_seeds(value) if isinstance(value, str) else _sizes(value)
     if field == "hidden":
         return parse_sizes(value) if isinstance(value, str) else _sizes(value)
     if field == "hyperops" and isinstance(value, list):
         return tuple(_sizes(v) for v in value)
-    if field in _NUMBERS and isinstance(value, int) and not isinstance(value, bool):
+    if field in NUMBERS and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value
 
 
 def _sizes(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _is_sizes(value: Any, low: int = 1, high: int = MAX_WIDTH) -> bool:
-    whole = isinstance(value, tuple | list) and all(
-        isinstance(v, int) and not isinstance(v, bool) for v in value
-    )
-    return whole and len(value) > 0 and all(low <= v <= high for v in value)
-
-
-def _check(p: Protocol) -> None:
-    """Refuse what cannot be, in one sentence that names the setting."""
-    for field in _INTEGERS:
-        value = getattr(p, field)
-        optional = field.endswith("_size") and field != "batch_size" and value is None
-        if not optional and (
-            not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 10**9
-        ):
-            raise UsageError(f"{field} must be a whole number of at least 1, not {value!r}.")
-    for field in _NUMBERS:
-        value = getattr(p, field)
-        if not isinstance(value, float) or not math.isfinite(value):
-            raise UsageError(f"{field} must be a number, not {value!r}.")
-    for field, choices in _CHOICES.items():
-        if getattr(p, field) not in choices:
-            raise UsageError(f"{field} must be {' or '.join(choices)}, not {getattr(p, field)!r}.")
-    _check_texts(p)
-    _check_sizes(p)
-    _check_ranges(p)
-
-
-def _check_texts(p: Protocol) -> None:
-    for field in ("name", "dataset"):
-        value = cast("object", getattr(p, field))
-        if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > 200:  # noqa: PLR2004
-            raise UsageError(f"{field} must be a short printable text, not {value!r}.")
-    if not _is_sizes(p.seeds, 0, 10**9) or len(p.seeds) > MAX_SEEDS:
-        raise UsageError(
-            f"seeds must be up to {MAX_SEEDS:,} whole numbers of at least 0.", "e.g. --seeds 0-9"
-        )
-
-
-def _check_sizes(p: Protocol) -> None:
-    if not isinstance(cast("object", p.hyperops), tuple):
-        raise UsageError(
-            f"hyperops must be a list of sizes, not {p.hyperops!r}.", "e.g. hyperops = [[200, 30], [50, 5]]"
-        )
-    for field, sizes in [("hidden", p.hidden), *(("hyperops", h) for h in p.hyperops)]:
-        if not _is_sizes(sizes) or len(sizes) > MAX_LAYERS:
-            raise UsageError(
-                f"{field}: every layer needs between 1 and {MAX_WIDTH:,} units, not {sizes!r}.",
-                "e.g. --hidden 300,100",
-            )
-    if len(set(p.hyperops)) != len(p.hyperops):
-        raise UsageError("hyperops names the same sizes twice.")
-
-
-def _check_ranges(p: Protocol) -> None:
-    if p.lr <= 0 or p.epsilon <= 0:
-        raise UsageError(f"lr and epsilon must be above 0, not {p.lr:g} and {p.epsilon:g}.")
-    if not (0 <= p.beta1 < 1 and 0 <= p.beta2 < 1):
-        raise UsageError(f"beta1 and beta2 must be in [0, 1), not {p.beta1:g} and {p.beta2:g}.")
-    if p.threshold_step <= 0 or p.threshold_max < p.threshold_min:
-        raise UsageError("thresholds need threshold_min ≤ threshold_max and a threshold_step above 0.")
-    if (p.threshold_max - p.threshold_min) / p.threshold_step > MAX_THRESHOLDS:
-        raise UsageError(f"these are more than {MAX_THRESHOLDS:,} thresholds.", "a larger threshold_step")
-    if not any(map(p.selectable, p.thresholds)):
-        raise UsageError(
-            f"no threshold lies in select_min … select_max ({p.select_min:g} … {p.select_max:g})."
-        )
 
 
 PAPER = Protocol()
