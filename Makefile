@@ -9,7 +9,7 @@ sweep: .venv/ready
 	$(BIN)/ltsm report
 
 test: .venv/ready
-	$(BIN)/pytest -m "not torture"
+	$(BIN)/pytest -n auto -m "not torture"
 
 torture: .venv/ready
 	$(BIN)/pytest -m torture

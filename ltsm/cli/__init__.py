@@ -42,7 +42,7 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def common(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and every step.")] = False,
     _show_version: Annotated[
         bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
