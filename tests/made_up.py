@@ -164,7 +164,7 @@ def _fill_ticket(work, seed, baseline_id):
 def _initial_curve(how, draws, seed):
     """A loss that falls until about a quarter of the training and then rises: overfitting."""
     p, z = how.protocol, draws.columns["initial"][seed]
-    steps, losses = draws.curve("initial", seed, (0.2, 0.02, 0.075, 0.002, 1250, 0), p.initial_iterations)
+    steps, losses = draws.curve("initial", seed, (0.085, 0.002, 0.075, 0.002, 1250, 0), p.initial_iterations)
     best = int(np.clip(round((0.25 + 0.02 * z[2]) * (len(steps) - 1)), 1, len(steps) - 1))
     late = np.clip(np.arange(len(steps)) - best, 0, None) / len(steps)
     losses += 0.14 * late * how.factor

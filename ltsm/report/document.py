@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from ltsm.errors import StoreError
-from ltsm.report import delimited
+from ltsm.report import delimited, escape
 from ltsm.report import terminal as rich_tables
 from ltsm.report.table1 import table_1
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from rich.console import RenderableType
 
     from ltsm.report.evaluation import Evaluation
+    from ltsm.report.figures.values import Figure
 
 
 def terminal(evaluation: Evaluation, *, against_paper: bool) -> RenderableType:
@@ -37,6 +38,11 @@ def text(evaluation: Evaluation, against_paper: bool) -> str:
 def csv(evaluation: Evaluation, against_paper: bool) -> str:
     """Table 1 as comma-separated values."""
     return delimited.table_1(table_1(evaluation), against_paper=against_paper)
+
+
+def captions(figures: Iterable[Figure]) -> str:
+    """The captions of some figures as Markdown."""
+    return "\n\n".join(f"**Figure {f.number}.** {escape.markdown(f.caption)}" for f in figures) + "\n"
 
 
 def save(path: Path, content: bytes) -> None:

@@ -1,0 +1,172 @@
+"""Figures as PNG, SVG or PDF files, by matplotlib; the same bytes from the same values."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import matplotlib as mpl
+from matplotlib.figure import Figure as Canvas
+
+from ltsm.report.figures.style import LOOKS
+from ltsm.report.figures.values import (
+    Band,
+    Bars,
+    Curve,
+    Level,
+    Picture,
+    Points,
+    Shade,
+    ticks,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ltsm.report.figures.values import Figure, Layer, Panel
+
+Format = Literal["png", "svg", "pdf"]
+_SETTINGS: dict[Any, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "hatch.linewidth": 0.6,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "ltsm",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+"""On top of matplotlib's own defaults: a person's matplotlibrc must not change a byte."""
+# No dates, and no versions: an upgrade of matplotlib may redraw, but not for its name alone.
+_METADATA: dict[Format, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+_INK = "#333333"
+
+
+def draw(figure: Figure, form: Format) -> bytes:
+    """One figure as a file's content, without its caption."""
+    # The stubs know only the keys by name.
+    defaults: dict[Any, Any] = {key: v for key, v in mpl.rcParamsDefault.items() if "backend" not in key}
+    with mpl.rc_context({**defaults, **_SETTINGS}):
+        alone = len(figure.panels) == 1
+        canvas = Canvas(figsize=(6.4, 4.2) if alone else (11.0, 3.9), layout="constrained")
+        for axes, panel in zip(
+            canvas.subplots(1, len(figure.panels), squeeze=False)[0], figure.panels, strict=True
+        ):
+            _panel(axes, panel, 2 if alone else 1)
+        content = io.BytesIO()
+        canvas.savefig(content, format=form, dpi=160, metadata=_METADATA[form])
+    return content.getvalue()
+
+
+def _panel(axes: Axes, panel: Panel, columns: int) -> None:
+    if panel.title:
+        axes.set_title(panel.title, fontsize="medium", loc="left")
+    if not panel.layers:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, panel.missing, ha="center", va="center", transform=axes.transAxes, wrap=True)
+        return
+    axes.set(xlim=(panel.x.low, panel.x.high), ylim=(panel.y.low, panel.y.high))
+    axes.set(xlabel=panel.x.label, ylabel=panel.y.label)
+    for layer in panel.layers:
+        _layer(axes, layer)
+    if any(isinstance(layer, Picture) for layer in panel.layers):
+        return
+    for axis, values in ((axes.xaxis, ticks(panel.x)), (axes.yaxis, ticks(panel.y))):
+        axis.set_ticks([v for v, _ in values], [text for _, text in values])
+    axes.grid(visible=True, color="#dddddd", linewidth=0.5)
+    axes.set_axisbelow(True)
+    if any(getattr(layer, "label", "") for layer in panel.layers):
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "frameon": False}
+        axes.legend(**place, ncols=columns, fontsize="small", handlelength=3, borderaxespad=0.2)
+
+
+def _layer(axes: Axes, layer: Layer) -> None:
+    match layer:
+        case Curve():
+            _curve(axes, layer)
+        case Band():
+            _band(axes, layer)
+        case Points():
+            _points(axes, layer)
+        case Bars():
+            _bars(axes, layer)
+        case Shade():
+            axes.axvspan(layer.low, layer.high, color="#999999", alpha=0.18, linewidth=0, label=layer.label)
+        case Level():
+            axes.axhline(layer.y, color=_INK, linewidth=1, linestyle=(0, (1, 2)), label=layer.label)
+        case Picture():
+            _picture(axes, layer)
+
+
+def _curve(axes: Axes, layer: Curve) -> None:
+    look = LOOKS[layer.style]
+    dashes = (3.0, 2.0) if layer.dashed else look.dashes
+    axes.plot(
+        layer.x,
+        layer.y,
+        color=look.colour,
+        linestyle=(0, dashes) if dashes else "-",
+        linewidth=0.6 if layer.faint else 1.6,
+        alpha=0.45 if layer.faint else 1,
+        label=layer.label or None,
+    )
+
+
+def _band(axes: Axes, layer: Band) -> None:
+    colour = LOOKS[layer.style].colour
+    axes.fill_between(
+        layer.x, layer.low, layer.high, color=colour, alpha=0.2, linewidth=0, label=layer.label or None
+    )
+
+
+def _points(axes: Axes, layer: Points) -> None:
+    look = LOOKS[layer.style]
+    axes.errorbar(
+        layer.x,
+        layer.y,
+        yerr=layer.y_error or None,
+        xerr=layer.x_error or None,
+        fmt=look.marker,
+        markersize=(6 if layer.label else 4) if layer.small else 8,
+        markeredgecolor="white",
+        markeredgewidth=0.4 if layer.small else 0.8,
+        color=look.colour,
+        alpha=0.6 if layer.small and not layer.label else 1,
+        capsize=2.5,
+        elinewidth=1.2,
+        label=layer.label or None,
+        zorder=3,
+    )
+    for x, y, name in zip(layer.x, layer.y, layer.names, strict=False):
+        axes.annotate(
+            name, (x, y), (7, 3), textcoords="offset points", fontsize="x-small", color=_INK, zorder=4
+        )
+
+
+def _bars(axes: Axes, layer: Bars) -> None:
+    for x, (height, error, style) in enumerate(zip(layer.heights, layer.errors, layer.styles, strict=True)):
+        look = LOOKS[style]
+        axes.bar(x, height, 0.6, color=look.colour, edgecolor="white", hatch=look.hatch, linewidth=0)
+        if math.isfinite(error):
+            axes.errorbar(x, height, error, color=_INK, capsize=5, elinewidth=1.2)
+
+
+def _picture(axes: Axes, layer: Picture) -> None:
+    height, width = len(layer.rows), len(layer.rows[0])
+    image = axes.imshow(
+        layer.rows,
+        cmap="Greys",
+        vmin=layer.low,
+        vmax=layer.high,
+        extent=(0, width, height, 0),
+        aspect="equal",
+    )
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    assert axes.figure is not None  # noqa: S101 - made by it
+    axes.figure.colorbar(image, ax=axes, shrink=0.7, label=layer.label)

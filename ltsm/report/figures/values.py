@@ -1,0 +1,144 @@
+"""What a figure shows, as values: no renderer decides anything about the data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Numbers = tuple[float, ...]
+Style = Literal["ticket", "high", "medium", "low", "first", "second", "third", "fourth", "fifth"]
+"""How something looks; each differs in colour, in dash pattern, in marker and in brightness."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A labelled axis from `low` to `high`; `names` at 0, 1, … replace its ticks where it stands for categories."""
+
+    label: str
+    low: float
+    high: float
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line. `faint`: one of many behind; `dashed`: less sure than the rest of it."""
+
+    x: Numbers
+    y: Numbers
+    style: Style
+    label: str = ""
+    faint: bool = False
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The area between two lines."""
+
+    x: Numbers
+    low: Numbers
+    high: Numbers
+    style: Style
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Markers; `x_error` and `y_error` are half the bars' lengths, or empty; `names` stand beside the markers."""
+
+    x: Numbers
+    y: Numbers
+    style: Style
+    label: str = ""
+    x_error: Numbers = ()
+    y_error: Numbers = ()
+    names: tuple[str, ...] = ()
+    small: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A bar at 0, 1, … for each style, with error bars (NaN: none)."""
+
+    heights: Numbers
+    errors: Numbers
+    styles: tuple[Style, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """A shaded range of x."""
+
+    low: float
+    high: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A thin horizontal line."""
+
+    y: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A grid of values between `low` and `high`, the first row on top."""
+
+    rows: tuple[Numbers, ...]
+    low: float
+    high: float
+    label: str
+
+
+Layer = Curve | Band | Points | Bars | Shade | Level | Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One coordinate system; without layers it says what is `missing`."""
+
+    x: Axis
+    y: Axis
+    layers: tuple[Layer, ...]
+    title: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A numbered figure, its panels side by side."""
+
+    number: int
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+
+
+def ticks(axis: Axis, wanted: int = 6) -> list[tuple[float, str]]:
+    """Round values on an axis and their labels: about as many as wanted."""
+    if axis.names:
+        return [(float(i), name) for i, name in enumerate(axis.names)]
+    step = _round_step((axis.high - axis.low) / wanted)
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    first, last = math.ceil(axis.low / step - 1e-6), math.floor(axis.high / step + 1e-6)
+    values = [round(i * step, 12) for i in range(first, last + 1)]
+    return [(value, f"{value:z.{digits}f}".replace("-", "−")) for value in values]
+
+
+def _round_step(step: float) -> float:
+    power = 10.0 ** math.floor(math.log10(step))
+    return next((f * power for f in (1.0, 2.0, 5.0) if f * power >= step * 0.999), 10 * power)
+
+
+def limits(values: Numbers, margin: float = 0.05) -> tuple[float, float]:
+    """The range of some values with a margin on both sides; never empty."""
+    finite = [v for v in values if math.isfinite(v)]
+    if not finite:
+        return 0.0, 1.0
+    low, high = min(finite), max(finite)
+    room = margin * (high - low) or 0.05 * abs(high) or 0.5
+    return low - room, high + room
