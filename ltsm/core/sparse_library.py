@@ -1,0 +1,104 @@
+"""The compiled kernel for sparse inputs: which library this processor runs, and its functions.
+
+hatch_build.py compiles the C source beside this file at installation, once per kind of processor: with
+AVX-512, with AVX2, and a baseline for all others. The bits of a result may differ between the variants,
+so the variant is part of the engine's name.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+FOLDER = Path(__file__).parent
+SOURCES = ("_sparse.c", "_sparse_images.h", "_sparse_matmul.h", "_sparse_vec.h")
+
+_pointer, _int, _long = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
+_SIGNATURES: dict[str, tuple[type | None, Sequence[type]]] = {
+    "sparse_best_variant": (ctypes.c_char_p, ()),
+    "sparse_source": (ctypes.c_char_p, ()),
+    "sparse_images_new": (_pointer, (_pointer, _pointer, _long, _long, _long)),
+    "sparse_images_free": (None, (_pointer,)),
+    "sparse_network_new": (_pointer, (_int, _pointer, _int, _int)),
+    "sparse_network_free": (None, (_pointer,)),
+    "sparse_network_load": (None, (_pointer, _pointer, _pointer, _pointer, _long)),
+    "sparse_network_state": (None, (_pointer, _pointer, _pointer, _pointer)),
+    "sparse_network_train": (
+        _int,
+        (_pointer, _pointer, _pointer, _int, _long, _long, _pointer, _pointer),
+    ),
+    "sparse_network_evaluate": (_int, (_pointer, _pointer, _pointer, _pointer)),
+}
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The best library for this processor; None where `unavailable_reason` is not empty."""
+    name = variant()
+    return open_variant(name) if name else None
+
+
+@cache
+def variant() -> str:
+    """The best variant that this processor runs and that was compiled: "avx512", "avx2", "baseline", or ""."""
+    if unavailable_reason():
+        return ""
+    baseline = open_variant("baseline")
+    best = baseline.sparse_best_variant().decode()
+    return best if path_of(best).is_file() else "baseline"
+
+
+@cache
+def unavailable_reason(folder: Path = FOLDER) -> str:
+    """Why there is no kernel for sparse inputs here, as a sentence; empty where there is one."""
+    path = path_of("baseline", folder)
+    if not path.is_file():
+        return "The CPU kernel for sparse inputs was not compiled: there was no C compiler at installation."
+    try:
+        compiled_from = open_variant("baseline", folder).sparse_source().decode()
+    except (OSError, AttributeError) as error:
+        return f"The CPU kernel for sparse inputs cannot be loaded: {error}."
+    if compiled_from != source_digest(folder):
+        return "The CPU kernel for sparse inputs was compiled from other source: python hatch_build.py compiles it."
+    return ""
+
+
+def open_variant(name: str, folder: Path = FOLDER) -> ctypes.CDLL:
+    """That variant's library, its functions declared; using one that the processor lacks kills the process.
+
+    Raises:
+        OSError: it is missing, or not for this system.
+        AttributeError: it lacks a function.
+    """
+    opened = ctypes.CDLL(str(path_of(name, folder)))
+    for function, (result, arguments) in _SIGNATURES.items():
+        declared = getattr(opened, function)
+        declared.restype, declared.argtypes = result, arguments
+    return opened
+
+
+def path_of(name: str, folder: Path = FOLDER) -> Path:
+    """Where that variant's library lies if it was compiled."""
+    return folder / f"_sparse-{name}.so"
+
+
+def source_digest(folder: Path = FOLDER) -> str:
+    """SHA-256 over the kernel's source."""
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in SOURCES)).hexdigest()
+
+
+def address(values: NDArray[np.generic] | Tensor | None) -> int | None:
+    """Where contiguous values start; None: a null pointer."""
+    if values is None:
+        return None
+    return int(values.ctypes.data) if hasattr(values, "ctypes") else int(values.data_ptr())

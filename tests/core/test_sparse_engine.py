@@ -1,0 +1,393 @@
+"""The sparse engine: the arithmetic of autograd, torch.optim.Adam and the torch engine, in every variant."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ltsm.core import sparse_engine, sparse_library
+from ltsm.core.datasets import Dataset, load_dataset, missing
+from ltsm.core.engine import choose_engine, refusals
+from ltsm.core.network import Network, initial_values, named_tensors
+from ltsm.core.sparse_engine import SparseEngine
+from ltsm.core.state import TrainState, fresh_state, pack
+from ltsm.core.streams import uniform
+from ltsm.core.torch_engine import TorchEngine
+from ltsm.errors import DataError
+from ltsm.protocol import PAPER, Protocol
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+VARIANTS = ("baseline", "avx2", "avx512")
+"""From the least to the most that a processor must be capable of."""
+PIXELS, CLASSES = 37, 5
+
+pytestmark = pytest.mark.skipif(
+    bool(sparse_engine.unavailable_reason()), reason=sparse_engine.unavailable_reason() or "available"
+)
+
+
+def sparse_images(seed: int, count: int) -> torch.Tensor:
+    """(count, 37): the first two pixels are never inked, the next seldom, the last nearly always."""
+    share = (np.arange(PIXELS) / PIXELS) ** 2
+    share[:2] = 0.0
+    inked = uniform(seed, "inked", count=count * PIXELS).reshape(count, PIXELS) < share
+    value = uniform(seed, "value", count=count * PIXELS).reshape(count, PIXELS)
+    return torch.from_numpy((inked * value).astype(np.float32))
+
+
+def labels(images: torch.Tensor) -> torch.Tensor:
+    """Something to learn: which seventh of the image, of the last five, is brightest."""
+    return images[:, 2:].view(-1, 5, 7).sum(-1).argmax(-1)
+
+
+@pytest.fixture
+def data() -> Dataset:
+    train, validation = sparse_images(0, 250), sparse_images(1, 131)
+    return Dataset(
+        name="invented",
+        train_images=train,
+        train_labels=labels(train),
+        validation_images=validation,
+        validation_labels=labels(validation),
+        classes=CLASSES,
+        image_shape=(PIXELS,),
+        digest="0" * 64,
+    )
+
+
+@pytest.fixture(params=VARIANTS)
+def variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each variant that was compiled and that this processor runs, in place of the best one."""
+    name: str = request.param
+    best = sparse_library.open_variant("baseline").sparse_best_variant().decode()
+    if VARIANTS.index(name) > VARIANTS.index(best) or not sparse_library.path_of(name).is_file():
+        pytest.skip(f"this processor or this installation has no {name}")
+    monkeypatch.setattr(sparse_library, "library", lambda: sparse_library.open_variant(name))
+    return name
+
+
+def start(network: Network, masks: torch.Tensor | None = None, models: int = 1) -> TrainState:
+    initial = torch.stack([initial_values(network, seed, "test") for seed in range(models)])
+    return fresh_state(network, tuple(range(models)), initial, masks)
+
+
+def trained(
+    data: Dataset, protocol: Protocol, state: TrainState, *stops: int, kind: Any = SparseEngine
+) -> TrainState:
+    engine = kind(data, state.network, protocol, "cpu")
+    engine.load(state)
+    for stop in stops:
+        engine.train(stop)
+    result: TrainState = engine.state()
+    return result
+
+
+def protocol(**settings: Any) -> Protocol:
+    return replace(PAPER, name="test", batch_size=7, **settings)
+
+
+def reference(
+    data: Dataset, protocol: Protocol, network: Network, steps: int
+) -> tuple[list[float], dict[str, torch.Tensor]]:
+    """Losses and final tensors by autograd and torch.optim.Adam in float64."""
+    activation = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}[network.activation]
+    pairs = [(nn.Linear(layer.inputs, layer.outputs), activation()) for layer in network.layers]
+    model = nn.Sequential(*[module for pair in pairs for module in pair][:-1]).double()
+    model.load_state_dict(named_tensors(network, initial_values(network, 0, "test")))
+    adam = torch.optim.Adam(model.parameters(), protocol.lr)
+    images = data.train_images.double().split(protocol.batch_size)
+    truth = data.train_labels.split(protocol.batch_size)
+    losses = []
+    for step in range(steps):
+        loss = nn.functional.cross_entropy(model(images[step % len(images)]), truth[step % len(images)])
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    return losses, model.state_dict()
+
+
+def assert_agreement_over_100_iterations(data: Dataset, network: Network, protocol: Protocol) -> None:
+    engine = SparseEngine(data, network, protocol, "cpu")
+    engine.load(start(network))
+    losses = [engine.train(step)[0] for step in range(1, 101)]
+    expected, tensors = reference(data, protocol, network, 100)
+    assert losses == pytest.approx(expected, rel=1e-4)
+    for name, tensor in named_tensors(network, engine.state().parameters[0]).items():
+        assert (tensor - tensors[name]).norm() <= 1e-4 * tensors[name].norm()
+
+
+@pytest.mark.parametrize("hidden", [(1,), (7, 13), (17, 33), (200, 30), (129, 9, 8)])
+@pytest.mark.usefixtures("variant")
+def test_100_iterations_agree_with_autograd_and_adam(data: Dataset, hidden: tuple[int, ...]) -> None:
+    """Widths that fill no vector, one, or several blocks of them; some pixels are touched once in 20 batches."""
+    assert_agreement_over_100_iterations(data, Network((PIXELS, *hidden, CLASSES)), protocol())
+
+
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+@pytest.mark.usefixtures("variant")
+def test_activations_agree_with_autograd(data: Dataset, activation: str) -> None:
+    assert_agreement_over_100_iterations(data, Network((PIXELS, 17, 9, CLASSES), activation), protocol())
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 60, 1_000])
+@pytest.mark.usefixtures("variant")
+def test_batches_of_any_size_agree_with_autograd(data: Dataset, batch_size: int) -> None:
+    sized = replace(protocol(), batch_size=batch_size)
+    assert_agreement_over_100_iterations(data, Network((PIXELS, 13, CLASSES)), sized)
+
+
+@pytest.mark.parametrize("order", ["file", "shuffled"])
+@pytest.mark.usefixtures("variant")
+def test_training_agrees_with_the_torch_engine(data: Dataset, order: str) -> None:
+    """Masks, orders and moments included."""
+    network, ordered = Network((PIXELS, 17, 9, CLASSES)), protocol(order=order)
+    state = start(network, torch.arange(2 * network.parameters).view(2, -1) % 3 > 0, models=2)
+    ours = trained(data, ordered, state, 100)
+    theirs = trained(data, ordered, state, 100, kind=TorchEngine)
+    for one, other in [
+        (ours.parameters, theirs.parameters),
+        (ours.first_moment, theirs.first_moment),
+        (ours.second_moment, theirs.second_moment),
+    ]:
+        assert (one - other).norm() <= 1e-4 * other.norm()
+
+
+@pytest.mark.parametrize("order", ["file", "shuffled"])
+@pytest.mark.usefixtures("variant")
+def test_a_pixels_postponed_steps_are_the_steps_themselves(data: Dataset, order: str) -> None:
+    """Stopping after every iteration makes each pixel's row take every step at once."""
+    state, ordered = start(Network((PIXELS, 130, CLASSES)), models=2), protocol(order=order)
+    whole = trained(data, ordered, state, 100)
+    assert pack(trained(data, ordered, state, *range(1, 101))) == pack(whole)
+    for stop in (1, 2, 40, 71, 100):
+        state = trained(data, ordered, state, stop)
+    assert pack(state) == pack(whole)
+
+
+def test_only_pixels_that_were_inked_change_their_weights(data: Dataset) -> None:
+    network = Network((PIXELS, 20, CLASSES))
+    weights = trained(data, protocol(), start(network), 50).parameters[0, : PIXELS * 20].view(20, PIXELS)
+    initial = start(network).parameters[0, : PIXELS * 20].view(20, PIXELS)
+    assert torch.equal((weights != initial).any(0), data.train_images.any(0))
+
+
+@pytest.mark.parametrize("lr", [0.0012, 1e30])
+@pytest.mark.usefixtures("variant")
+def test_pruned_parameters_have_no_bit_set(data: Dataset, lr: float) -> None:
+    """After training, after every resumption, and where training diverges."""
+    network = Network((PIXELS, 17, 9, CLASSES))
+    masks = torch.arange(network.parameters)[None] % 3 > 0
+    state = start(network, masks)
+    for stop in (20, 40):
+        state = trained(data, protocol(lr=lr), state, stop)
+        for tensor in (state.parameters, state.first_moment, state.second_moment):
+            assert not tensor.view(torch.int32)[~masks].any()
+            assert tensor[masks].count_nonzero() > masks.sum() / 2
+
+
+@pytest.mark.usefixtures("variant")
+def test_a_diverged_network_has_a_loss_of_nan_and_predicts_nothing(data: Dataset) -> None:
+    network = Network((PIXELS, 17, CLASSES))
+    engine = SparseEngine(data, network, protocol(lr=1e30), "cpu")
+    engine.load(start(network))
+    assert np.isnan(engine.train(20)[0])
+    assert np.isnan(engine.evaluate().loss[0])
+    assert engine.evaluate().accuracy == (0.0,)
+
+
+@pytest.mark.parametrize("hidden", [(1,), (17, 33), (200, 30)])
+@pytest.mark.usefixtures("variant")
+def test_evaluation_is_the_torch_engines(data: Dataset, hidden: tuple[int, ...]) -> None:
+    """131 images: an odd number, and no whole number of chunks."""
+    network = Network((PIXELS, *hidden, CLASSES))
+    parameters = 3 * start(network, models=4).parameters
+    ours = SparseEngine(data, network, protocol(), "cpu").evaluate_parameters(parameters)
+    theirs = TorchEngine(data, network, protocol(), "cpu").evaluate_parameters(parameters)
+    assert ours.loss == pytest.approx(theirs.loss, rel=1e-6)
+    assert ours.accuracy == theirs.accuracy
+
+
+def test_evaluating_between_iterations_changes_nothing(data: Dataset) -> None:
+    network = Network((PIXELS, 17, CLASSES))
+    engine = SparseEngine(data, network, protocol(), "cpu")
+    engine.load(start(network))
+    for stop in range(10, 60, 10):
+        engine.train(stop)
+        found = engine.evaluate()
+        engine.evaluate_parameters(torch.zeros(2, network.parameters))
+        assert engine.evaluate() == found == engine.evaluate_parameters(engine.state().parameters)
+    assert pack(engine.state()) == pack(trained(data, protocol(), start(network), 50))
+
+
+def shifted(tensor: torch.Tensor, places: int) -> torch.Tensor:
+    """The same values, starting at another address."""
+    return torch.empty(tensor.numel() + places, dtype=tensor.dtype)[places:].view_as(tensor).copy_(tensor)
+
+
+@pytest.mark.parametrize("places", [1, 3, 8])
+@pytest.mark.usefixtures("variant")
+def test_bits_do_not_depend_on_addresses(data: Dataset, places: int) -> None:
+    network = Network((PIXELS, 33, 9, CLASSES))
+    elsewhere = replace(data, train_images=shifted(data.train_images, places))
+    state = start(network)
+    moved = replace(state, parameters=shifted(state.parameters, places))
+    assert pack(trained(elsewhere, protocol(), moved, 50)) == pack(trained(data, protocol(), state, 50))
+
+
+def test_threads_that_share_a_data_set_get_the_same_bits(data: Dataset) -> None:
+    """Batches are made on first use: two threads must not make them at once."""
+    network = Network((PIXELS, 33, CLASSES))
+    expected = pack(trained(replace(data), protocol(), start(network), 300))
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(trained, data, protocol(), start(network), 300) for _ in range(8)]
+        assert {pack(future.result()) for future in found} == {expected}
+
+
+def test_images_that_do_not_fit_the_network_are_refused(data: Dataset) -> None:
+    """The kernel trusts what it is given: it would read and write anywhere."""
+    few = SparseEngine(data, Network((PIXELS - 1, 9, CLASSES)), protocol(), "cpu")
+    with pytest.raises(DataError, match="37 pixels"):
+        few.evaluate_parameters(torch.zeros(1, few._network.parameters))
+    network = Network((PIXELS, 9, CLASSES - 1))
+    with pytest.raises(DataError, match="4 classes"):
+        trained(data, protocol(), start(network), 1)
+
+
+def test_it_serves_what_is_sparse_on_the_cpu(data: Dataset) -> None:
+    network = Network((PIXELS, 9, CLASSES))
+    assert isinstance(choose_engine(data, network, protocol()), SparseEngine)
+    dense = replace(data, train_images=data.train_images - 0.1307)
+    assert isinstance(choose_engine(dense, network, protocol()), TorchEngine)
+    assert refusals(dense, network, protocol())[SparseEngine.name].startswith("100% of the pixels are not 0")
+    assert SparseEngine.refusal(data, network, protocol(), "cuda") == "It runs on the CPU, not on cuda."
+
+
+def test_its_name_says_the_variant() -> None:
+    assert SparseEngine.name == f"sparse-{sparse_library.variant()}"
+    assert sparse_library.variant() in VARIANTS
+
+
+# ---- the compiled library ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder with the kernel's source and its compiled baseline."""
+    for name in [*sparse_library.SOURCES, sparse_library.path_of("baseline").name]:
+        shutil.copy(sparse_library.FOLDER / name, tmp_path / name)
+    return tmp_path
+
+
+def test_a_compiled_kernel_is_available(installed: Path) -> None:
+    assert sparse_library.unavailable_reason(installed) == ""
+
+
+def test_without_a_library_the_torch_engine_serves_and_the_reason_is_given(
+    installed: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse_library.path_of("baseline", installed).unlink()
+    reason = sparse_library.unavailable_reason(installed)
+    assert reason.endswith("there was no C compiler at installation.")
+    monkeypatch.setattr(sparse_engine, "unavailable_reason", lambda: reason)
+    network = Network((PIXELS, 9, CLASSES))
+    assert isinstance(choose_engine(data, network, protocol()), TorchEngine)
+    assert reason in refusals(data, network, protocol()).values()
+
+
+def test_a_library_of_other_source_is_not_used(installed: Path) -> None:
+    (installed / "_sparse_vec.h").write_text("/* edited */", encoding="utf-8")
+    assert "compiled from other source" in sparse_library.unavailable_reason(installed)
+
+
+def test_a_damaged_library_is_not_used(installed: Path) -> None:
+    sparse_library.path_of("baseline", installed).write_bytes(b"no library")
+    assert "cannot be loaded" in sparse_library.unavailable_reason(installed)
+
+
+@pytest.fixture
+def build() -> ModuleType:
+    """hatch_build.py, which is no part of the package."""
+    pytest.importorskip("hatchling")
+    specification = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_without_a_compiler_nothing_is_compiled_and_nothing_fails(
+    build: ModuleType, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CC", "no-such-compiler")
+    assert build.compile_variants(installed) == []
+
+
+def test_a_compiler_that_fails_does_not_fail_the_installation(
+    build: ModuleType, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "false")
+    assert build.compile_variants(installed) == []
+
+
+def test_the_hook_compiles_what_the_engine_takes(
+    build: ModuleType, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not build.find_compiler():
+        pytest.skip("there is no C compiler")
+    monkeypatch.setattr(build, "X86_VARIANTS", {})
+    sparse_library.path_of("baseline", installed).unlink()
+    assert build.compile_variants(installed) == [sparse_library.path_of("baseline", installed)]
+    assert sparse_library.unavailable_reason(installed) == ""
+
+
+# ---- the paper's network on the paper's data ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mnist() -> Dataset:
+    named = os.environ.get("LTSM_DATA")
+    places = [Path(named)] if named else [ROOT / "data", ROOT.parent / "shared" / "data"]
+    place = next((place for place in places if not missing("mnist", place)), None)
+    if place is None:
+        pytest.skip(f"MNIST is in none of {', '.join(map(str, places))}")
+    return load_dataset("mnist", place, train_size=6_000)
+
+
+@pytest.mark.mnist
+@pytest.mark.usefixtures("variant")
+def test_100_iterations_on_mnist_are_the_torch_engines(mnist: Dataset) -> None:
+    network = Network((784, 200, 30, 10))
+    engines = [kind(mnist, network, PAPER, "cpu") for kind in (SparseEngine, TorchEngine)]
+    for engine in engines:
+        engine.load(start(network))
+    (ours,), (theirs,) = (engine.train(100) for engine in engines)
+    assert ours == pytest.approx(theirs, rel=1e-4)
+    one, other = (engine.state().parameters for engine in engines)
+    assert (one - other).norm() <= 1e-4 * other.norm()
+
+
+@pytest.mark.mnist
+@pytest.mark.usefixtures("variant")
+def test_evaluation_on_mnist_is_the_torch_engines(mnist: Dataset) -> None:
+    network = Network((784, 200, 30, 10))
+    engines = [kind(mnist, network, PAPER, "cpu") for kind in (SparseEngine, TorchEngine)]
+    parameters = 2 * start(network, models=2).parameters
+    ours, theirs = (engine.evaluate_parameters(parameters) for engine in engines)
+    assert ours.loss == pytest.approx(theirs.loss, rel=1e-6)
+    assert ours.accuracy == pytest.approx(theirs.accuracy, abs=1.01 / 10_000)
