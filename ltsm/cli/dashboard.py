@@ -1,0 +1,27 @@
+"""`dashboard`: watch a sweep and read its results in the terminal."""
+
+from __future__ import annotations
+
+from ltsm.cli import options
+from ltsm.store.engine import store_path
+
+HELP = """Examples:
+
+[bold]ltsm dashboard[/]                              beside a running sweep, or for its results
+[bold]ltsm dashboard --store results/ltsm.db[/]      another store, also a copied or read-only one
+[bold]NO_COLOR=1 ltsm dashboard[/]                   without colour
+
+It only looks: it writes nothing, and closing it changes nothing. Keys 1 to 5 are its screens, ? lists all keys,
+q quits.
+"""
+
+
+def dashboard(
+    store: options.Store = options.STORE,
+    protocol: options.StoredProtocol = None,
+) -> None:
+    """Look at a store until the user has seen enough."""
+    # Textual takes a quarter of a second to import, and only this command needs it.
+    from ltsm.dashboard.app import Dashboard  # noqa: PLC0415
+
+    Dashboard(store_path(store), protocol).run()

@@ -1,0 +1,162 @@
+"""The dashboard as a program: looks at the store about once a second, and leaves the rest to its screens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.message import Message
+from textual.reactive import reactive
+
+from ltsm.dashboard.screens.curves import Curves
+from ltsm.dashboard.screens.keys import Keys
+from ltsm.dashboard.screens.overview import Overview
+from ltsm.dashboard.screens.protocols import Protocols
+from ltsm.dashboard.screens.runs import Runs
+from ltsm.dashboard.screens.supermask import Supermask
+from ltsm.dashboard.screens.table_1 import Table1
+from ltsm.dashboard.themes import LIGHT_SERIES_COLOURS, SERIES_COLOURS, THEMES
+from ltsm.dashboard.widgets.navigation import SCREENS
+from ltsm.errors import LtsmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from textual.binding import BindingType
+    from textual.screen import Screen
+
+    from ltsm.dashboard.moment import Moment
+    from ltsm.dashboard.source import Source
+
+POLL_SECONDS = 1.0
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+class Looked(Message):
+    """A look at the store came back: with what it holds, with what is wrong, or with neither: nothing new."""
+
+    def __init__(self, moment: Moment | None, problem: LtsmError | None) -> None:
+        super().__init__()
+        self.moment = moment
+        self.problem = problem
+
+
+class Dashboard(App[None]):
+    """Looks at a store; never writes to it.
+
+    Args:
+        path: the SQLite file, which may not exist yet.
+        protocol: which of its protocols, by name or id; None: the one whose runs changed last.
+        clock: what time it is.
+        poll_seconds: between two looks.
+    """
+
+    TITLE = "ltsm"
+    CSS_PATH = "dashboard.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide")]  # noqa: RUF012 - Textual's own
+    MODES: ClassVar = {
+        "overview": Overview,
+        "curves": Curves,
+        "supermask": Supermask,
+        "table_1": Table1,
+        "runs": Runs,
+    }
+    DEFAULT_MODE = "overview"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"switch_mode('{name}')", title, show=False)
+            for number, (name, title) in enumerate(SCREENS.items(), 1)
+        ),
+        Binding("p", "protocol", "Protocol", show=False),
+        Binding("question_mark", "keys", "Keys"),
+        Binding("q", "quit", "Quit"),
+    ]
+
+    moment: reactive[Moment | None] = reactive(None, always_update=True)
+    problem: reactive[LtsmError | None] = reactive(None)
+    time: reactive[datetime] = reactive(utc_now)
+
+    def __init__(
+        self,
+        path: Path,
+        protocol: str | None = None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        super().__init__()
+        self._path = path
+        self._protocol = protocol
+        self._clock = clock
+        self._poll_seconds = poll_seconds
+        self._looking = False
+
+    @cached_property
+    def source(self) -> Source:
+        """The store. Only worker threads ask for it."""
+        # SQLAlchemy takes as long to import as all the rest: the first paint need not wait for it.
+        from ltsm.dashboard.source import Source  # noqa: PLC0415
+
+        return Source(self._path, self._protocol)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The colours of curves, for themes that have none of their own."""
+        return SERIES_COLOURS if self.current_theme.dark else LIGHT_SERIES_COLOURS
+
+    def on_mount(self) -> None:
+        """Begin to look, once there is something to look at."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.time = self._clock()
+        self.call_after_refresh(self.look)
+        self.set_interval(self._poll_seconds, self.look)
+
+    def look(self) -> None:
+        """Look at the store, unless the last look has not come back yet."""
+        self.time = self._clock()
+        if not self._looking:
+            self._looking = True
+            self.run_worker(self._look, thread=True, group="look")
+
+    def _look(self) -> None:
+        try:
+            self.post_message(Looked(self.source.look(), None))
+        except LtsmError as error:
+            self.post_message(Looked(None, error))
+
+    def on_looked(self, looked: Looked) -> None:
+        """Everybody who watches `moment` and `problem` is told."""
+        self._looking = False
+        self.problem = looked.problem
+        if looked.moment is not None:
+            self.moment = looked.moment
+
+    def action_keys(self) -> None:
+        """Every key of this screen."""
+        if not isinstance(self.screen, Keys):
+            self.push_screen(Keys(self.screen))
+
+    def action_protocol(self) -> None:
+        """Choose among the store's protocols."""
+        if self.moment is not None and not isinstance(self.screen, Protocols):
+            self.push_screen(Protocols(self.moment), self._choose)
+
+    def _choose(self, protocol: str | None) -> None:
+        if protocol is not None:
+            self.source.protocol = protocol
+            self.look()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The screens and the protocols, beside Textual's own commands."""
+        for number, (name, title) in enumerate(SCREENS.items(), 1):
+            yield SystemCommand(title, f"Screen {number}", partial(self.switch_mode, name))
+        yield SystemCommand("Protocol", "Choose among the store's protocols", self.action_protocol)
+        yield from super().get_system_commands(screen)

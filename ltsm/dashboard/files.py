@@ -1,0 +1,68 @@
+"""Tables and pictures leave the dashboard: as CSV, as tab-separated text, under a name not yet taken."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass, field
+from itertools import count
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from ltsm.errors import LtsmError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Titles, rows of plain values, and the row with the cursor."""
+
+    titles: Sequence[str] = ()
+    rows: Sequence[Sequence[Any]] = ()
+    here: Sequence[Any] | None = field(default=None)
+
+
+def csv_text(table: Table) -> str:
+    """The table as CSV; missing numbers are empty."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([table.titles, *(_plain(row) for row in table.rows)])
+    return text.getvalue()
+
+
+def tabbed(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows for a spreadsheet's clipboard."""
+    return "\n".join("\t".join(map(str, _plain(row))) for row in rows)
+
+
+def _plain(row: Sequence[Any]) -> list[Any]:
+    return ["" if value is None or (isinstance(value, float) and isnan(value)) else value for value in row]
+
+
+def stem(*parts: str) -> str:
+    """A file's name of such parts, without anything that a shell or a file system might mind."""
+    return "-".join(re.sub(r"[^\w.=]+", "-", part).strip("-.") for part in ("ltsm", *parts))
+
+
+def write(folder: Path, name: str, ending: str, content: str) -> Path:
+    """Write to `name.ending` in the folder, or `name-2.ending` if there is one, …; returns the path.
+
+    Raises:
+        LtsmError: the folder cannot be written.
+    """
+    for number in count(1):
+        path = folder / f"{name}{'' if number == 1 else f'-{number}'}{ending}"
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(content)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise LtsmError(
+                f"cannot write {path}: {error.strerror}.", "start the dashboard elsewhere"
+            ) from None
+        return path
+    raise AssertionError  # pragma: no cover - numbers do not end

@@ -1,0 +1,81 @@
+"""Screens whose table or picture can be taken along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding
+from textual.message import Message
+
+from ltsm.dashboard import files
+from ltsm.dashboard.screens.asking import Asking
+from ltsm.errors import LtsmError
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
+
+    from ltsm.dashboard.files import Table
+
+
+class Exporting(Asking):
+    """Copies to the terminal's clipboard and writes files. `NAME` is in the files' names."""
+
+    NAME: ClassVar = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "copy_row", "Copy row", show=False),
+        Binding("Y", "copy_table", "Copy table", show=False),
+        Binding("e", "export_csv", "Export CSV", show=False),
+        Binding("E", "export_svg", "Export SVG", show=False),
+    ]
+
+    class Written(Message):
+        """A file was exported, or could not be."""
+
+        def __init__(self, outcome: Path | LtsmError) -> None:
+            super().__init__()
+            self.outcome = outcome
+
+    def table(self) -> Table:
+        """What is copied and exported."""
+        raise NotImplementedError
+
+    def action_copy_row(self) -> None:
+        """To the terminal's clipboard."""
+        row = self.table().here
+        if row is not None:
+            self.app.copy_to_clipboard(files.tabbed([row]))
+            self.notify("Copied the row.", timeout=3)
+
+    def action_copy_table(self) -> None:
+        """To the terminal's clipboard, with its titles."""
+        table = self.table()
+        self.app.copy_to_clipboard(files.tabbed([table.titles, *table.rows]))
+        self.notify(f"Copied {len(table.rows):,} rows.", timeout=3)
+
+    def action_export_csv(self) -> None:
+        """The table or the curves, to a file in the folder in which the dashboard was started."""
+        self._export(".csv", files.csv_text(self.table()))
+
+    def action_export_svg(self) -> None:
+        """A picture of the screen."""
+        self._export(".svg", self.app.export_screenshot(title=f"ltsm · {self.NAME}"))
+
+    def _export(self, ending: str, content: str) -> None:
+        moment = self.dashboard.moment
+        name = files.stem(*([moment.protocol.name] if moment else []), self.NAME)
+
+        def write() -> None:
+            try:
+                self.post_message(self.Written(files.write(Path(), name, ending, content)))
+            except LtsmError as error:
+                self.post_message(self.Written(error))
+
+        self.run_worker(write, thread=True, group="export")
+
+    def on_exporting_written(self, written: Written) -> None:
+        """Say the file's name."""
+        if isinstance(written.outcome, LtsmError):
+            self.notify(written.outcome.message, severity="error")
+        else:
+            self.notify(f"Wrote {written.outcome}")

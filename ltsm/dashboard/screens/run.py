@@ -1,0 +1,182 @@
+"""One run: its curve, state, files, settings and where its numbers come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from ltsm.dashboard import moment as now
+from ltsm.dashboard import words
+from ltsm.dashboard.bands import band
+from ltsm.dashboard.curve_groups import MEASURES
+from ltsm.dashboard.files import Table
+from ltsm.dashboard.screens.exporting import Exporting
+from ltsm.dashboard.widgets.chart import Chart
+from ltsm.dashboard.widgets.picture import Curve, Picture, View
+from ltsm.protocol import format_value
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from ltsm.dashboard.moment import Moment
+    from ltsm.dashboard.source import Source
+    from ltsm.store.values import Artifact, Metric, RunRow
+
+
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """What is read of a run: its records, and the size of each of its files, None for a missing one."""
+
+    run: RunRow
+    records: list[Metric]
+    files: dict[str, tuple[Artifact, int | None]]
+
+
+class OneRun(Exporting, ModalScreen[None]):
+    """A window with all that the store knows of one run, kept up to date.
+
+    Args:
+        run_id: which.
+    """
+
+    NAME = "run"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "dismiss", "Close"),
+        Binding("v", "measure", "Measure"),
+        Binding("l", "log", "Log"),
+    ]
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__()
+        self._run_id = run_id
+        self._details: _Details | None = None
+        self._measure = 0
+
+    def compose(self) -> ComposeResult:
+        """The curve above, the facts below."""
+        with VerticalScroll(classes="window") as window:
+            window.border_subtitle = "v measure · l log · e CSV · Esc closes"
+            yield Chart()
+            yield Static(id="facts")
+
+    def on_mount(self) -> None:
+        """Follow the store."""
+        self.watch(self.app, "moment", self._changed)
+
+    def _changed(self, moment: Moment | None) -> None:
+        run = next((run for run in moment.runs if run.id == self._run_id), None) if moment else None
+        if moment is not None and run is not None:
+            folder = moment.path.parent
+            self.ask(lambda source: _details(source, run, folder))
+
+    def answered(self, answer: _Details) -> None:
+        """Show it."""
+        self._details = answer
+        self.query_one(".window").border_title = words.label(answer.run)
+        self.query_one("#facts", Static).update(Content("\n").join(self._facts(answer)))
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._details is None:
+            return
+        name, title = list(MEASURES.items())[self._measure]
+        points = band([[(record.iteration, getattr(record, name)) for record in self._details.records]])
+        curve = Curve(x=points.x, y=np.where(points.n > 0, points.mean, np.nan), tone="series-1")
+        self.query_one(Chart).picture = Picture(title=f"{title} by iteration", curves=(curve,), settles=True)
+
+    def _facts(self, details: _Details) -> list[Content]:
+        moment = self.dashboard.moment
+        settings = moment.protocol.settings() if moment else {}
+        return [
+            *_section("Run", _state(details.run)),
+            *_section("Files", {name: _file(*file) for name, file in details.files.items()}),
+            *_section("Provenance", details.run.provenance),
+            *_section("Settings", {name: format_value(value) for name, value in settings.items()}),
+        ]
+
+    def action_measure(self) -> None:
+        """The next of loss, accuracy and training loss."""
+        self._measure = (self._measure + 1) % len(MEASURES)
+        self._draw()
+
+    def action_log(self) -> None:
+        """A logarithmic axis, or a linear one again."""
+        chart = self.query_one(Chart)
+        chart.view = View(log=not chart.view.log)
+
+    def table(self) -> Table:
+        """The run's records."""
+        records = self._details.records if self._details else []
+        return Table(
+            ["iteration", *MEASURES],
+            [_row(record) for record in records],
+            _row(records[-1]) if records else None,
+        )
+
+
+def _row(record: Metric) -> list[Any]:
+    return [record.iteration, *(getattr(record, name) for name in MEASURES)]
+
+
+def _details(source: Source, run: RunRow, folder: Path) -> _Details:
+    """For a worker thread: a network drive may take its time to say how large a file is."""
+    named = {"initial weights": run.initial, "final weights": run.final, "checkpoint": run.checkpoint}
+    found = {
+        name: (artifact, _bytes(folder / artifact.path))
+        for name, artifact in named.items()
+        if artifact is not None
+    }
+    return _Details(run, source.records([run])[run.id], found)
+
+
+def _bytes(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _state(run: RunRow) -> dict[str, str]:
+    moments = {
+        "began": run.started_at,
+        "ended": run.finished_at,
+        "last record": run.updated_at if run.started_at else None,
+    }
+    facts = {
+        "state": f"{words.GLYPHS[run.state]} {run.state}",
+        "error": run.error,
+        "iteration": f"{run.iteration:,} of {run.iterations:,}" if run.iterations else "length not known yet",
+        "best iteration": words.number(run.best_iteration, 0),
+        "parameters": words.number(run.parameters, 0),
+        "relative size": words.number(run.relative_size, 4),
+        "device": run.device,
+        "seconds": words.number(run.seconds, 1),
+        "iterations/s": words.number(now.speed(run), 0),
+        **{
+            name: f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+            for name, time in moments.items()
+            if time is not None
+        },
+        "again": words.command(run),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _file(artifact: Artifact, size: int | None) -> str:
+    there = f"{size:,} bytes" if size is not None else "missing"
+    return f"{artifact.path}  ({there}, SHA-256 {artifact.sha256[:12]}…)"
+
+
+def _section(title: str, facts: dict[str, Any]) -> list[Content]:
+    lines = [Content.assemble((f"{name:>18}  ", "dim"), str(value)) for name, value in facts.items()]
+    return [Content.styled(title, "bold $text-accent"), *lines, Content()] if lines else []

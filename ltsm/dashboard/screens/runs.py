@@ -1,0 +1,168 @@
+"""Screen 5: every run, filtered and sorted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.binding import Binding
+from textual.widgets import Input, Static
+
+from ltsm.dashboard import filters
+from ltsm.dashboard import moment as now
+from ltsm.dashboard.files import Table
+from ltsm.dashboard.screens.page import Page
+from ltsm.dashboard.screens.run import OneRun
+from ltsm.dashboard.sorting import By, in_order, next_order
+from ltsm.dashboard.widgets.sheet import Column, Grid
+from ltsm.dashboard.words import GLYPHS, TONES, number, percent, sizes
+from ltsm.errors import LtsmError
+from ltsm.store.values import RunRow
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from ltsm.dashboard.moment import Moment
+
+EXAMPLE = "filter, e.g.  kind:ticket seed:0-3 state:failed hidden:100,15"
+
+
+class Runs(Page):
+    """The list, and the line that filters it."""
+
+    NAME = "runs"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open run"),
+        Binding("slash", "filter", "Filter"),
+        Binding("s", "sort", "Sort by column"),
+        Binding("escape", "list", "Back to the list", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by: By = None
+
+    def body(self) -> ComposeResult:
+        """The filter, what is wrong with it, and the runs."""
+        yield Input(placeholder=EXAMPLE, id="filter", compact=True)
+        yield Static(id="found")
+        yield Grid[RunRow](COLUMNS, key=lambda run: run.id, id="runs", fixed=2)
+
+    @property
+    def grid(self) -> Grid[RunRow]:
+        """The list."""
+        return self.query_one("#runs", Grid)
+
+    def on_mount(self) -> None:
+        """The list has the keys first, not the filter."""
+        super().on_mount()
+        self.grid.focus()
+
+    def show(self, moment: Moment) -> None:
+        """The runs that pass, in order; a filter half typed leaves the list as it is."""
+        found = self.query_one("#found", Static)
+        try:
+            passes = filters.parse(self.query_one("#filter", Input).value)
+        except LtsmError as error:
+            found.update(f"{error.message} {error.hint}")
+            found.add_class("-wrong")
+            return
+        runs = [run for run in moment.runs if passes(run)]
+        found.update(f"{len(runs):,} of {len(moment.runs):,} runs")
+        found.remove_class("-wrong")
+        self.grid.show(in_order(runs, COLUMNS, self._by), by=self._by)
+
+    def on_input_changed(self) -> None:
+        """Filter while it is typed."""
+        self._changed()
+
+    def on_input_submitted(self) -> None:
+        """The filter is done with."""
+        self.action_list()
+
+    def on_sheet_opened(self) -> None:
+        """The run under the cursor."""
+        self.action_open()
+
+    def on_sheet_titled(self) -> None:
+        """A click on a title sorts by it."""
+        self.action_sort()
+
+    def action_open(self) -> None:
+        """The run under the cursor."""
+        if (run := self.grid.current) is not None:
+            self.app.push_screen(OneRun(run.id))
+
+    def action_filter(self) -> None:
+        """Type one."""
+        self.query_one("#filter", Input).focus()
+
+    def action_list(self) -> None:
+        """The keys move in the list again."""
+        self.grid.focus()
+
+    def action_sort(self) -> None:
+        """By the column under the cursor: up, down, as they come."""
+        self._by = next_order(self._by, self.grid.column)
+        self._changed()
+
+    def table(self) -> Table:
+        """The list as it is filtered and sorted."""
+
+        def plain(run: RunRow) -> list[Any]:
+            return [column.value(run) for column in COLUMNS]
+
+        here = self.grid.current
+        rows = [plain(run) for run in self.grid.rows]
+        return Table([column.title for column in COLUMNS], rows, plain(here) if here else None)
+
+
+def _age(run: RunRow) -> str:
+    return f"{run.updated_at.astimezone():%m-%d %H:%M:%S}" if run.started_at else ""
+
+
+COLUMNS: tuple[Column[RunRow], ...] = (
+    Column(title="seed", width=6, value=lambda run: run.seed, text=lambda run: str(run.seed)),
+    Column(title="kind", width=8, left=True, value=lambda run: run.kind, text=lambda run: run.kind),
+    Column(
+        title="hidden",
+        width=10,
+        left=True,
+        value=lambda run: sizes(run.hidden),
+        text=lambda run: sizes(run.hidden),
+    ),
+    Column(
+        title="state",
+        width=13,
+        left=True,
+        value=lambda run: run.state,
+        text=lambda run: f"{GLYPHS[run.state]} {run.state}",
+        tone=lambda run: TONES[run.state],
+    ),
+    Column(title="%", width=4, value=percent, text=lambda run: number(percent(run), 0)),
+    Column(
+        title="iteration",
+        width=13,
+        value=lambda run: run.iteration,
+        text=lambda run: f"{run.iteration:,}" + (f"/{run.iterations:,}" if run.iterations else ""),
+    ),
+    Column(
+        title="best",
+        width=7,
+        value=lambda run: run.best_iteration,
+        text=lambda run: number(run.best_iteration, 0),
+    ),
+    Column(title="it/s", width=7, value=now.speed, text=lambda run: number(now.speed(run), 0)),
+    Column(title="seconds", width=9, value=lambda run: run.seconds, text=lambda run: number(run.seconds, 1)),
+    Column(
+        title="size, %",
+        width=8,
+        value=lambda run: run.relative_size,
+        text=lambda run: number(None if run.relative_size is None else 100 * run.relative_size, 1),
+    ),
+    Column(title="last record", width=15, value=lambda run: run.updated_at, text=_age),
+    Column(
+        title="device", width=8, left=True, value=lambda run: run.device, text=lambda run: run.device or ""
+    ),
+    Column(title="error", width=60, left=True, value=lambda run: run.error, text=lambda run: run.error or ""),
+)

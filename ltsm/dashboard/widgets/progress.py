@@ -1,0 +1,111 @@
+"""The overview's regions beside its grid: failures, counts, and what runs now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widgets import Static
+
+from ltsm.dashboard import moment as now
+from ltsm.dashboard import words
+from ltsm.store.values import FINISHED
+
+if TYPE_CHECKING:
+    from ltsm.dashboard.moment import Moment
+    from ltsm.store.values import Metric, RunRow
+
+_FAILURES_SHOWN, _RUNS_SHOWN = 3, 8
+_BAR, _WIDE = 24, 110
+_COLOURS = {
+    "muted": "$text-muted",
+    "live": "$text-accent",
+    "warn": "$text-warning",
+    "good": "$text-success",
+    "bad": "$text-error",
+}
+
+
+class Failures(Static):
+    """Failed runs with their message and the command that shows more; nothing where none failed."""
+
+    def show(self, moment: Moment) -> None:
+        """The newest few."""
+        failed = now.failed(moment.runs)
+        self.display = bool(failed)
+        lines = [_failure(run) for run in failed[:_FAILURES_SHOWN]]
+        if len(failed) > _FAILURES_SHOWN:
+            lines.append(
+                Content.styled(f"… and {len(failed) - _FAILURES_SHOWN} more (f goes through them)", "dim")
+            )
+        self.update(Content("\n").join(lines))
+
+
+def _failure(run: RunRow) -> Content:
+    return Content.assemble(
+        (f"{words.GLYPHS['failed']} {words.label(run)} failed", "bold $text-error"),
+        f" at iteration {run.iteration:,}: {run.error or 'no message'} ",
+        ("again: ", "dim"),
+        (words.command(run), "$text-accent"),
+    )
+
+
+class Counts(Static):
+    """How many runs are in each state: the legend of the grid as well."""
+
+    def show(self, moment: Moment) -> None:
+        """Only the states that occur."""
+        counts = Counter(run.state for run in moment.runs)
+        parts = [
+            Content.styled(f"{glyph} {counts[state]} {state}", _COLOURS[words.TONES[state]])
+            for state, glyph in words.GLYPHS.items()
+            if counts[state]
+        ]
+        self.update(Content("   ").join(parts))
+
+
+class Now(Static):
+    """The runs in progress, or what to do next where there are none."""
+
+    def show(self, moment: Moment) -> None:
+        """One line for each."""
+        runs, wide = now.running(moment.runs), self.app.size.width >= _WIDE
+        lines = [_running(run, moment.latest.get(run.id), wide=wide) for run in runs[:_RUNS_SHOWN]]
+        if len(runs) > _RUNS_SHOWN:
+            lines.append(Content.styled(f"… and {len(runs) - _RUNS_SHOWN} more", "dim"))
+        self.update(Content("\n").join(lines or [_idle(moment)]))
+
+
+def _running(run: RunRow, last: Metric | None, *, wide: bool) -> Content:
+    """Which run, how far, how well, how fast; a bar and the time left where there is room."""
+    pace = now.speed(run)
+    left = words.duration((run.iterations - run.iteration) / pace) if pace else "–"
+    loss = f"{words.number(last.val_loss) or '∞':>5}" if last else "    –"
+    accuracy = f"{100 * last.val_accuracy:4.1f} %" if last else "   –  "
+    full = _BAR * run.iteration // run.iterations if run.iterations else 0
+    parts: list[tuple[str, str] | str] = [
+        (f"{words.GLYPHS['running']} {words.label(run):<26} ", "bold $text-accent"),
+        ("━" * full if wide else "", "$text-accent"),
+        ("─" * (_BAR - full) + " " if wide else "", "dim"),
+        f"{run.iteration:>6,}/{run.iterations:<6,} loss {loss}  {accuracy}",
+        f"  {pace:>6,.0f} it/s" if pace else "",
+        (f"  {left} left" if wide else "", "dim"),
+    ]
+    return Content.assemble(*parts)
+
+
+def _idle(moment: Moment) -> Content:
+    runs = moment.runs
+    if all(run.state in FINISHED for run in runs):
+        return Content.assemble(
+            "Everything is done. ", ("ltsm report", "bold $text-accent"), " prints the results."
+        )
+    if moment.holder is not None:
+        return Content.styled("A run is about to begin.", "dim")
+    waiting = len(runs) - now.finished(runs)
+    return Content.assemble(
+        f"Nothing runs now; {waiting} runs are waiting. ",
+        ("ltsm sweep", "bold $text-accent"),
+        " goes on with them.",
+    )
