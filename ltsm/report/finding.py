@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ltsm.report.paired import HIGH_PERFORMERS
 from ltsm.report.statistics import ENOUGH_SEEDS, bootstrap, summarise
-from ltsm.report.table1 import COLUMNS, p_text
+from ltsm.report.table1 import COLUMNS
+from ltsm.report.words import p_text, signed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ def _lower(name: str, other: str, pair: Paired) -> Claim:
     if not pair.enough:
         return _not_enough(name, f"whether the ticket's loss is lower than {other}", n)
     verb = {-1: "is lower than", 0: "is not shown to differ from", 1: "is higher than"}[pair.direction]
-    mean, low, high = (_signed(v) for v in (pair.difference.mean, pair.interval.low, pair.interval.high))
+    mean, low, high = (signed(v) for v in (pair.difference.mean, pair.interval.low, pair.interval.high))
     sentence = (
         f"Its final validation loss {verb} {other}: paired over {n} seeds the mean difference is {mean} "
         f"(95% interval {low} to {high}; Wilcoxon {p_text(pair.p)}; lower for {pair.lower} of {n} seeds)."
@@ -88,8 +89,3 @@ def _not_enough(name: str, question: str, n: int, needed: int = ENOUGH_SEEDS) ->
     return Claim(
         name, NOT_ENOUGH, f"Not enough seeds to say {question}: {n} finished, at least {needed} needed."
     )
-
-
-def _signed(value: float) -> str:
-    """`−0.018`, with a minus sign that is one."""
-    return f"{value:+.3f}".replace("-", "−")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ ENOUGH_SEEDS = 6
 """With fewer pairs than six not even a unanimous Wilcoxon test gets below p = 0.05: nothing is claimed."""
 RESAMPLES = 10_000
 _EXACT_UP_TO = 200
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +120,6 @@ def bootstrap(values: Sequence[float]) -> Interval:
 
     NaN for fewer than two values; a point where all are equal.
     """
-    from scipy.special import ndtr, ndtri  # noqa: PLC0415
-
     array = np.asarray(values, dtype=float)
     if len(array) < 2:  # noqa: PLR2004 - one value has no spread
         return Interval(math.nan, math.nan)
@@ -128,11 +128,11 @@ def bootstrap(values: Sequence[float]) -> Interval:
     draws = np.random.default_rng(0).integers(len(array), size=(RESAMPLES, len(array)))
     means = array[draws].mean(1)
     below = ((means < array.mean()).mean() + (means <= array.mean()).mean()) / 2
-    bias = ndtri(np.clip(below, 1 / RESAMPLES, 1 - 1 / RESAMPLES))
+    bias = _NORMAL.inv_cdf(min(max(float(below), 1 / RESAMPLES), 1 - 1 / RESAMPLES))
     left_out = array - array.mean()
-    speed = (left_out**3).sum() / (6 * (left_out**2).sum() ** 1.5)
-    z = bias + ndtri(np.array([0.025, 0.975]))
-    low, high = np.quantile(means, ndtr(bias + z / (1 - speed * z)))
+    speed = float((left_out**3).sum() / (6 * (left_out**2).sum() ** 1.5))
+    z = (bias + _NORMAL.inv_cdf(0.025), bias + _NORMAL.inv_cdf(0.975))
+    low, high = np.quantile(means, [_NORMAL.cdf(bias + v / (1 - speed * v)) for v in z])
     return Interval(float(low), float(high))
 
 

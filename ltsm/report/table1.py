@@ -10,6 +10,7 @@ from ltsm.report import published
 from ltsm.report.evaluation import dataset_title, run_name
 from ltsm.report.groups import CATEGORIES, groups
 from ltsm.report.statistics import Summary, summarise, welch
+from ltsm.report.words import MISSING, mean_and_spread, p_text, seeds_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from ltsm.protocol import Kind
     from ltsm.report.evaluation import Evaluation
     from ltsm.store.values import ResultRow
-
-MISSING = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +37,7 @@ class Column:
 
     def text(self, value: Summary) -> str:
         """`38.7% ± 17.9`, `0.091 ± 0.007`; without ± where there is no spread to print."""
-        if math.isnan(value.mean):
-            return MISSING
-        mean = f"{value.mean:.{self.digits}f}{self.unit}"
-        return mean if math.isnan(value.sd) else f"{mean} ± {value.sd:.{self.digits}f}"
+        return mean_and_spread(value, self.digits, self.unit)
 
 
 COLUMNS = (
@@ -56,13 +52,6 @@ COLUMNS = (
         1,
     ),
 )
-
-
-def p_text(p: float) -> str:
-    """`p = 0.04`, `p < 0.001`: two digits are what ten seeds can carry."""
-    if math.isnan(p):
-        return MISSING
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"  # noqa: PLR2004
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +188,3 @@ def _notes(evaluation: Evaluation, rows: Sequence[Row]) -> list[str]:
     if not evaluation.runs:
         notes.append("The store holds no runs yet: ltsm sweep fills it.")
     return notes
-
-
-def seeds_text(seeds: Sequence[int]) -> str:
-    """`seed 3`, `seeds 1, 4`."""
-    return f"seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))}"

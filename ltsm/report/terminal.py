@@ -9,7 +9,8 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ltsm.report.table1 import COLUMNS, p_text
+from ltsm.report.table1 import COLUMNS
+from ltsm.report.words import p_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

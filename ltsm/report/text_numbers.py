@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ltsm.report import published
 from ltsm.report.statistics import Summary, summarise
+from ltsm.report.words import mean_and_spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +31,16 @@ class TextNumber:
     def ours(self) -> Summary:
         """Our values' mean and spread."""
         return summarise(self.values)
+
+    @property
+    def text(self) -> str:
+        """Ours with the published number of digits."""
+        return mean_and_spread(self.ours, self.digits, self.unit)
+
+    @property
+    def published(self) -> str:
+        """As the paper prints it."""
+        return mean_and_spread(self.theirs, self.digits, self.unit)
 
 
 def text_numbers(evaluation: Evaluation, table: Table) -> tuple[TextNumber, ...]:

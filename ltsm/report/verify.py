@@ -34,8 +34,9 @@ from ltsm.report.statistics import (
     summarise,
     welch,
 )
-from ltsm.report.table1 import COLUMNS, p_text, table_1
+from ltsm.report.table1 import COLUMNS, table_1
 from ltsm.report.text_numbers import text_numbers
+from ltsm.report.words import mean_and_spread, p_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,10 +88,7 @@ class Line:
 
     def text(self, value: Summary) -> str:
         """One of the two values with the published number of digits."""
-        if math.isnan(value.mean):
-            return "–"
-        spread = "" if math.isnan(value.sd) else f" ± {value.sd:.{self.digits}f}"
-        return f"{value.mean:.{self.digits}f}{self.unit}{spread}"
+        return mean_and_spread(value, self.digits, self.unit)
 
 
 @dataclass(frozen=True, slots=True)

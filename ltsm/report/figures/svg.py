@@ -120,7 +120,7 @@ def _axes(place: _Place) -> str:
     return "".join(parts)
 
 
-def _layer(place: _Place, layer: Layer) -> str:
+def _layer(place: _Place, layer: Layer) -> str:  # noqa: PLR0911 - one for each kind
     match layer:
         case Curve():
             return _curve(layer, place.path(layer.x, layer.y))
