@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ltsm.cli import data, db, doctor, init, report, say, status, steps, sweep
+from ltsm.cli import dashboard, data, db, doctor, figures, init, report, say, status, steps, sweep, verify
 from ltsm.errors import LtsmError
 
 if TYPE_CHECKING:
@@ -85,7 +85,10 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
         "The comparison: smaller dense networks.",
     ),
     (RESULTS, "status", status.status, status.HELP, "What the store holds, and what runs now."),
-    (RESULTS, "report", report.report, report.HELP, "Table 1; also as Markdown, JSON, CSV."),
+    (RESULTS, "report", report.report, report.HELP, "Table 1; also as Markdown, LaTeX, HTML, JSON, CSV."),
+    (RESULTS, "figures", figures.figures, figures.HELP, "Figures 1 to 8 as PNG, SVG or PDF."),
+    (RESULTS, "verify", verify.verify, verify.HELP, "Does this store reproduce the paper?"),
+    (RESULTS, "dashboard", dashboard.dashboard, dashboard.HELP, "Watch a sweep; read its results."),
     (AROUND, "init", init.init, init.HELP, "Make the store; write a protocol to change."),
     (AROUND, "doctor", doctor.doctor, doctor.HELP, "What this machine has, and what is wrong."),
 ]
