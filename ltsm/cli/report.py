@@ -64,7 +64,7 @@ def report(
 
     opened = schema.open_for_reading(store_path(store))
     try:
-        evaluation = load(opened, protocol, records=html, bits=html)
+        evaluation = load(opened, protocol, records=bool(chosen) and not csv, bits=html)
     finally:
         opened.close()
     if evaluation.protocol.dataset == "digits":

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
-
-from rich.console import Console
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import StoreError
+from ltsm.report import contents as whole
 from ltsm.report import delimited, escape
-from ltsm.report import terminal as rich_tables
-from ltsm.report.table1 import table_1
+from ltsm.report.table1 import COLUMNS, table_1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from jinja2 import Environment
     from rich.console import RenderableType
 
     from ltsm.report.evaluation import Evaluation
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
 
 
 def terminal(evaluation: Evaluation, *, against_paper: bool) -> RenderableType:
-    """The tables for a terminal."""
-    return rich_tables.table_1(table_1(evaluation), against_paper=against_paper)
+    """The tables and the finding for a terminal."""
+    from ltsm.report import terminal as rich_tables  # noqa: PLC0415
+
+    return rich_tables.report(whole.contents(evaluation), against_paper=against_paper)
 
 
 def text(evaluation: Evaluation, against_paper: bool) -> str:
     """What a terminal of 160 columns shows, without its colours."""
+    from rich.console import Console  # noqa: PLC0415
+
     console = Console(file=io.StringIO(), width=160, highlight=False, color_system=None)
     with console.capture() as captured:
         console.print(terminal(evaluation, against_paper=against_paper))
@@ -38,6 +43,54 @@ def text(evaluation: Evaluation, against_paper: bool) -> str:
 def csv(evaluation: Evaluation, against_paper: bool) -> str:
     """Table 1 as comma-separated values."""
     return delimited.table_1(table_1(evaluation), against_paper=against_paper)
+
+
+def as_json(evaluation: Evaluation, _against_paper: bool) -> str:
+    """Every number, as `report.schema.json` says."""
+    from ltsm.report.numbers import report  # noqa: PLC0415
+
+    value = report(whole.contents(evaluation))
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def markdown(evaluation: Evaluation, against_paper: bool) -> str:
+    """The finding and the tables."""
+    template = _environment(escape.markdown).get_template("report.md.j2")
+    return template.render(_tables(evaluation), against_paper=against_paper)
+
+
+def latex(evaluation: Evaluation, against_paper: bool) -> str:
+    """A whole document with booktabs, for pdflatex."""
+    template = _environment(escape.latex).get_template("report.tex.j2")
+    columns = [_two_lines(column.heading) for column in COLUMNS]
+    return template.render(_tables(evaluation), columns=columns, against_paper=against_paper)
+
+
+def html(evaluation: Evaluation, _against_paper: bool) -> str:
+    """One self-contained page: the tables, every figure, the protocol and the provenance."""
+    from markupsafe import Markup  # noqa: PLC0415
+
+    from ltsm.report import provenance  # noqa: PLC0415
+    from ltsm.report.figures import svg  # noqa: PLC0415
+    from ltsm.report.figures.all import figures  # noqa: PLC0415
+
+    found = figures(evaluation)
+    # What is marked as safe was escaped where it was made.
+    return (
+        _environment(None)
+        .get_template("report.html.j2")
+        .render(
+            _tables(evaluation),
+            figures=found,
+            drawn={figure.number: Markup(svg.svg(figure)) for figure in found},  # noqa: S704
+            light_styles=Markup(svg.css(dark=False)),  # noqa: S704
+            dark_styles=Markup(svg.css(dark=True)),  # noqa: S704
+            settings=provenance.settings(evaluation),
+            origins=provenance.origins(evaluation),
+            weights=provenance.weights(evaluation),
+        )
+        + "\n"
+    )
 
 
 def captions(figures: Iterable[Figure]) -> str:
@@ -55,7 +108,65 @@ def save(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}.", "choose another file with -o") from None
+        raise StoreError(f"cannot write {path}: {error.strerror}.", "choose another place") from None
 
 
-WRITERS: dict[str, Callable[[Evaluation, bool], str]] = {"text": text, "csv": csv}
+def _tables(evaluation: Evaluation) -> dict[str, Any]:
+    found = whole.contents(evaluation)
+    return {
+        "c": found,
+        "headings": found.headings,
+        "paired_headings": whole.PAIRED_HEADINGS,
+        "paired": whole.paired_rows(found.pairs),
+        "number_headings": whole.NUMBER_HEADINGS,
+        "numbers": whole.number_rows(found.numbers),
+    }
+
+
+def _environment(escaped: Callable[[str], str] | None) -> Environment:
+    """Templates whose every value is escaped: by jinja2 for HTML (None), else by this function."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
+    loader = PackageLoader("ltsm.report")
+    if escaped is None:
+        return Environment(loader=loader, undefined=StrictUndefined, autoescape=True)
+    # Braces, percent signs and hashes are the documents' own; `finalize` escapes every value.
+    return Environment(
+        loader=loader,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701
+        finalize=partial(_harmless, escaped),
+        keep_trailing_newline=True,
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+    )
+
+
+def _two_lines(heading: str) -> str:
+    """A column's heading for LaTeX, broken at the space nearest to its middle where it is long."""
+    from markupsafe import Markup  # noqa: PLC0415
+
+    words = heading.split()
+    cuts = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words))]
+    first, second = min(cuts, key=lambda cut: abs(len(cut[0]) - len(cut[1])))
+    return Markup(rf"\shortstack[r]{{{escape.latex(first)}\\{escape.latex(second)}}}")  # noqa: S704
+
+
+def _harmless(escaped: Callable[[str], str], value: Any) -> Any:
+    from markupsafe import Markup  # noqa: PLC0415
+
+    return value if isinstance(value, Markup) else escaped(str(value))
+
+
+WRITERS: dict[str, Callable[[Evaluation, bool], str]] = {
+    "text": text,
+    "markdown": markdown,
+    "latex": latex,
+    "html": html,
+    "json": as_json,
+    "csv": csv,
+}

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from ltsm.report.contents import PAIRED_HEADINGS, paired_rows
 from ltsm.report.table1 import COLUMNS
 from ltsm.report.words import p_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from ltsm.report.contents import Contents
     from ltsm.report.table1 import Row, Table
     from ltsm.report.verify import Verification
 
 _STYLES = {"Lottery ticket": "bold"}
+_TITLE: dict[str, Any] = {"title_style": "bold", "title_justify": "left"}
+
+
+def report(found: Contents, *, against_paper: bool) -> RenderableType:
+    """Table 1, the finding, and the ticket against every dense network."""
+    finding = [Text(f"• {claim.sentence}") for claim in found.claims]
+    paired = RichTable(box=box.SIMPLE_HEAD, title="Final validation loss, paired by seed", **_TITLE)
+    for i, heading in enumerate(PAIRED_HEADINGS):
+        paired.add_column(heading, justify="right" if i else "left")
+    for row in paired_rows(found.pairs):
+        paired.add_row(*map(Text, row))
+    return Group(table_1(found.table, against_paper=against_paper), "", *finding, "", paired)
 
 
 def table_1(table: Table, *, against_paper: bool) -> RenderableType:
     """Table 1; with the published value and p of Welch's test below each of our numbers if asked for."""
-    grid = RichTable(box=box.SIMPLE_HEAD, title="Table 1", title_style="bold", title_justify="left")
+    grid = RichTable(box=box.SIMPLE_HEAD, title="Table 1", **_TITLE)
     grid.add_column("Label")
     grid.add_column("Category")
     for column in COLUMNS:

@@ -1,0 +1,115 @@
+"""The report as plain JSON values; `report.schema.json` beside this file is its contract.
+
+`version` goes up with every change that could break a reader; added fields do not. Numbers are in full
+precision and in the printed units (sizes in per cent); null stands where there is no number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ltsm.report.evaluation import dataset_title
+from ltsm.report.plain import plain
+from ltsm.report.provenance import origins
+from ltsm.report.statistics import welch
+
+if TYPE_CHECKING:
+    from ltsm.report.contents import Contents
+    from ltsm.report.evaluation import Evaluation
+    from ltsm.report.paired import Paired
+    from ltsm.report.statistics import Summary
+    from ltsm.report.table1 import Row
+    from ltsm.store.values import RunRow
+
+VERSION = 1
+
+
+def report(found: Contents) -> dict[str, Any]:
+    """Everything that a document says, and every run."""
+    evaluation, table = found.evaluation, found.table
+    return {
+        "schema": "ltsm-report",
+        "version": VERSION,
+        "protocol": _protocol(evaluation),
+        "seeds": list(evaluation.seeds),
+        "finding": plain(found.claims),
+        "table_1": {
+            "caption": table.caption,
+            "notes": list(table.notes),
+            "rows": [_row(row) for row in table.rows],
+        },
+        "paired": [_pair(pair) for pair in found.pairs],
+        "text": [
+            {
+                "name": number.name,
+                "title": number.title,
+                "ours": plain(number.ours),
+                "published": plain(number.theirs),
+                "welch_p": plain(welch(number.ours, number.theirs)),
+            }
+            for number in found.numbers
+        ],
+        "provenance": dict(origins(evaluation)),
+        "runs": [_run(run) for run in evaluation.runs],
+    }
+
+
+def _protocol(evaluation: Evaluation) -> dict[str, Any]:
+    p = evaluation.protocol
+    return {
+        "name": p.name,
+        "fingerprint": p.fingerprint,
+        "dataset": dataset_title(p),
+        "settings": p.settings(),
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    cells = {
+        cell.column.name: {
+            **_mean_sd(cell.ours),
+            "published": None if cell.theirs is None else _mean_sd(cell.theirs),
+            "welch_p": plain(cell.p),
+        }
+        for cell in row.cells
+    }
+    return {
+        "label": row.label,
+        "kind": row.kind,
+        "hidden": list(row.hidden),
+        "category": row.category,
+        "n": row.n,
+        "diverged_seeds": list(row.diverged),
+        **cells,
+    }
+
+
+def _mean_sd(value: Summary) -> dict[str, Any]:
+    return {"mean": plain(value.mean), "sd": plain(value.sd)}
+
+
+def _pair(pair: Paired) -> dict[str, Any]:
+    return {
+        "label": pair.label,
+        "difference": plain(pair.difference),
+        "interval": plain(pair.interval),
+        "wilcoxon_p": plain(pair.p),
+        "lower": pair.lower,
+        "enough_seeds": pair.enough,
+    }
+
+
+def _run(run: RunRow) -> dict[str, Any]:
+    return {
+        "seed": run.seed,
+        "kind": run.kind,
+        "hidden": list(run.hidden),
+        "state": run.state,
+        "iteration": run.iteration,
+        "iterations": run.iterations,
+        "best_iteration": run.best_iteration,
+        "relative_size": plain(run.relative_size),
+        "initial_weights_sha256": run.initial.sha256 if run.initial else None,
+        "final_weights_sha256": run.final.sha256 if run.final else None,
+        "error": run.error,
+    }
