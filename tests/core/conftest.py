@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from ltsm.core import engine
 from ltsm.core.datasets import Dataset
 from ltsm.core.network import Network, initial_values
+from ltsm.core.sparse_engine import SparseEngine, unavailable_reason
 from ltsm.core.state import TrainState, fresh_state
 from ltsm.core.streams import uniform
+from ltsm.core.torch_engine import TorchEngine
 from ltsm.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -23,6 +26,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(params=["sparse", "torch"])
+def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both engines in turn; without this, data as sparse as the tests' would go to one alone."""
+    if request.param == "sparse" and unavailable_reason():
+        pytest.skip(unavailable_reason())
+    engines = (SparseEngine, TorchEngine) if request.param == "sparse" else (TorchEngine,)
+    monkeypatch.setattr(engine, "ENGINES", engines)
 
 
 def invented_images(seed: int, count: int, features: int) -> torch.Tensor:

@@ -11,13 +11,16 @@ import torch
 from torch.nn import functional
 
 from ltsm.core import torch_engine
-from ltsm.core.engine import ENGINES, choose_engine, refusals
+from ltsm.core import engine
+from ltsm.core.engine import choose_engine, refusals
 from ltsm.core.evaluation import evaluate
 from ltsm.core.network import Network, forward, initial_values
 
 if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset
     from ltsm.protocol import Protocol
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 
 @pytest.fixture
@@ -84,7 +87,7 @@ def test_a_network_of_nan_has_predicted_nothing(data: Dataset, network: Network,
 def test_some_engine_serves_every_case(data: Dataset, network: Network, protocol: Protocol) -> None:
     """The first that does not refuse is the one that is chosen."""
     refused = refusals(data, network, protocol)
-    assert list(refused) == [kind.name for kind in ENGINES]
+    assert list(refused) == [kind.name for kind in engine.ENGINES]
     serving = next(name for name, why in refused.items() if not why)
     assert choose_engine(data, network, protocol).name == serving
     assert not refused["torch"]

@@ -19,6 +19,8 @@ from ltsm.protocol import Protocol
 if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 
 def test_the_example_of_section_2_1() -> None:
     """0.1 changed its sign, 0.2 became small: only 0.3 is kept."""

@@ -18,7 +18,7 @@ from ltsm.protocol import PAPER
 ROOT = Path(__file__).parents[2]
 NETWORK = Network((784, *PAPER.hidden, 10))
 
-pytestmark = pytest.mark.mnist
+pytestmark = [pytest.mark.mnist, pytest.mark.usefixtures("each_engine")]
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset
     from ltsm.protocol import Protocol
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 
 def one_of(state: TrainState, model: int) -> TrainState:
     """The state of one model alone."""
