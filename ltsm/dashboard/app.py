@@ -62,6 +62,7 @@ class Dashboard(App[None]):
     TITLE = "ltsm"
     CSS_PATH = "dashboard.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide")]  # noqa: RUF012 - Textual's own
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-usual"), (36, "-tall")]  # noqa: RUF012
     MODES: ClassVar = {
         "overview": Overview,
         "curves": Curves,

@@ -12,11 +12,12 @@ from textual.reactive import reactive
 
 from ltsm.dashboard import words
 from ltsm.dashboard.curve_groups import MEASURES, Drawing, Group, drawing
+from ltsm.dashboard.curve_picture import picture
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.selection import Selection, first_selection
 from ltsm.dashboard.widgets.chart import Chart, moved
-from ltsm.dashboard.widgets.picture import Curve, Level, Picture, View, band_curve
+from ltsm.dashboard.widgets.picture import View
 from ltsm.dashboard.widgets.scale import tick_label
 from ltsm.dashboard.widgets.sheet import Column, Sheet
 
@@ -191,34 +192,6 @@ class Curves(Page):
         entry = self.legend.current
         here = [entry.group.name, self.view.cursor, entry.mean, entry.deviation, entry.n] if entry else None
         return Table(["network", "iteration", f"{self.measure} mean", "standard deviation", "n"], rows, here)
-
-
-def picture(drawn: Drawing, selection: Selection, measure: str, *, single: bool) -> Picture:
-    """The selected groups, the published minimum of each below them."""
-    shown = [group for group in drawn.groups if group.key in drawn.bands and selection.tag(group.key)]
-    curves = [curve for group in shown for curve in _curves(drawn, group, selection, single=single)]
-    levels = [
-        Level(group.published, selection.tone(group.key))
-        for group in shown
-        if measure == "val_loss" and group.published is not None
-    ]
-    what = "single seeds" if single else "mean ± s.d. over seeds"
-    dashed = " · dashed: published minimum" if levels else ""
-    return Picture(
-        title=f"{MEASURES[measure]} · {what}{dashed}",
-        curves=tuple(curves),
-        levels=tuple(levels),
-        settles=True,
-    )
-
-
-def _curves(drawn: Drawing, group: Group, selection: Selection, *, single: bool) -> list[Curve]:
-    tone, tag = selection.tone(group.key), selection.tag(group.key)
-    if not single:
-        dashes = selection.dashes(group.key)
-        return [band_curve(drawn.bands[group.key], tone=tone, tag=tag, dashes=dashes)]
-    seeds = [np.array(points) for points in drawn.seeds[group.key]]
-    return [Curve(x=p[:, 0], y=p[:, 1], tone=tone, tag=tag if i == 0 else "") for i, p in enumerate(seeds)]
 
 
 def _columns(cursor: float | None, digits: int) -> list[Column[Entry]]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding
 
 from ltsm.dashboard import seeds
+from ltsm.dashboard.curve_groups import drawing
+from ltsm.dashboard.curve_picture import picture
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.seeds import SeedRow
+from ltsm.dashboard.selection import first_selection
+from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.progress import Counts, Failures, Now
 from ltsm.dashboard.widgets.sheet import Grid
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from ltsm.dashboard.curve_groups import Drawing
     from ltsm.dashboard.moment import Moment
     from ltsm.store.values import RunRow
 
@@ -33,11 +39,12 @@ class Overview(Page):
     ]
 
     def body(self) -> ComposeResult:
-        """Failures, grid, counts, and what runs now."""
+        """Failures, grid, counts, what runs now, and the curves most worth seeing, if there is room for them."""
         yield Failures()
         yield Grid[SeedRow](key=lambda row: row.seed, id="seeds")
         yield Counts()
         yield Now()
+        yield Chart(id="glance")
 
     @property
     def grid(self) -> Grid[SeedRow]:
@@ -54,6 +61,19 @@ class Overview(Page):
         self.query_one(Failures).show(moment)
         self.query_one(Counts).show(moment)
         self.query_one(Now).show(moment)
+        if self.has_class("-tall"):
+            keys = first_selection(moment).keys
+            self.ask(lambda source: drawing(source, moment, keys, "val_loss"))
+
+    def answered(self, answer: Drawing) -> None:
+        """Draw the curves; their names stand in the title, for want of a legend."""
+        moment = self.dashboard.moment
+        if moment is None:
+            return
+        selection = first_selection(moment)
+        names = [f"{selection.tag(g.key)} {g.name}" for g in answer.groups if selection.tag(g.key)]
+        drawn = picture(answer, selection, "val_loss", single=False)
+        self.query_one(Chart).picture = replace(drawn, title=f"{drawn.title}    {'   '.join(names)}")
 
     def on_resize(self, event: events.Resize) -> None:
         """Cells as wide as there is room for."""
