@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ltsm.core import torch_engine
-from ltsm.core import engine
+from ltsm.core import engine, torch_engine
 from ltsm.core.engine import choose_engine, refusals
 from ltsm.core.evaluation import evaluate
 from ltsm.core.network import Network, forward, initial_values
