@@ -148,13 +148,13 @@ def _until(curve: MeanCurve, all_left: int) -> list[Layer]:
 
 
 def _panel(curves: Sequence[MeanCurve], layers: list[Layer], missing: str) -> tuple[Panel, str]:
-    """The panel, cut above where the first tenth of the training would press all the rest flat."""
+    """The panel, cut above where the first fifth of the training would press all the rest flat."""
     end = max((c.x[-1] for c in curves if c.x), default=1.0)
     seen = [
         (m - s, m + s)
         for c in curves
         for x, m, s in zip(c.x, c.mean, (v if math.isfinite(v) else 0.0 for v in c.sd), strict=True)
-        if x >= end / 10
+        if x >= end / 5
     ]
     low, high = limits(tuple(v for pair in seen for v in pair))
     top = max((m for c in curves for m in c.mean), default=0.0)

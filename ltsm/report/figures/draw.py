@@ -144,7 +144,13 @@ def _points(axes: Axes, layer: Points) -> None:
     )
     for x, y, name in zip(layer.x, layer.y, layer.names, strict=False):
         axes.annotate(
-            name, (x, y), (7, 3), textcoords="offset points", fontsize="x-small", color=_INK, zorder=4
+            name,
+            (x, y),
+            (7, -10 if layer.below else 3),
+            textcoords="offset points",
+            fontsize="x-small",
+            color=_INK,
+            zorder=4,
         )
 
 

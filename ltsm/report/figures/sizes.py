@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ltsm.store.values import ResultRow
 
 SIZE = "Relative size (%)"
+NAME_WIDTH = 15.0
+"""How much of the size's axis a name beside a marker takes, in per cent."""
 NOTHING = "No ticket and no hyperop is finished yet."
 
 
@@ -34,7 +36,7 @@ def relative_sizes(evaluation: Evaluation, table: Table) -> Figure:
         for category in ("Lottery ticket", *CATEGORIES)
     }
     found = {category: size for category, size in found.items() if size.n}
-    names = tuple(f"{category}s\n(n = {size.n})" for category, size in found.items())
+    names = tuple(f"{category}s\n(n = {size.n})".replace(" ", "\n", 1) for category, size in found.items())
     means, errors = tuple(s.mean for s in found.values()), tuple(s.sd for s in found.values())
     top = max((m + (e if math.isfinite(e) else 0) for m, e in zip(means, errors, strict=True)), default=100.0)
     bars = Bars(means, errors, tuple(STYLES[category] for category in found))
@@ -60,7 +62,8 @@ def trade_off(evaluation: Evaluation, table: Table) -> Figure:
     categories: set[str | None] = set()
     large: list[Layer] = []
     for row, _ in rows:
-        large.append(_mean(row, label="" if row.category in categories else f"{row.category}s"))
+        label = "" if row.category in categories else f"{row.category}s"
+        large.append(_mean(row, label, below=_crowded(row, [other for other, _ in rows])))
         categories.add(row.category)
     losses = tuple(r.final_val_loss for _, results in rows for r in results)
     sizes = tuple(100 * r.relative_size for _, results in rows for r in results)
@@ -84,7 +87,17 @@ def _runs(row: Row, results: list[ResultRow]) -> Points:
     return Points(x, y, STYLES[row.category or "Low performer"], small=True)
 
 
-def _mean(row: Row, label: str) -> Points:
+def _crowded(row: Row, rows: list[Row]) -> bool:
+    """Whether another network's mean lies so close above this one's that their names would overlap."""
+    size, loss = row.cells[0].ours.mean, row.cells[1].ours.mean
+    span = max(r.cells[1].ours.mean for r in rows) - min(r.cells[1].ours.mean for r in rows)
+    return any(
+        abs(other.cells[0].ours.mean - size) < NAME_WIDTH and 0 < other.cells[1].ours.mean - loss < span / 16
+        for other in rows
+    )
+
+
+def _mean(row: Row, label: str, *, below: bool) -> Points:
     size, loss = row.cells[0].ours, row.cells[1].ours
     name = "ticket" if row.kind == "ticket" else f"({', '.join(map(str, row.hidden))})"
     return Points(
@@ -95,6 +108,7 @@ def _mean(row: Row, label: str) -> Points:
         x_error=(size.sd,) if math.isfinite(size.sd) else (),
         y_error=(loss.sd,) if math.isfinite(loss.sd) else (),
         names=(name,),
+        below=below,
     )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ltsm.report.figures.values import Figure, Layer, Panel, Style
 
 WIDTH, HEIGHT = 480, 330
-LEFT, RIGHT, TOP, BOTTOM = 58, 470, 10, 282
+LEFT, RIGHT, TOP, BOTTOM = 58, 456, 10, 280
 SHADES = 16
 _CIRCLE = "m{r} 0a{r} {r} 0 1 0 -{d} 0a{r} {r} 0 1 0 {d} 0z"
 _MARKERS = {
@@ -171,7 +171,7 @@ def _names(place: _Place) -> Iterator[str]:
     for layer in place.panel.layers:
         if isinstance(layer, Points):
             for x, y, name in zip(layer.x, layer.y, layer.names, strict=False):
-                at = f'x="{_n(place.x(x) + 9)}" y="{_n(place.y(y) - 5)}"'
+                at = f'x="{_n(place.x(x) + 9)}" y="{_n(place.y(y) + (13 if layer.below else -5))}"'
                 yield f'<text class="name" {at}>{escape(name)}</text>'
 
 
@@ -187,7 +187,8 @@ def _bars(place: _Place, layer: Bars) -> Iterator[str]:
             low, high = _n(place.y(height - error)), _n(place.y(height + error))
             x = place.x(i)
             ends = "".join(f"M{_n(x - 6)} {end}H{_n(x + 6)}" for end in (low, high))
-            yield f'<path class="axis" d="M{_n(x)} {low}V{high}{ends}"/>'
+            d = f"M{_n(x)} {low}V{high}{ends}"
+            yield f'<path class="halo" d="{d}"/><path class="whisker" d="{d}"/>'
 
 
 def _image(layer: Picture) -> str:
@@ -208,7 +209,7 @@ def _image(layer: Picture) -> str:
         for i in range(SHADES + 1)
     )
     texts = f'<text class="tick" x="64" y="318" text-anchor="end">{layer.low:.0f}</text>'
-    texts += f'<text class="tick" x="127" y="318">{layer.high:.0f}{escape(layer.label)}</text>'
+    texts += f'<text class="tick" x="127" y="318">{layer.high:.0f} {escape(layer.label)}</text>'
     frame = '<rect class="frame" x="0.5" y="0.5" width="299" height="299"/>'
     return f'<g transform="scale({side:.4f})" shape-rendering="crispEdges">{paths}</g>{frame}{scale}{texts}'
 

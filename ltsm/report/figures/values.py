@@ -46,7 +46,8 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Markers; `x_error` and `y_error` are half the bars' lengths, or empty; `names` stand beside the markers."""
+    """Markers; `x_error` and `y_error` are half the bars' lengths, or empty; `names` stand beside the
+    markers, above or `below` their middles."""
 
     x: Numbers
     y: Numbers
@@ -55,6 +56,7 @@ class Points:
     x_error: Numbers = ()
     y_error: Numbers = ()
     names: tuple[str, ...] = ()
+    below: bool = False
     small: bool = False
 
 
