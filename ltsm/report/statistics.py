@@ -1,7 +1,7 @@
 """Means, spreads and tests between them: numbers in, numbers out.
 
-scipy is only imported where a test is asked for: `ltsm report` alone does without. Its `scipy.stats` would
-cost more time than a whole report, so the tests stand here on the special functions below them.
+The tests stand here, checked against scipy's by the tests of this file: importing `scipy.special` alone would
+take a quarter of the second that a whole report may take, `scipy.stats` nearly all of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ltsm.report.distributions import f_tail, t_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,13 +57,11 @@ def summarise(values: Iterable[float]) -> Summary:
 
 def welch(a: Summary, b: Summary) -> float:
     """Two-sided p of Welch's t-test between two means; NaN where a spread is missing or both are 0."""
-    from scipy.special import stdtr  # noqa: PLC0415
-
     if min(a.n, b.n) < 2 or math.isnan(a.sd + b.sd) or a.sd == b.sd == 0:  # noqa: PLR2004 - a spread needs two
         return math.nan
     of_a, of_b = a.sd**2 / a.n, b.sd**2 / b.n
     freedom = (of_a + of_b) ** 2 / (of_a**2 / (a.n - 1) + of_b**2 / (b.n - 1))
-    return float(2 * stdtr(freedom, -abs(a.mean - b.mean) / math.sqrt(of_a + of_b)))
+    return t_test(abs(a.mean - b.mean) / math.sqrt(of_a + of_b), freedom)
 
 
 def equal_spreads(values: Sequence[float], other: Summary) -> float:
@@ -72,15 +72,13 @@ def equal_spreads(values: Sequence[float], other: Summary) -> float:
     tails are. Those of the published values are unknown, so ours stand for both, but never count as lighter
     than normal ones.
     """
-    from scipy.special import fdtrc  # noqa: PLC0415
-
     ours = summarise(values)
     if min(ours.n, other.n) < 3 or not ours.sd > 0 or not other.sd > 0:  # noqa: PLR2004 - below, no freedom is left
         return math.nan
     tails = max(kurtosis(values), 3.0)
     freedom = [2 * n / (tails - (n - 3) / (n - 1)) for n in (ours.n, other.n)]
     ratio = (ours.sd / other.sd) ** 2
-    above = float(fdtrc(freedom[0], freedom[1], ratio))
+    above = f_tail(ratio, freedom[0], freedom[1])
     return min(1.0, 2 * min(above, 1 - above))
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
-from ltsm.report import statistics
+from ltsm.report import distributions, statistics
 from ltsm.report.statistics import Summary
 
 
@@ -93,6 +93,19 @@ def test_one_outlier_is_no_different_spread():
 
 
 def test_least_values_that_are_equal_are_no_surprise_and_far_ones_are():
-    pooled = Summary(10, 0.4, 0.15)
-    assert statistics.extreme(0.19, 10, 0.19, 10, pooled) > 0.9
-    assert statistics.extreme(0.19, 10, 0.80, 10, pooled) < 0.001
+    assert statistics.extreme(0.19, 10, 0.19, 10, 0.15) > 0.9
+    assert statistics.extreme(0.19, 10, 0.80, 10, 0.15) < 0.001
+    assert statistics.extreme(0.19, 10, 0.19, 10, 0) == 1
+
+
+@given(st.floats(0, 50), st.floats(0.6, 300))
+def test_students_tails_are_scipys(t, freedom):
+    assert distributions.t_test(t, freedom) == pytest.approx(
+        2 * special.stdtr(freedom, -t), rel=1e-9, abs=1e-300
+    )
+
+
+@given(st.floats(0, 100), st.floats(0.6, 300), st.floats(0.6, 300))
+def test_the_tails_of_f_are_scipys(ratio, above, below):
+    expected = special.fdtrc(above, below, ratio)
+    assert distributions.f_tail(ratio, above, below) == pytest.approx(expected, rel=1e-8, abs=1e-13)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ltsm.report.evaluation import Evaluation
 
-MOST_CLASSES = 10_000
+MOST_CLASSES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def network_shape(evaluation: Evaluation) -> Shape | None:
         return None
     fitting = [
         Shape(inputs, classes)
-        for classes in range(1, MOST_CLASSES)
+        for classes in range(1, MOST_CLASSES + 1)
         if (inputs := _inputs(*min(known), classes))
         and all(_inputs(hidden, count, classes) == inputs for hidden, count in known)
     ]

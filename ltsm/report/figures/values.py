@@ -46,8 +46,10 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Markers; `x_error` and `y_error` are half the bars' lengths, or empty; `names` stand beside the
-    markers, above or `below` their middles."""
+    """Markers; `x_error` and `y_error` are half the bars' lengths, or empty.
+
+    `names` stand beside the markers, above or `below` their middles.
+    """
 
     x: Numbers
     y: Numbers
