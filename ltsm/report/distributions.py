@@ -10,30 +10,32 @@ _MOST_TERMS = 10_000
 
 
 def t_test(t: float, freedom: float) -> float:
-    """Two-sided p of |t| ≥ 0 under Student's distribution."""
-    return incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
+    """Two-sided p: how often Student's distribution is at least as far from 0 as t."""
+    whole = freedom + t * t
+    return incomplete_beta(freedom / 2, 0.5, freedom / whole, t * t / whole)
 
 
 def f_tail(ratio: float, above: float, below: float) -> float:
     """P(F ≥ ratio) with `above` and `below` degrees of freedom of numerator and denominator."""
-    return incomplete_beta(below / 2, above / 2, below / (below + above * ratio))
+    whole = below + above * ratio
+    return incomplete_beta(below / 2, above / 2, below / whole, above * ratio / whole)
 
 
-def incomplete_beta(a: float, b: float, x: float) -> float:
+def incomplete_beta(a: float, b: float, x: float, rest: float) -> float:
     """The regularised incomplete beta function I_x(a, b), for a, b > 0 and x in [0, 1].
 
-    By its continued fraction (Abramowitz and Stegun 26.5.8), which converges fast below the mean;
-    above it by the symmetry I_x(a, b) = 1 − I_{1−x}(b, a).
+    By its continued fraction (Abramowitz and Stegun 26.5.8), which converges fast below the mean; above
+    it by the symmetry I_x(a, b) = 1 − I_{1−x}(b, a). `rest` is 1 − x, which the caller knows more precisely.
     """
-    if x <= 0 or x >= 1:
-        return float(x >= 1)
+    if x <= 0 or rest <= 0:
+        return float(rest <= 0)
     if x > (a + 1) / (a + b + 2):
-        return 1 - _by_fraction(b, a, 1 - x)
-    return _by_fraction(a, b, x)
+        return 1 - _by_fraction(b, a, rest, x)
+    return _by_fraction(a, b, x, rest)
 
 
-def _by_fraction(a: float, b: float, x: float) -> float:
-    scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+def _by_fraction(a: float, b: float, x: float, rest: float) -> float:
+    scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(rest)
     return math.exp(scale) / (a * _fraction(a, b, x))
 
 

@@ -43,6 +43,12 @@ class Evaluation:
         stored = (run.hidden for run in self.runs if run.kind == "hyperop")
         return tuple(dict.fromkeys([*self.protocol.hyperops, *stored]))
 
+    @property
+    def other_settings(self) -> tuple[str, ...]:
+        """The settings in which the protocol is not the paper's."""
+        ours = self.protocol.settings()
+        return tuple(name for name, value in PAPER.settings().items() if ours[name] != value)
+
     def finished(self, kind: Kind, hidden: tuple[int, ...] | None = None) -> list[ResultRow]:
         """Results of the runs that ended with a finite loss, by seed."""
         found = self._results(kind, hidden)

@@ -185,6 +185,11 @@ def _notes(evaluation: Evaluation, rows: Sequence[Row]) -> list[str]:
             notes.append(f"{run_name(kind, baseline, baseline)} diverged for {seeds}: no ticket.")
     failed = [r for r in evaluation.runs if r.state == "failed"]
     notes += [f"{run_name(r.kind, r.hidden, baseline)} of seed {r.seed} failed." for r in failed]
+    missing = [row.label for row in rows if not row.n and not row.diverged]
+    if missing and evaluation.runs:
+        notes.append(f"No run is finished of: {', '.join(missing)}.")
+    if other := evaluation.other_settings:
+        notes.append(f"The protocol is not the paper's in: {', '.join(other)}.")
     if not evaluation.runs:
         notes.append("The store holds no runs yet: ltsm sweep fills it.")
     return notes

@@ -22,7 +22,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ltsm.protocol import PAPER
 from ltsm.report import published
 from ltsm.report.plain import plain
 from ltsm.report.statistics import (
@@ -124,8 +123,7 @@ def verify(evaluation: Evaluation) -> Verification:
     lines = [*_table_lines(evaluation, table), *_text_lines(evaluation, table)]
     corrected = holm([p for line in lines for p in (line.p, line.spread_p)])
     judged = [_judged(line, *corrected[2 * i : 2 * i + 2]) for i, line in enumerate(lines)]
-    ours, paper = evaluation.protocol.settings(), PAPER.settings()
-    return Verification(tuple(judged), tuple(k for k, v in paper.items() if ours[k] != v))
+    return Verification(tuple(judged), evaluation.other_settings)
 
 
 def _table_lines(evaluation: Evaluation, table: Table) -> Iterator[Line]:

@@ -42,9 +42,9 @@ def seeds_text(seeds: Sequence[int]) -> str:
     return f"seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))}"
 
 
-def over_seeds(n: int) -> str:
-    """`over n = 10 seeds`."""
-    return f"over n = {n} seed{'s' * (n != 1)}"
+def over_seeds(n: int, of: int) -> str:
+    """`over n = 10 seeds`, `over n = 7 of 10 seeds`."""
+    return f"over n = {n}{f' of {of}' if n != of else ''} seed{'s' * (of != 1)}"
 
 
 def left_out(evaluation: Evaluation, *kinds: Kind) -> str:

@@ -40,7 +40,9 @@ class MeanCurve:
     counts: tuple[int, ...]
 
     def layers(self, style: Style, label: str, band: str = "") -> list[Layer]:
-        """The mean, before the band of one deviation to each side (none where a single run is left)."""
+        """The mean, on the band of one deviation to each side; no band where no deviation is."""
+        if not any(s > 0 for s in self.sd):
+            return [Curve(self.x, self.mean, style, label)]
         low = tuple(m - s if math.isfinite(s) else m for m, s in zip(self.mean, self.sd, strict=True))
         high = tuple(m + s if math.isfinite(s) else m for m, s in zip(self.mean, self.sd, strict=True))
         return [Band(self.x, low, high, style, band), Curve(self.x, self.mean, style, label)]
@@ -73,7 +75,6 @@ def initial_training(evaluation: Evaluation, _table: Table) -> Figure:
         f"The validation loss during the initial training without early stopping, "
         f"every {evaluation.protocol.record_every} iterations, {_about(evaluation, len(results))} {above}"
     )
-    caption += left_out(evaluation, "initial")
     return Figure(1, "Validation loss during initial training", caption.strip(), (panel,))
 
 
@@ -99,7 +100,6 @@ def retraining(evaluation: Evaluation, _table: Table) -> Figure:
         f"The validation loss during the retraining, which stops for each seed at the iteration of the initial "
         f"training's minimal validation loss, {_about(evaluation, len(results))} {alone}{above}"
     )
-    caption += left_out(evaluation, "baseline")
     return Figure(2, "Validation loss during retraining with early stopping", caption.strip(), (panel,))
 
 
@@ -118,7 +118,7 @@ def tickets_and_hyperops(evaluation: Evaluation, table: Table) -> Figure:
     caption = (
         f"The validation loss of lottery tickets and hyperoptimized networks, every "
         f"{evaluation.protocol.record_every} iterations: mean ± standard deviation over the n runs of each group; "
-        f"{over_seeds(len(evaluation.seeds))}, data: {dataset_title(evaluation.protocol)}. "
+        f"{over_seeds(len(evaluation.seeds), len(evaluation.seeds))}, data: {dataset_title(evaluation.protocol)}. "
         f"The groups are the best least-squares split of the networks' mean final losses. {above}"
     )
     caption += left_out(evaluation, "ticket", "hyperop")
@@ -137,10 +137,10 @@ def runs_of(evaluation: Evaluation, table: Table, category: str) -> list[int]:
 
 def _until(curve: MeanCurve, all_left: int) -> list[Layer]:
     """Solid while every run is there, dashed from then on."""
-    band, line = curve.layers("first", "mean", "± standard deviation")
+    *band, line = curve.layers("first", "mean", "± standard deviation")
     assert isinstance(line, Curve)  # noqa: S101 - as MeanCurve.layers says
     tail = max(all_left - 1, 0)
-    layers: list[Layer] = [band, Curve(line.x[:all_left], line.y[:all_left], "first", "mean of all seeds")]
+    layers: list[Layer] = [*band, Curve(line.x[:all_left], line.y[:all_left], "first", "mean of all seeds")]
     if all_left < len(line.x):
         rest = Curve(line.x[tail:], line.y[tail:], "first", "mean of the seeds left", dashed=True)
         layers.append(rest)
@@ -166,4 +166,4 @@ def _panel(curves: Sequence[MeanCurve], layers: list[Layer], missing: str) -> tu
 
 
 def _about(evaluation: Evaluation, n: int) -> str:
-    return f"mean ± standard deviation {over_seeds(n)}; data: {dataset_title(evaluation.protocol)}."
+    return f"mean ± standard deviation {over_seeds(n, len(evaluation.seeds))}; data: {dataset_title(evaluation.protocol)}."

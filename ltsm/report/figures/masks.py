@@ -12,7 +12,7 @@ from ltsm.report.evaluation import dataset_title
 from ltsm.report.figures.shape import layer_sizes, network_shape
 from ltsm.report.figures.values import Axis, Band, Curve, Figure, Level, Panel, Picture, Points, Shade, limits
 from ltsm.report.statistics import summarise
-from ltsm.report.words import left_out, over_seeds
+from ltsm.report.words import over_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,13 +34,13 @@ def sizes_by_threshold(evaluation: Evaluation, _table: Table) -> Figure:
     x, mean, sd = _over_seeds(evaluation, lambda mask: 100 * mask.relative_size)
     layers: list[Layer] = []
     if x:
-        layers = [*_range(evaluation), _band(x, mean, sd), Curve(x, mean, "first", "mean")]
+        layers = [*_range(evaluation), *_band(x, mean, sd), Curve(x, mean, "first", "mean")]
     panel = Panel(
         _thresholds(x), Axis("Relative size (%)", 0, _top(mean, sd)), tuple(layers), missing=NO_MASKS
     )
     caption = (
         "The relative network size after pruning with different thresholds, "
-        f"{_about(evaluation)} {_considered(evaluation)}{left_out(evaluation, 'initial', 'baseline')}"
+        f"{_about(evaluation)} {_considered(evaluation)}"
     )
     return Figure(3, "Sizes of masked networks", caption, (panel,))
 
@@ -51,7 +51,7 @@ def accuracies_by_threshold(evaluation: Evaluation, _table: Table) -> Figure:
     layers: list[Layer] = []
     shape = network_shape(evaluation)
     if x:
-        layers = [*_range(evaluation), _band(x, mean, sd), *_each_seed(evaluation)]
+        layers = [*_range(evaluation), *_band(x, mean, sd), *_each_seed(evaluation)]
         if shape:
             layers.append(Level(100 / shape.classes, "chance"))
         chosen = [mask for mask in evaluation.masks if mask.selected]
@@ -71,7 +71,7 @@ def accuracies_by_threshold(evaluation: Evaluation, _table: Table) -> Figure:
     caption = (
         "The validation accuracy of the untrained masked networks for different thresholds, "
         f"{_about(evaluation)} Each thin line is one seed, each marker the threshold selected for it."
-        f"{chance} {_considered(evaluation)}{left_out(evaluation, 'initial', 'baseline')}"
+        f"{chance} {_considered(evaluation)}"
     )
     return Figure(4, "Validation accuracies of untrained masked networks", caption, (panel,))
 
@@ -92,7 +92,7 @@ def what_is_left(evaluation: Evaluation, _table: Table) -> Figure:
         "What is left of the network. Left: the share of each layer's parameters that a threshold keeps, "
         f"{_about(evaluation)} {_considered(evaluation)} Then, for every pixel of the image, the share of its "
         "weights into the first hidden layer that the supermask keeps: for one seed, and averaged over seeds."
-        f"{left_out(evaluation, 'initial', 'baseline')}"
+        f""
     )
     return Figure(8, "What is left of the network", caption, tuple(panels))
 
@@ -180,10 +180,11 @@ def _range(evaluation: Evaluation) -> list[Layer]:
     return [Shade(p.select_min, p.select_max, "considered")]
 
 
-def _band(x: Numbers, mean: Numbers, sd: Numbers) -> Band:
+def _band(x: Numbers, mean: Numbers, sd: Numbers) -> list[Layer]:
+    """One deviation to each side, where there is one."""
     low = tuple(max(m - s, 0.0) for m, s in zip(mean, sd, strict=True))
     high = tuple(m + s for m, s in zip(mean, sd, strict=True))
-    return Band(x, low, high, "first", "± standard deviation")
+    return [Band(x, low, high, "first", "± standard deviation")] if any(sd) else []
 
 
 def _thresholds(x: Sequence[float]) -> Axis:
@@ -201,4 +202,4 @@ def _considered(evaluation: Evaluation) -> str:
 
 def _about(evaluation: Evaluation) -> str:
     n = len({mask.seed for mask in evaluation.masks})
-    return f"mean ± standard deviation {over_seeds(n)}; data: {dataset_title(evaluation.protocol)}."
+    return f"mean ± standard deviation {over_seeds(n, len(evaluation.seeds))}; data: {dataset_title(evaluation.protocol)}."

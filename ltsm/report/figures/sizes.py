@@ -113,4 +113,4 @@ def _mean(row: Row, label: str, *, below: bool) -> Points:
 
 
 def _about(evaluation: Evaluation) -> str:
-    return f"{over_seeds(len(evaluation.seeds))}, data: {dataset_title(evaluation.protocol)}."
+    return f"{over_seeds(len(evaluation.seeds), len(evaluation.seeds))}, data: {dataset_title(evaluation.protocol)}."
