@@ -7,6 +7,7 @@ import hashlib
 import json
 import tomllib
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, get_args
 
 from ltsm.errors import UsageError
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS", "PAPER", "PRESETS", "SMOKE", "Activation", "Kind", "MaskScope", "Order", "Pixels", "Protocol",
-    "format_seeds", "format_sizes", "format_value", "from_settings", "load", "parse_seeds", "parse_sizes", "preset",
-    "scaled_hyperops", "to_toml",
+    "format_seeds", "format_sizes", "format_value", "from_settings", "is_own_data", "load", "parse_seeds",
+    "parse_sizes", "preset", "scaled_hyperops", "to_toml",
 ]  # fmt: skip
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -105,8 +106,11 @@ class Protocol:
     def changed(self, **settings: Any) -> Protocol:
         """This protocol with some settings changed and its name saying which.
 
-        A change of `hidden` alone also scales the hyperops to it, as the paper's are to (200, 30).
+        A change of `hidden` alone also scales the hyperops to it, as the paper's are to (200, 30). Data of
+        one's own is reshuffled every epoch unless `order` says otherwise: a file sorted by class would ruin training.
         """
+        if is_own_data(settings.get("dataset", "")):
+            settings.setdefault("order", "shuffled")
         if "hidden" in settings and "hyperops" not in settings and settings["hidden"] != self.hidden:
             settings["hyperops"] = scaled_hyperops(settings["hidden"])
         new = dataclasses.replace(self, **settings)
@@ -114,8 +118,17 @@ class Protocol:
         differing = [k for k in names if getattr(new, k) != getattr(self, k)]
         if "name" in settings or not differing:
             return new
-        label = " ".join([self.name, *(f"{k}={format_value(getattr(new, k))}" for k in differing)])
+        label = " ".join([self.name, *(f"{k}={_short(getattr(new, k))}" for k in differing)])
         return dataclasses.replace(new, name=label)
+
+
+def is_own_data(dataset: str) -> bool:
+    """Whether a data set is named by a path: an .npz file, or a folder of images.
+
+    The name that a protocol keeps of it ends in # and its content's digest, and holds no folders: it is
+    the same protocol wherever the data lies, and another one when the data changes.
+    """
+    return "#" in dataset or "/" in dataset or "\\" in dataset or dataset.endswith(".npz")
 
 
 def scaled_hyperops(hidden: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -160,6 +173,8 @@ def load(path: Path) -> Protocol:
     hidden = _typed("hidden", values.get("hidden"))
     if is_sizes(hidden) and "hyperops" not in values:
         values["hyperops"] = [list(h) for h in scaled_hyperops(hidden)]
+    if is_own_data(str(values.get("dataset", ""))):
+        values.setdefault("order", "shuffled")
     return _build(base, {"name": path.stem, **values}, str(path))
 
 
@@ -194,6 +209,11 @@ def to_toml(protocol: Protocol) -> str:
 def format_value(value: Any) -> str:
     """A setting as a person would write it on the command line."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _short(value: Any) -> str:
+    """A setting in a label; of a path its last part."""
+    return format_value(PurePath(value).name if isinstance(value, str) else value)
 
 
 def _plain(value: Any) -> Any:

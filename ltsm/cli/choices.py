@@ -35,7 +35,12 @@ class Choices:
         bool, typer.Option("--smoke", help="The whole chain in small: about a minute.", rich_help_panel=PANEL)
     ] = False
     dataset: Annotated[
-        str | None, _setting("--dataset", "mnist, digits, or auto: digits where MNIST cannot be had.", "NAME")
+        str | None,
+        _setting(
+            "--dataset",
+            "mnist, digits, fashion-mnist, kmnist, emnist, cifar10; FILE.npz or ./FOLDER of your own; or auto: digits where MNIST cannot be had.",
+            "NAME|PATH",
+        ),
     ] = None
     hidden: Annotated[
         str | None, _setting("--hidden", "Layer sizes, e.g. 300,100; hyperops follow.", "SIZES")
@@ -49,7 +54,12 @@ class Choices:
         int | None, _setting("--iterations", "Length of a ticket's or hyperop's training.", "N")
     ] = None
     order: Annotated[
-        str | None, _setting("--order", "Of the images: file, or shuffled each epoch.", "ORDER")
+        str | None,
+        _setting(
+            "--order",
+            "Of the images: file, or shuffled each epoch, as is data of your own if you do not say.",
+            "ORDER",
+        ),
     ] = None
     pixels: Annotated[str | None, _setting("--pixels", "raw in 0 … 1, or standardised.", "SCALE")] = None
     activation: Annotated[str | None, _setting("--activation", "relu, tanh or gelu.", "NAME")] = None

@@ -11,6 +11,7 @@ import typer
 from ltsm.cli import say
 from ltsm.cli.options import Data, Json
 from ltsm.errors import DataError, UsageError
+from ltsm.protocol import is_own_data
 
 if TYPE_CHECKING:
     from ltsm.core.idx import Finding
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 GET_HELP = """Examples:
 
 [bold]ltsm data get[/]                            MNIST into data/
+[bold]ltsm data get fashion-mnist[/]              or kmnist, emnist, cifar10
 [bold]ltsm data get --from /media/stick[/]        from files that you have, .gz or not
 [bold]ltsm data get --mirror http://my.host/mnist[/]
 [bold]ltsm data get --data /scratch/data[/]       to another folder, which is printed
@@ -30,12 +32,18 @@ CHECK_HELP = """Examples:
 
 [bold]ltsm data check[/]
 [bold]ltsm data check --data /scratch/data --json[/]
+[bold]ltsm data check mine.npz[/]                 your own data: what it holds, or what is wrong
 
 Compare each file of a data set with its published size and MD5.
 Exit code 0: all are fine; 3: some are missing or damaged.
 """
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="mnist; or digits, which needs no files.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="mnist, fashion-mnist, kmnist, emnist, cifar10; or digits, which needs no files."
+    ),
+]
 
 app = typer.Typer(
     help="Get a data set, or check the one that is there.", no_args_is_help=True, rich_markup_mode="rich"
@@ -76,6 +84,10 @@ def get(
         raise UsageError("--from and --mirror exclude each other.", "ltsm data get --from DIR")
     else:
         datasets.copy_from(name, source.expanduser(), folder)
+    if is_own_data(name):
+        raise UsageError(
+            f"{name} is data of your own: there is nowhere to get it from.", f"ltsm data check {name}"
+        )
     say.note(f"{name} is complete" if sources.source(name).files else NO_FILES.format(name))
     say.data(str(folder))
 
@@ -91,6 +103,9 @@ def check(name: Name = "mnist", data: Data = None, as_json: Json = False) -> Non
     from ltsm.core import datasets  # noqa: PLC0415 - torch
 
     folder = datasets.chosen_folder(data, os.environ)
+    if is_own_data(name):
+        _check_own(name, folder, as_json)
+        return
     findings = datasets.check(name, folder)
     bad = [finding.name for finding in findings if finding.state != "fine"]
     if as_json:
@@ -103,6 +118,30 @@ def check(name: Name = "mnist", data: Data = None, as_json: Json = False) -> Non
         raise DataError(f"{name} is not whole in {folder}: {', '.join(bad)}.", hint)
 
 
+def _check_own(name: str, folder: Path, as_json: bool) -> None:
+    """Read data of one's own whole, and print what it holds."""
+    from ltsm.core import own  # noqa: PLC0415 - numpy
+
+    path = own.located(name, folder)
+    raw = own.read(name, path)
+    found = {
+        "dataset": own.content_name(name, path),
+        "path": str(path),
+        "training_images": len(raw.train.labels),
+        "validation_images": len(raw.validation.labels),
+        "image_shape": list(raw.train.images.shape[1:]),
+        "classes": raw.classes,
+    }
+    if as_json:
+        say.as_json(found)
+        return
+    shape = " × ".join(map(str, raw.train.images.shape[1:]))
+    say.data(
+        f"fine     {path}: {len(raw.train.labels):,} training and {len(raw.validation.labels):,}"
+        f" validation images of {shape}, {raw.classes} classes; a protocol calls it {found['dataset']}"
+    )
+
+
 NO_FILES = "{} comes with scikit-learn and needs no files"
 
 
@@ -112,5 +151,6 @@ def _line(finding: "Finding") -> str:
     if finding.state != "damaged":
         return line
     found = f"{finding.size:,} bytes" + (f", MD5 {finding.md5}" if finding.md5 else "")
-    published = f"{finding.expected_size:,} bytes, MD5 {finding.expected_md5}"
+    size = "" if finding.expected_size is None else f"{finding.expected_size:,} bytes, "
+    published = f"{size}MD5 {finding.expected_md5}"
     return f"{line}\n         found {found}\n         not   {published}"

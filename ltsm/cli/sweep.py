@@ -10,7 +10,7 @@ from rich.table import Table
 from ltsm.cli import say
 from ltsm.cli.choices import Choices, with_choices
 from ltsm.cli.steps import Force, Jobs, Wait
-from ltsm.protocol import format_seeds
+from ltsm.protocol import format_seeds, is_own_data
 
 if TYPE_CHECKING:
     from ltsm.protocol import Protocol
@@ -57,6 +57,8 @@ def sweep(
 
     protocol = choices.made_protocol(seeds)
     if dry_run:
+        # without its content's digest, data of one's own would look as if nothing were done yet
+        protocol = running.located(choices, protocol).protocol if is_own_data(protocol.dataset) else protocol
         show_plan(choices, protocol, everything(protocol))
         return
     manner = running.Manner(jobs=jobs or running.cores(), force=force, keep_going=keep_going, wait=wait)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltsm.core import download, idx
+from ltsm.core import download, idx, own
 from ltsm.core.images import content_digest, first, mean_and_deviation, scaled, tensor
 from ltsm.core.sources import source
 from ltsm.errors import DataError
+from ltsm.protocol import is_own_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +57,10 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The data set that a name led to, where it lies, and what the user has to be told in red, if anything."""
+    """The data set that a name led to, where it lies, and what the user has to be told in red, if anything.
+
+    Data of one's own is named by its last part and its content, and `folder` is the path to it.
+    """
 
     name: str
     folder: Path
@@ -74,8 +78,8 @@ def load_dataset(
     """The data set as tensors, every file checked against its published MD5.
 
     Args:
-        name: one of `DATASETS`.
-        folder: where its files lie; ignored by a data set that needs none.
+        name: one of `DATASETS`, or data of one's own as `resolve_dataset` names it.
+        folder: where its files lie, ignored by a data set that needs none; of data of one's own where it lies itself.
         pixels: raw is in [0, 1]; standardised also subtracts the mean and divides by the standard deviation
             of all pixels of the training images in use (for all of MNIST 0.1307 and 0.3081).
         train_size: only the first so many training images; None: all of them.
@@ -146,6 +150,9 @@ def resolve_dataset(
         UsageError: there is no such data set.
         DataError: as `find_data_folder`; never for `auto`.
     """
+    if is_own_data(name):
+        path = own.located(name, chosen_folder(option, environ))
+        return Resolved(own.content_name(name, path), path)
     if name != AUTO:
         return Resolved(name, find_data_folder(name, option, environ, say=say))
     folder = chosen_folder(option, environ)

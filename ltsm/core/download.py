@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.error import URLError
 
 from ltsm.core.idx import (
-    IdxSet,
+    PublishedSet,
     cannot_write,
     check_files,
     missing,
@@ -42,7 +42,7 @@ def silent(_: str) -> None:
 
 
 def download(
-    files: IdxSet,
+    files: PublishedSet,
     folder: Path,
     mirrors: Sequence[str] = (),
     *,
@@ -65,19 +65,18 @@ def download(
     wanted = [f for f, found in zip(files.files, _states(files, folder, force), strict=True) if found]
     if not wanted:
         return
-    published = getattr(torchvision_datasets(), files.title)
-    packed_md5 = dict(published.resources)
-    addresses = [m if m.endswith("/") else f"{m}/" for m in mirrors or published.mirrors]
+    theirs, packed_md5 = _published(files)
+    addresses = [m if m.endswith("/") else f"{m}/" for m in mirrors or theirs]
     with _beside(raw_folder(files, folder)) as part:
         for file in wanted:
-            packed = f"{file.name}.gz"
+            packed = file.name if file.packed else f"{file.name}.gz"
             if reasons := _from_first_mirror(packed, packed_md5[packed], addresses, part, say):
                 raise _no_mirror(files, folder, reasons)
             write_files(files, {file.name: read_file(files, file, part)}, folder)
 
 
-def copy(files: IdxSet, source: Path, folder: Path) -> None:
-    """Copy the set's four files, unpacked or .gz, from below `source` to where `folder` keeps them.
+def copy(files: PublishedSet, source: Path, folder: Path) -> None:
+    """Copy the set's files, unpacked or .gz, from below `source` to where `folder` keeps them.
 
     Raises:
         DataError: one is missing, damaged or may not be read (then nothing is written), or the folder
@@ -124,7 +123,16 @@ def _declare_missing_operators() -> None:
     _kept_alive.append(library)
 
 
-def _states(files: IdxSet, folder: Path, force: bool) -> list[bool]:
+def _published(files: PublishedSet) -> tuple[list[str], dict[str, str]]:
+    """The mirrors that torchvision has of a set, and the MD5 of each file that they send."""
+    published = getattr(torchvision_datasets(), files.title)
+    if (address := getattr(published, "url", None)) is None:
+        return list(published.mirrors), dict(published.resources)
+    place, _, name = address.rpartition("/")
+    return [place], {name: getattr(published, "tgz_md5", None) or published.md5}
+
+
+def _states(files: PublishedSet, folder: Path, force: bool) -> list[bool]:
     """For each file whether it has to be fetched."""
     if force:
         return [True] * len(files.files)
@@ -148,7 +156,7 @@ def _from_first_mirror(name: str, md5: str, mirrors: Sequence[str], folder: Path
     return reasons
 
 
-def _no_mirror(files: IdxSet, folder: Path, reasons: Sequence[str]) -> DataError:
+def _no_mirror(files: PublishedSet, folder: Path, reasons: Sequence[str]) -> DataError:
     return DataError(
         f"{files.title} is not whole in {folder} and could not be downloaded: {'; '.join(reasons)}.",
         "ltsm data get --from DIR takes files that you have; --dataset digits needs none",

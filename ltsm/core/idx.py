@@ -1,4 +1,4 @@
-"""Data sets published as IDX files (MNIST): found, checked against their MD5, and read.
+"""Published data sets: their files found and checked against their MD5; and IDX files (MNIST's) read.
 
 The files are read here and not by torchvision: importing torchvision costs every worker process 1.5 to 2
 seconds, more than reading and checking all of MNIST (0.3 s), and its readers take their sizes from the file.
@@ -26,32 +26,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 State = Literal["fine", "missing", "damaged"]
+LARGEST_PACKED = 2**30
+"""Bytes beyond which no packed file can be a published one; EMNIST's has half of that."""
 UNSIGNED_BYTES = 8
 """The IDX type code of unsigned bytes, the only one that these data sets use."""
 
 
 @dataclass(frozen=True, slots=True)
-class IdxFile:
-    """One published file: its name, and the size in bytes and MD5 of its content when unpacked."""
+class PublishedFile:
+    """One published file: its name, and the size in bytes and MD5 of its content when unpacked.
+
+    Of a `packed` file only the MD5 as it lies is published: that is checked, and `size` is None.
+    """
 
     name: str
-    size: int
+    size: int | None
     md5: str
+    packed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class IdxSet:
-    """A data set of four IDX files.
+class PublishedSet:
+    """A published data set.
 
     Attributes:
         title: the name of its class in `torchvision.datasets`, of its folder, and in sentences.
         classes: how many different labels there are.
-        files: training images and labels, validation images and labels.
+        files: for IDX files training images and labels, validation images and labels.
+        folder: where torchvision keeps the files; None: in TITLE/raw.
     """
 
     title: str
     classes: int
-    files: tuple[IdxFile, ...]
+    files: tuple[PublishedFile, ...]
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,37 +67,39 @@ class Finding:
     """What a check says about one file.
 
     `path`, `size` and `md5` are None where there is no such file, `md5` also where it is longer than
-    expected; a .gz file's size and MD5 are those of what it unpacks to (of nothing, where it is broken).
+    expected; a .gz file's size and MD5 are those of what it unpacks to (of nothing, where it is broken),
+    unless they were published packed.
     """
 
     name: str
     state: State
     path: str | None
-    expected_size: int
+    expected_size: int | None
     size: int | None
     expected_md5: str
     md5: str | None
 
 
-def raw_folder(files: IdxSet, folder: Path) -> Path:
-    """Where torchvision keeps the set's unpacked files below `folder`."""
-    return folder / files.title / "raw"
+def raw_folder(files: PublishedSet, folder: Path) -> Path:
+    """Where torchvision keeps the set's files below `folder`."""
+    return folder / files.title / "raw" if files.folder is None else folder / files.folder
 
 
-def locate(files: IdxSet, file: IdxFile, folder: Path) -> Path | None:
+def locate(files: PublishedSet, file: PublishedFile, folder: Path) -> Path | None:
     """The file, unpacked or else as .gz, in `folder`/TITLE/raw, `folder`/raw or `folder` itself."""
     places = (raw_folder(files, folder), folder / "raw", folder)
-    candidates = (place / f"{file.name}{suffix}" for place in places for suffix in ("", ".gz"))
+    suffixes = ("",) if file.packed else ("", ".gz")
+    candidates = (place / f"{file.name}{suffix}" for place in places for suffix in suffixes)
     # Not Path.is_file: that raises where a folder on the way may not be entered.
     return next((path for path in candidates if os.path.isfile(path)), None)  # noqa: PTH113
 
 
-def missing(files: IdxSet, folder: Path) -> list[str]:
+def missing(files: PublishedSet, folder: Path) -> list[str]:
     """Names of the set's files that lie nowhere in `folder`; those that do are not looked into."""
     return [file.name for file in files.files if locate(files, file, folder) is None]
 
 
-def check_files(files: IdxSet, folder: Path) -> list[Finding]:
+def check_files(files: PublishedSet, folder: Path) -> list[Finding]:
     """One finding per file, in the order of `files.files`.
 
     Raises:
@@ -98,7 +108,7 @@ def check_files(files: IdxSet, folder: Path) -> list[Finding]:
     return [_examine(files, file, folder)[0] for file in files.files]
 
 
-def read_file(files: IdxSet, file: IdxFile, folder: Path) -> bytes:
+def read_file(files: PublishedSet, file: PublishedFile, folder: Path) -> bytes:
     """The file's content, unpacked, with the published size and MD5.
 
     Raises:
@@ -112,7 +122,7 @@ def read_file(files: IdxSet, file: IdxFile, folder: Path) -> bytes:
     return content
 
 
-def read_arrays(files: IdxSet, folder: Path) -> list[NDArray[np.uint8]]:
+def read_arrays(files: PublishedSet, folder: Path) -> list[NDArray[np.uint8]]:
     """Training images (n, height, width) and labels (n,), then the validation set's; read-only.
 
     Raises:
@@ -144,7 +154,7 @@ def parse_idx(content: bytes, name: str) -> NDArray[np.uint8]:
         raise DataError(f"{name} announces the shape {shape}, which holds nothing.") from None
 
 
-def write_files(files: IdxSet, contents: dict[str, bytes], folder: Path) -> None:
+def write_files(files: PublishedSet, contents: dict[str, bytes], folder: Path) -> None:
     """Put checked contents, by file name, where torchvision looks for them, each whole or not at all.
 
     Raises:
@@ -169,7 +179,7 @@ def cannot_write(folder: Path, error: OSError) -> DataError:
     )
 
 
-def _examine(files: IdxSet, file: IdxFile, folder: Path) -> tuple[Finding, bytes]:
+def _examine(files: PublishedSet, file: PublishedFile, folder: Path) -> tuple[Finding, bytes]:
     """What is to be said about one file, and its content (empty where it is missing).
 
     At most one byte more than the published size is read or unpacked, whatever the file holds.
@@ -177,18 +187,20 @@ def _examine(files: IdxSet, file: IdxFile, folder: Path) -> tuple[Finding, bytes
     path = locate(files, file, folder)
     if path is None:
         return Finding(file.name, "missing", None, file.size, None, file.md5, None), b""
-    content = _read_bounded(path, file.size + 1)
-    whole = len(content) <= file.size
+    limit = LARGEST_PACKED if file.size is None else file.size
+    unpacks = path.suffix == ".gz" and not file.packed
+    content = _read_bounded(path, limit + 1, unpack=unpacks)
+    whole = len(content) <= limit
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if whole else None
-    size = len(content) if whole or path.suffix == ".gz" else path.stat().st_size
-    state: State = "fine" if (size, md5) == (file.size, file.md5) else "damaged"
+    size = len(content) if whole or unpacks else path.stat().st_size
+    state: State = "fine" if file.size in {size, None} and md5 == file.md5 else "damaged"
     return Finding(file.name, state, str(path), file.size, size, file.md5, md5), content
 
 
-def _read_bounded(path: Path, limit: int) -> bytes:
-    """Up to `limit` bytes of the file's unpacked content; of a broken .gz nothing."""
+def _read_bounded(path: Path, limit: int, *, unpack: bool) -> bytes:
+    """Up to `limit` bytes of the file, or of what it unpacks to; of a broken .gz nothing."""
     try:
-        if path.suffix != ".gz":
+        if not unpack:
             with path.open("rb") as stream:
                 return stream.read(limit)
         with gzip.open(path) as stream:
@@ -206,7 +218,7 @@ def _get_into(folder: Path) -> str:
 
 
 def _damage(finding: Finding) -> str:
-    if finding.size == finding.expected_size:
+    if finding.expected_size is None or finding.size == finding.expected_size:
         return f"{finding.path} is damaged: its MD5 is {finding.md5}, not {finding.expected_md5}."
     if finding.path is not None and finding.path.endswith(".gz"):
         return (
@@ -226,13 +238,13 @@ def _write_durably(path: Path, content: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-MNIST = IdxSet(
+MNIST = PublishedSet(
     title="MNIST",
     classes=10,
     files=(
-        IdxFile("train-images-idx3-ubyte", 47_040_016, "6bbc9ace898e44ae57da46a324031adb"),
-        IdxFile("train-labels-idx1-ubyte", 60_008, "a25bea736e30d166cdddb491f175f624"),
-        IdxFile("t10k-images-idx3-ubyte", 7_840_016, "2646ac647ad5339dbf082846283269ea"),
-        IdxFile("t10k-labels-idx1-ubyte", 10_008, "27ae3e4e09519cfbb04c329615203637"),
+        PublishedFile("train-images-idx3-ubyte", 47_040_016, "6bbc9ace898e44ae57da46a324031adb"),
+        PublishedFile("train-labels-idx1-ubyte", 60_008, "a25bea736e30d166cdddb491f175f624"),
+        PublishedFile("t10k-images-idx3-ubyte", 7_840_016, "2646ac647ad5339dbf082846283269ea"),
+        PublishedFile("t10k-labels-idx1-ubyte", 10_008, "27ae3e4e09519cfbb04c329615203637"),
     ),
 )

@@ -1,11 +1,11 @@
-"""Images as unsigned bytes, before they become a data set: the first so many, scaled, hashed."""
+"""Images as they were published or handed over, before they become a data set: the first so many, scaled, hashed."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -16,17 +16,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+Values: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
+"""Pixels: published ones are unsigned bytes; a file of one's own may hold float32."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Labelled:
-    """Images (n, height, width) and their labels (n,), as unsigned bytes."""
+    """Images (n, …) of any shape and their labels (n,)."""
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
+    images: Values
+    labels: NDArray[np.uint8] | NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawData:
-    """A data set as published; pixels run from 0 to `white`."""
+    """A data set as published; pixels run from 0 to `white`, which is 1 for those that are used as they are."""
 
     train: Labelled
     validation: Labelled
@@ -50,36 +54,44 @@ def first(part: Labelled, size: int | None, what: str) -> Labelled:
     return Labelled(part.images[:size], part.labels[:size])
 
 
-def scaled(images: NDArray[np.uint8], centre: float, spread: float) -> Tensor:
+def scaled(images: Values, centre: float, spread: float) -> Tensor:
     """Flattened (n, features) float32 of (pixel - centre) ÷ spread, by one thread: the same bits everywhere."""
-    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat: NDArray[np.float32] = images.reshape(len(images), -1).astype(np.float32)
     if centre:
         flat -= np.float32(centre)
     flat /= np.float32(spread)
     return tensor(flat)
 
 
-def mean_and_deviation(images: NDArray[np.uint8]) -> tuple[float, float]:
-    """Of all pixels together, from exact integer sums, so that no order of summation shows.
+def mean_and_deviation(images: Values) -> tuple[float, float]:
+    """Of all pixels together; those of bytes from exact integer sums, so that no order of summation shows.
 
     Raises:
         DataError: all pixels are the same.
     """
-    n, total = images.size, int(images.sum(dtype=np.int64))
-    squares = int(np.square(images, dtype=np.uint16).sum(dtype=np.int64))
-    variance = (n * squares - total * total) / (n * n)
+    mean, variance = _byte_moments(images) if images.dtype == np.uint8 else _float_moments(images)
     if variance == 0:
         raise DataError("every pixel has the same value, so pixels cannot be standardised.", "pixels = 'raw'")
-    return total / n, math.sqrt(variance)
+    return mean, math.sqrt(variance)
 
 
 def content_digest(*parts: Labelled) -> str:
     """SHA-256 over shape and content of every array."""
     digest = hashlib.sha256()
     for array in (a for part in parts for a in (part.images, part.labels)):
-        digest.update(f"uint8 {array.shape}\n".encode())
+        digest.update(f"{array.dtype.name} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _byte_moments(images: Values) -> tuple[float, float]:
+    n, total = images.size, int(images.sum(dtype=np.int64))
+    squares = int(np.square(images, dtype=np.uint16).sum(dtype=np.int64))
+    return total / n, (n * squares - total * total) / (n * n)
+
+
+def _float_moments(images: Values) -> tuple[float, float]:
+    return float(images.mean(dtype=np.float64)), float(images.var(dtype=np.float64))
 
 
 def tensor(values: NDArray[np.float32] | NDArray[np.int64]) -> Tensor:

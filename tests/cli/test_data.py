@@ -33,10 +33,10 @@ UNREACHABLE = "http://127.0.0.1:9/"
 @pytest.fixture(autouse=True)
 def _tiny_mnist_alone_in_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     files = [
-        idx.IdxFile(name, len(content), hashlib.md5(content, usedforsecurity=False).hexdigest())
+        idx.PublishedFile(name, len(content), hashlib.md5(content, usedforsecurity=False).hexdigest())
         for name, content in CONTENTS.items()
     ]
-    tiny = idx.IdxSet("MNIST", 10, tuple(files))
+    tiny = idx.PublishedSet("MNIST", 10, tuple(files))
     monkeypatch.setitem(sources.DATASETS, "mnist", sources.Source(partial(sources.read_idx_set, tiny), tiny))
     monkeypatch.setenv("LTSM_MIRROR", UNREACHABLE)
     monkeypatch.delenv("LTSM_DATA", raising=False)

@@ -63,11 +63,11 @@ def md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-TINY = idx.IdxSet("MNIST", 10, tuple(idx.IdxFile(n, len(c), md5(c)) for n, c in CONTENTS.items()))
+TINY = idx.PublishedSet("MNIST", 10, tuple(idx.PublishedFile(n, len(c), md5(c)) for n, c in CONTENTS.items()))
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> idx.IdxSet:
+def tiny(monkeypatch: pytest.MonkeyPatch) -> idx.PublishedSet:
     """A tiny data set of its own checksums in MNIST's place."""
     monkeypatch.setitem(sources.DATASETS, "mnist", sources.Source(partial(sources.read_idx_set, TINY), TINY))
     mnist = download.torchvision_datasets().MNIST
@@ -141,7 +141,9 @@ WHOLE = sorted(f"MNIST/raw/{name}" for name in CONTENTS)
 
 
 class TestLoad:
-    def test_pixels_are_scaled_and_images_flattened_in_file_order(self, tiny: idx.IdxSet, root: Path) -> None:
+    def test_pixels_are_scaled_and_images_flattened_in_file_order(
+        self, tiny: idx.PublishedSet, root: Path
+    ) -> None:
         data = datasets.load_dataset("mnist", root)
         assert data.train_images.shape == (12, 16)
         assert data.train_images.dtype == torch.float32
@@ -153,7 +155,7 @@ class TestLoad:
         assert torch.equal(data.train_images, pixels / 255)
 
     def test_standardised_pixels_have_the_training_images_mean_and_deviation(
-        self, tiny: idx.IdxSet, root: Path
+        self, tiny: idx.PublishedSet, root: Path
     ) -> None:
         raw = datasets.load_dataset("mnist", root, train_size=5)
         data = datasets.load_dataset("mnist", root, pixels="standardised", train_size=5)
@@ -166,7 +168,7 @@ class TestLoad:
         with pytest.raises(DataError, match="same value"):
             images.mean_and_deviation(np.full((3, 2, 2), 7, np.uint8))
 
-    def test_sizes_take_the_first_images(self, tiny: idx.IdxSet, root: Path) -> None:
+    def test_sizes_take_the_first_images(self, tiny: idx.PublishedSet, root: Path) -> None:
         whole = datasets.load_dataset("mnist", root)
         part = datasets.load_dataset("mnist", root, train_size=3, validation_size=2)
         assert torch.equal(part.train_images, whole.train_images[:3])
@@ -176,7 +178,7 @@ class TestLoad:
 
     @pytest.mark.parametrize("sizes", [{"train_size": 13}, {"validation_size": 5}, {"train_size": 0}])
     def test_more_images_than_there_are_is_refused(
-        self, tiny: idx.IdxSet, root: Path, sizes: dict[str, int]
+        self, tiny: idx.PublishedSet, root: Path, sizes: dict[str, int]
     ) -> None:
         with pytest.raises(DataError, match=r"there are (12|4) (training|validation) images in mnist, not"):
             datasets.load_dataset("mnist", root, **sizes)  # type: ignore[arg-type]
@@ -185,21 +187,25 @@ class TestLoad:
         with pytest.raises(UsageError, match="'imagenet': there are mnist, digits"):
             datasets.load_dataset("imagenet", Path())
 
-    def test_packed_files_are_read_as_they_are(self, tiny: idx.IdxSet, root: Path, tmp_path: Path) -> None:
+    def test_packed_files_are_read_as_they_are(
+        self, tiny: idx.PublishedSet, root: Path, tmp_path: Path
+    ) -> None:
         put(tmp_path / "packed" / "MNIST" / "raw", PACKED)
         packed = datasets.load_dataset("mnist", tmp_path / "packed")
         assert packed.digest == datasets.load_dataset("mnist", root).digest
 
     @pytest.mark.parametrize("below", [".", "raw", "MNIST/raw"])
-    def test_files_may_lie_in_the_folder_itself(self, tiny: idx.IdxSet, tmp_path: Path, below: str) -> None:
+    def test_files_may_lie_in_the_folder_itself(
+        self, tiny: idx.PublishedSet, tmp_path: Path, below: str
+    ) -> None:
         put(tmp_path / below, CONTENTS)
         assert len(datasets.load_dataset("mnist", tmp_path).train_labels) == 12
 
     def test_images_and_labels_that_do_not_fit_are_refused(self, tmp_path: Path) -> None:
         for labels in (np.zeros(11, np.uint8), np.full(12, 10, np.uint8), np.zeros((12, 1), np.uint8)):
             contents = CONTENTS | {LABELS: as_idx(labels)}
-            files = idx.IdxSet(
-                "MNIST", 10, tuple(idx.IdxFile(n, len(c), md5(c)) for n, c in contents.items())
+            files = idx.PublishedSet(
+                "MNIST", 10, tuple(idx.PublishedFile(n, len(c), md5(c)) for n, c in contents.items())
             )
             put(tmp_path, contents)
             with pytest.raises(DataError, match="do not belong together"):
@@ -217,7 +223,7 @@ class TestDamage:
         ],
     )
     def test_a_damaged_file_is_named_with_what_was_expected(
-        self, tiny: idx.IdxSet, root: Path, content: bytes, words: str
+        self, tiny: idx.PublishedSet, root: Path, content: bytes, words: str
     ) -> None:
         (root / "MNIST" / "raw" / IMAGES).write_bytes(content)
         with pytest.raises(DataError, match=f"{IMAGES} is damaged: {words}") as caught:
@@ -230,29 +236,31 @@ class TestDamage:
         [PACKED[f"{IMAGES}.gz"][:-9], b"<html>not here</html>", b"", gzip.compress(bytes(10**6))],
         ids=["truncated", "html", "empty", "bomb"],
     )
-    def test_a_damaged_packed_file_is_named(self, tiny: idx.IdxSet, tmp_path: Path, content: bytes) -> None:
+    def test_a_damaged_packed_file_is_named(
+        self, tiny: idx.PublishedSet, tmp_path: Path, content: bytes
+    ) -> None:
         put(tmp_path, PACKED | {f"{IMAGES}.gz": content})
         with pytest.raises(DataError, match=rf"{IMAGES}\.gz is damaged: it does not unpack to 208 bytes"):
             datasets.load_dataset("mnist", tmp_path)
 
-    def test_a_missing_file_is_named(self, tiny: idx.IdxSet, root: Path) -> None:
+    def test_a_missing_file_is_named(self, tiny: idx.PublishedSet, root: Path) -> None:
         (root / "MNIST" / "raw" / LABELS).unlink()
         with pytest.raises(DataError, match=f"has no {LABELS}") as caught:
             datasets.load_dataset("mnist", root)
         assert caught.value.hint == f"ltsm data get --data {root}"
 
-    def test_a_folder_in_a_files_place_is_no_file(self, tiny: idx.IdxSet, root: Path) -> None:
+    def test_a_folder_in_a_files_place_is_no_file(self, tiny: idx.PublishedSet, root: Path) -> None:
         (root / "MNIST" / "raw" / LABELS).unlink()
         (root / "MNIST" / "raw" / LABELS).mkdir()
         assert datasets.missing("mnist", root) == [LABELS]
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_an_unreadable_file_is_named(self, tiny: idx.IdxSet, root: Path) -> None:
+    def test_an_unreadable_file_is_named(self, tiny: idx.PublishedSet, root: Path) -> None:
         (root / "MNIST" / "raw" / LABELS).chmod(0)
         with pytest.raises(DataError, match=f"cannot read .*{LABELS}: Permission denied"):
             datasets.load_dataset("mnist", root)
 
-    def test_check_says_what_is_wrong_with_each_file(self, tiny: idx.IdxSet, root: Path) -> None:
+    def test_check_says_what_is_wrong_with_each_file(self, tiny: idx.PublishedSet, root: Path) -> None:
         raw = root / "MNIST" / "raw"
         (raw / LABELS).unlink()
         (raw / IMAGES).write_bytes(b"short")
@@ -261,7 +269,7 @@ class TestDamage:
         assert (found[IMAGES].size, found[IMAGES].md5) == (5, md5(b"short"))
         assert (found[LABELS].path, found[LABELS].size, found[LABELS].md5) == (None, None, None)
 
-    def test_an_oversized_file_is_not_read_to_its_end(self, tiny: idx.IdxSet, root: Path) -> None:
+    def test_an_oversized_file_is_not_read_to_its_end(self, tiny: idx.PublishedSet, root: Path) -> None:
         with (root / "MNIST" / "raw" / IMAGES).open("ab") as stream:
             stream.truncate(10**12)
         finding = datasets.check("mnist", root)[0]
@@ -418,19 +426,23 @@ class TestCopy:
     @pytest.mark.parametrize("contents", [CONTENTS, PACKED], ids=["plain", "packed"])
     @pytest.mark.parametrize("below", [".", "raw", "MNIST/raw"])
     def test_files_are_found_checked_and_copied(
-        self, tiny: idx.IdxSet, tmp_path: Path, contents: dict[str, bytes], below: str
+        self, tiny: idx.PublishedSet, tmp_path: Path, contents: dict[str, bytes], below: str
     ) -> None:
         put(tmp_path / "from" / below, contents)
         datasets.copy_from("mnist", tmp_path / "from", tmp_path / "to")
         assert everything_in(tmp_path / "to") == WHOLE
         assert {f.state for f in datasets.check("mnist", tmp_path / "to")} == {"fine"}
 
-    def test_a_file_that_someone_packed_again_is_as_good(self, tiny: idx.IdxSet, tmp_path: Path) -> None:
+    def test_a_file_that_someone_packed_again_is_as_good(
+        self, tiny: idx.PublishedSet, tmp_path: Path
+    ) -> None:
         put(tmp_path / "from", {f"{n}.gz": gzip.compress(c, 1) for n, c in CONTENTS.items()})
         datasets.copy_from("mnist", tmp_path / "from", tmp_path / "to")
         assert everything_in(tmp_path / "to") == WHOLE
 
-    def test_one_bad_file_and_nothing_is_written(self, tiny: idx.IdxSet, root: Path, tmp_path: Path) -> None:
+    def test_one_bad_file_and_nothing_is_written(
+        self, tiny: idx.PublishedSet, root: Path, tmp_path: Path
+    ) -> None:
         last = list(CONTENTS)[-1]
         (root / "MNIST" / "raw" / last).write_bytes(b"bad")
         with pytest.raises(DataError, match=f"{last} is damaged") as caught:
@@ -450,7 +462,7 @@ class TestWhere:
         assert datasets.chosen_folder(None, {"LTSM_DATA": ""}) == Path("data")
 
     def test_a_named_folder_without_the_data_is_not_passed_over(
-        self, tiny: idx.IdxSet, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tiny: idx.PublishedSet, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         assert datasets.find_data_folder("mnist", None, OFFLINE) == Path("data")
@@ -460,7 +472,7 @@ class TestWhere:
             datasets.resolve_dataset("mnist", None, OFFLINE | {"LTSM_DATA": "elsewhere"})
 
     def test_missing_data_is_downloaded_into_the_named_folder_and_said_so(
-        self, tiny: idx.IdxSet, mirror: Mirror, tmp_path: Path
+        self, tiny: idx.PublishedSet, mirror: Mirror, tmp_path: Path
     ) -> None:
         said: list[str] = []
         environ = {"LTSM_MIRROR": f"http://127.0.0.1:9/ {mirror.url}"}
@@ -475,7 +487,7 @@ class TestWhere:
         datasets.copy_from("digits", Path(), Path())
 
     def test_auto_takes_mnist_where_it_is(
-        self, tiny: idx.IdxSet, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tiny: idx.PublishedSet, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         assert datasets.resolve_dataset("auto", None, OFFLINE) == datasets.Resolved("mnist", Path("data"))
@@ -486,7 +498,7 @@ class TestWhere:
         assert datasets.resolve_dataset("auto", None, OFFLINE).folder == Path("../shared/data")
 
     def test_auto_looks_nowhere_else_when_a_folder_is_named(
-        self, tiny: idx.IdxSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tiny: idx.PublishedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         put(tmp_path / "shared" / "data", CONTENTS)
         (tmp_path / "project").mkdir()
@@ -496,7 +508,7 @@ class TestWhere:
         assert "mine" in resolved.notice
 
     def test_auto_falls_back_to_digits_and_says_so_loudly(
-        self, tiny: idx.IdxSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tiny: idx.PublishedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         resolved = datasets.resolve_dataset("auto", None, OFFLINE)
@@ -505,7 +517,7 @@ class TestWhere:
         assert datasets.load_dataset(resolved.name, resolved.folder).name == "digits"
 
     @pytest.mark.parametrize("name", ["mnist", "imagenet"])
-    def test_no_other_name_falls_back(self, tiny: idx.IdxSet, tmp_path: Path, name: str) -> None:
+    def test_no_other_name_falls_back(self, tiny: idx.PublishedSet, tmp_path: Path, name: str) -> None:
         with pytest.raises((DataError, UsageError)):
             datasets.resolve_dataset(name, tmp_path, OFFLINE)
 
