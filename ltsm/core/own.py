@@ -154,7 +154,7 @@ def _broken(path: Path, what: str) -> DataError:
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The four arrays, whatever they hold; no pickled object is ever loaded."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise _broken(path, "it holds one array and no names")
             if lacking := [name for name in ARRAYS if name not in file.files]:

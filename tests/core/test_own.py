@@ -1,0 +1,202 @@
+"""Data of one's own: what an .npz file and a folder of images have to be, and what is said where they are not."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ltsm.core import datasets, own
+from ltsm.errors import DataError
+from ltsm.protocol import PAPER, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def arrays(**changed: Any) -> dict[str, Any]:
+    """Six training and three validation images of 2×2 in three classes."""
+    images = np.arange(36, dtype=np.uint8).reshape(9, 2, 2)
+    labels = np.arange(9) % 3
+    whole = {"x_train": images[:6], "y_train": labels[:6], "x_val": images[6:], "y_val": labels[6:]}
+    return {**whole, **changed}
+
+
+def saved(folder: Path, name: str = "mine.npz", **changed: Any) -> Path:
+    np.savez(folder / name, **arrays(**changed))
+    return folder / name
+
+
+def loaded(path: Path, **options: Any) -> datasets.Dataset:
+    found = datasets.resolve_dataset(str(path), None, {})
+    return datasets.load_dataset(found.name, found.folder, **options)
+
+
+def images_below(folder: Path) -> Path:
+    """Two classes, 5×7 pixels, three training images and one validation image each, in colour."""
+    for part, count in (("train", 3), ("val", 1)):
+        for shade, name in ((40, "cat"), (200, "dog")):
+            place = folder / part / name
+            place.mkdir(parents=True)
+            for i in range(count):
+                Image.new("RGB", (7, 5), (shade, i, 0)).save(place / f"{i}.png")
+    return folder
+
+
+class TestNpz:
+    def test_bytes_are_divided_by_255(self, tmp_path: Path) -> None:
+        data = loaded(saved(tmp_path))
+        assert torch.equal(data.train_images[1], torch.tensor([4.0, 5.0, 6.0, 7.0]) / 255)
+        assert data.train_labels.tolist() == [0, 1, 2, 0, 1, 2]
+        assert (data.classes, data.image_shape) == (3, (2, 2))
+
+    def test_floats_are_used_as_they_are(self, tmp_path: Path) -> None:
+        x = np.linspace(-3, 3, 24).reshape(6, 4)
+        data = loaded(saved(tmp_path, x_train=x, x_val=x[:3]))
+        assert torch.equal(data.train_images, torch.from_numpy(x.astype(np.float32)))
+
+    def test_floats_can_be_standardised(self, tmp_path: Path) -> None:
+        x = np.linspace(-3, 9, 24).reshape(6, 4)
+        data = loaded(saved(tmp_path, x_train=x, x_val=x[:3]), pixels="standardised")
+        assert abs(float(data.train_images.mean())) < 1e-6
+        assert abs(float(data.train_images.std(correction=0)) - 1) < 1e-6
+
+    @pytest.mark.parametrize(
+        ("changed", "words"),
+        [
+            ({"x_train": np.zeros((5, 2, 2), np.uint8)}, "y_train has the shape (6,), not one label"),
+            ({"x_train": np.zeros(6, np.uint8)}, "x_train has the shape (6,)"),
+            ({"x_val": np.zeros((3, 4), np.uint8)}, "x_train holds uint8 (2, 2) and x_val uint8 (4,)"),
+            ({"x_val": np.zeros((3, 2, 2))}, "x_train holds uint8 (2, 2) and x_val float32 (2, 2)"),
+            ({"x_train": np.full((6, 2, 2), np.nan)}, "x_train holds NaN"),
+            ({"x_train": np.full((6, 2, 2), np.inf)}, "NaN or infinity"),
+            ({"x_train": np.full((6, 2, 2), 1e300)}, "beyond ±1,000"),
+            ({"x_train": np.zeros((6, 2, 2), int)}, "int64, neither uint8 nor floats"),
+            ({"y_train": np.array([0, 1, 2, 0, 1, 10**9])}, "the label 1,000,000,000, not 0 … 9,999"),
+            ({"y_train": np.array([0, 1, 2, 0, 1, -1])}, "the label -1"),
+            ({"y_train": np.arange(6.0)}, "float64, not whole numbers"),
+            ({"y_train": np.zeros(6, int)}, "only one class"),
+            ({"y_val": np.array([0, 1, 3])}, "y_val has the label 3, and y_train only 0 … 2"),
+            (
+                {"x_val": np.zeros((0, 2, 2), np.uint8), "y_val": np.zeros(0, int)},
+                "x_val has the shape (0, 2, 2)",
+            ),
+            (
+                {"x_train": np.zeros((0, 2, 2), np.uint8), "y_train": np.zeros(0, int)},
+                "x_train has the shape",
+            ),
+            ({"x_train": np.array([{}] * 6)}, "no readable .npz"),
+        ],
+    )
+    def test_what_breaks_the_contract_is_refused_in_a_sentence(
+        self, tmp_path: Path, changed: dict[str, Any], words: str
+    ) -> None:
+        with pytest.raises(DataError) as caught:
+            loaded(saved(tmp_path, **changed))
+        assert words in caught.value.message
+        assert "docs/guide.md" in caught.value.hint
+
+    def test_a_file_without_an_array_is_refused(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "half.npz", x_train=np.zeros((2, 2)))
+        with pytest.raises(DataError, match="lacks y_train, x_val, y_val"):
+            loaded(tmp_path / "half.npz")
+
+    @pytest.mark.parametrize("content", [b"", b"PK\3\4 no archive", b"text", b"\x93NUMPY"])
+    def test_a_file_of_something_else_is_refused(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "no.npz").write_bytes(content)
+        with pytest.raises(DataError, match=r"no\.npz: it is no readable"):
+            loaded(tmp_path / "no.npz")
+
+    def test_every_truncation_is_refused(self, tmp_path: Path) -> None:
+        content = saved(tmp_path).read_bytes()
+        for length in range(0, len(content), 97):
+            (tmp_path / "cut.npz").write_bytes(content[:length])
+            with pytest.raises(DataError):
+                loaded(tmp_path / "cut.npz")
+
+
+class TestName:
+    def test_a_moved_file_is_the_same_data_and_a_changed_one_another(self, tmp_path: Path) -> None:
+        here, there = tmp_path / "a", tmp_path / "b"
+        here.mkdir()
+        there.mkdir()
+        first = datasets.resolve_dataset(str(saved(here)), None, {}).name
+        assert datasets.resolve_dataset(str(saved(there)), None, {}).name == first
+        y = np.array([0, 2, 1, 0, 1, 2])
+        assert datasets.resolve_dataset(str(saved(there, y_train=y)), None, {}).name != first
+        assert str(tmp_path) not in first
+
+    def test_a_stored_name_finds_the_file_in_the_data_folder(self, tmp_path: Path) -> None:
+        name = datasets.resolve_dataset(str(saved(tmp_path)), None, {}).name
+        assert datasets.resolve_dataset(name, tmp_path, {}).name == name
+
+    def test_a_stored_name_refuses_other_content(self, tmp_path: Path) -> None:
+        name = datasets.resolve_dataset(str(saved(tmp_path)), None, {}).name
+        saved(tmp_path, y_train=np.array([2, 1, 0, 2, 1, 0]))
+        with pytest.raises(DataError, match="its content differs"):
+            datasets.resolve_dataset(name, tmp_path, {})
+
+    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"there is no data at nowhere\.npz"):
+            datasets.resolve_dataset("nowhere.npz", tmp_path, {})
+
+
+class TestFolder:
+    def test_images_are_resized_and_labelled_by_their_folders(self, tmp_path: Path) -> None:
+        data = loaded(images_below(tmp_path / "photos"))
+        assert data.train_images.shape == (6, 32 * 32 * 3)
+        assert data.train_labels.tolist() == [0, 0, 0, 1, 1, 1]
+        assert data.image_shape == (32, 32, 3)
+        assert float(data.train_images[0, 0]) == pytest.approx(40 / 255)
+
+    def test_the_name_says_size_and_grey(self, tmp_path: Path) -> None:
+        path = images_below(tmp_path / "photos")
+        found = datasets.resolve_dataset(f"{path}@4x6:grey", None, {})
+        data = datasets.load_dataset(found.name, found.folder)
+        assert data.image_shape == (4, 6)
+        assert found.name.startswith("photos@4x6:grey#")
+
+    def test_a_validation_class_that_training_lacks_is_refused(self, tmp_path: Path) -> None:
+        path = images_below(tmp_path / "photos")
+        os.renames(path / "val" / "cat", path / "val" / "bird")
+        with pytest.raises(DataError, match="the class 'bird'"):
+            loaded(path)
+
+    def test_a_broken_image_is_named(self, tmp_path: Path) -> None:
+        path = images_below(tmp_path / "photos")
+        (path / "train" / "cat" / "1.png").write_bytes(b"no image")
+        with pytest.raises(DataError, match=r"1\.png"):
+            loaded(path)
+
+    def test_a_folder_of_something_else_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="no folder of readable images"):
+            loaded(tmp_path)
+
+
+class TestOrder:
+    def test_own_data_is_reshuffled_unless_told_otherwise(self) -> None:
+        assert PAPER.changed(dataset="a/b.npz").order == "shuffled"
+        assert PAPER.changed(dataset="a/b.npz", order="file").order == "file"
+        assert PAPER.changed(dataset="kmnist").order == "file"
+
+    def test_so_it_is_in_a_protocol_file(self, tmp_path: Path) -> None:
+        (tmp_path / "p.toml").write_text('dataset = "./photos"\n')
+        assert load(tmp_path / "p.toml").order == "shuffled"
+
+    def test_the_label_says_which_and_holds_no_folders(self) -> None:
+        assert PAPER.changed(dataset="/a/b.npz").name == "paper dataset=b.npz order=shuffled"
+
+    def test_the_path_is_no_part_of_the_fingerprint(self, tmp_path: Path) -> None:
+        found = datasets.resolve_dataset(str(saved(tmp_path)), None, {})
+        assert str(tmp_path) not in str(replace(PAPER, dataset=found.name).settings())
+
+
+def test_the_form_of_a_name_is_read_back() -> None:
+    """Size, grey and digest are taken off the path."""
+    assert own._image_form("x/y@28x30:grey#abc") == ((28, 30), "L")
+    assert own._part("x/y@28x30:grey#abc", "path") == "x/y"
