@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from ltsm.core import sparse_engine, sparse_library
 from ltsm.core.datasets import Dataset, load_dataset, missing
 from ltsm.core.engine import choose_engine, refusals
 from ltsm.core.network import Network, initial_values, named_tensors
-from ltsm.core.sparse_engine import SparseEngine
+from ltsm.core.sparse_engine import SparseEngine, _Images, _Model, _training_images, _validation_images
 from ltsm.core.state import TrainState, fresh_state, pack
 from ltsm.core.streams import uniform
 from ltsm.core.torch_engine import TorchEngine
@@ -209,6 +209,31 @@ def test_a_diverged_network_has_a_loss_of_nan_and_predicts_nothing(data: Dataset
     assert engine.evaluate().accuracy == (0.0,)
 
 
+@pytest.mark.usefixtures("variant")
+def test_one_parameter_that_is_no_number_makes_the_loss_no_number(data: Dataset) -> None:
+    """An activation must not take it for a negative number."""
+    network = Network((PIXELS, 17, CLASSES))
+    parameters = start(network).parameters.clone()
+    parameters[0, network.layers[0].bias.start] = torch.nan
+    found = SparseEngine(data, network, protocol(), "cpu").evaluate_parameters(parameters)
+    assert np.isnan(found.loss[0])
+    assert found.accuracy == (0.0,)
+
+
+def test_batches_of_another_size_are_made_anew(data: Dataset) -> None:
+    """Images that are in no particular order serve batches of every size."""
+    state = start(Network((PIXELS, 17, CLASSES)))
+
+    def loss(images: _Images, size: int) -> float:
+        model = _Model(state.network, size)
+        model.load(state, 0)
+        return model.train(images, None, replace(protocol(), batch_size=size), 0, 20)
+
+    images = _Images(data.train_images, data.train_labels, 1)
+    for size in (7, 11, 5):
+        assert loss(images, size) == loss(_Images(data.train_images, data.train_labels, 1), size)
+
+
 @pytest.mark.parametrize("hidden", [(1,), (17, 33), (200, 30)])
 @pytest.mark.usefixtures("variant")
 def test_evaluation_is_the_torch_engines(data: Dataset, hidden: tuple[int, ...]) -> None:
@@ -248,13 +273,17 @@ def test_bits_do_not_depend_on_addresses(data: Dataset, places: int) -> None:
     assert pack(trained(elsewhere, protocol(), moved, 50)) == pack(trained(data, protocol(), state, 50))
 
 
-def test_threads_that_share_a_data_set_get_the_same_bits(data: Dataset) -> None:
+def test_one_thread_at_a_time_uses_the_images(data: Dataset) -> None:
     """Batches are made on first use: two threads must not make them at once."""
     network = Network((PIXELS, 33, CLASSES))
-    expected = pack(trained(replace(data), protocol(), start(network), 300))
-    with ThreadPoolExecutor(4) as pool:
-        found = [pool.submit(trained, data, protocol(), start(network), 300) for _ in range(8)]
-        assert {pack(future.result()) for future in found} == {expected}
+    training, validation = _training_images(data, 7), _validation_images(data)
+    training.lock, validation.lock = MagicMock(), MagicMock()
+    engine = SparseEngine(data, network, protocol(), "cpu")
+    engine.load(start(network))
+    engine.train(10)
+    training.lock.__enter__.assert_called_once()
+    engine.evaluate()
+    validation.lock.__enter__.assert_called_once()
 
 
 def test_images_that_do_not_fit_the_network_are_refused(data: Dataset) -> None:
