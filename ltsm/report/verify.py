@@ -1,8 +1,9 @@
 """Does a store reproduce the paper? One line for each published number.
 
 **What is compared.** Every mean of Table 1 and of sections 3.3 to 3.5 by Welch's t-test between our seeds
-and the published mean, deviation and n; every published deviation (±) by Shoemaker's F test, which knows
-that one outlier in ten is no other spread (`statistics.equal_spreads`); exact sizes by their printed digits;
+and the published mean, deviation and n; every published deviation (±) by Shoemaker's F test and the bootstrap,
+which know that one outlier in ten, or two clusters, are no other spread (`statistics.equal_spreads`); exact
+sizes by their printed digits; “always around iteration 5000” as within one epoch of it, for every seed;
 the least and the greatest accuracy by how far apart the extremes of two such samples lie. All p-values are
 one family: Holm's correction keeps the chance of calling any reproduced number different below 5 %.
 

@@ -14,7 +14,7 @@ from ltsm.report.statistics import summarise
 from ltsm.report.words import left_out, over_seeds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Layer
@@ -148,21 +148,25 @@ def _until(curve: MeanCurve, all_left: int) -> list[Layer]:
 
 
 def _panel(curves: Sequence[MeanCurve], layers: list[Layer], missing: str) -> tuple[Panel, str]:
-    """The panel, cut above where the first fifth of the training would press all the rest flat."""
+    """The panel, cut above where the start of the training would press all the rest flat."""
     end = max((c.x[-1] for c in curves if c.x), default=1.0)
-    seen = [
-        (m - s, m + s)
-        for c in curves
-        for x, m, s in zip(c.x, c.mean, (v if math.isfinite(v) else 0.0 for v in c.sd), strict=True)
-        if x >= end / 5
-    ]
-    low, high = limits(tuple(v for pair in seen for v in pair))
+    low, high = limits(tuple(v for c in curves for v in _seen(c, end)))
     top = max((m for c in curves for m in c.mean), default=0.0)
     above = f"The first records, up to {top:.2f}, lie above the picture." if top > high else ""
     panel = Panel(
         Axis(ITERATION, 0.0, 1.01 * end), Axis(LOSS, max(low, 0.0), high), tuple(layers), missing=missing
     )
     return panel, above
+
+
+def _seen(curve: MeanCurve, end: float) -> Iterator[float]:
+    """What has to be in the picture: means from a fifth of the training on, deviations from a half on."""
+    for x, mean, sd in zip(curve.x, curve.mean, curve.sd, strict=True):
+        if x >= end / 5:
+            yield mean
+        if x >= end / 2 and math.isfinite(sd):
+            yield mean - sd
+            yield mean + sd
 
 
 def _about(evaluation: Evaluation, n: int) -> str:

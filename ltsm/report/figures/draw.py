@@ -143,11 +143,13 @@ def _points(axes: Axes, layer: Points) -> None:
         zorder=3,
     )
     for x, y, name in zip(layer.x, layer.y, layer.names, strict=False):
+        right, up = layer.side
         axes.annotate(
             name,
             (x, y),
-            (7, -10 if layer.below else 3),
+            (7 * right, 3 if up > 0 else -10),
             textcoords="offset points",
+            ha="left" if right > 0 else "right",
             fontsize="x-small",
             color=_INK,
             zorder=4,

@@ -167,12 +167,10 @@ def _maps(evaluation: Evaluation) -> list[NDArray[np.float64]] | str:
 def _map_panel(shares: NDArray[np.float64], title: str, label: str) -> Panel:
     height, width = shares.shape
     rows = tuple(tuple(float(v) for v in row) for row in shares)
-    return Panel(
-        Axis("", 0, width),
-        Axis("", 0, height),
-        (Picture(rows, 0.0, float(shares.max()) or 1.0, label),),
-        title,
-    )
+    # Each map has a scale of its own: what matters is the pattern, and averaging flattens it.
+    low, high = float(shares.min()), float(shares.max())
+    picture = Picture(rows, low, high if high > low else low + 1, label)
+    return Panel(Axis("", 0, width), Axis("", 0, height), (picture,), title)
 
 
 def _range(evaluation: Evaluation) -> list[Layer]:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from ltsm.store.values import ResultRow
 
 SIZE = "Relative size (%)"
-NAME_WIDTH = 15.0
-"""How much of the size's axis a name beside a marker takes, in per cent."""
+Place = tuple[float, float]
+NAME, MARKER = (0.11, 0.04), (0.065, 0.035)
+"""How far the middle of a name has to be from another name's, and from a marker: shares of the picture."""
+CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 NOTHING = "No ticket and no hyperop is finished yet."
 
 
@@ -56,29 +58,70 @@ def relative_sizes(evaluation: Evaluation, table: Table) -> Figure:
 
 def trade_off(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 7: final loss against relative size, every run and every network's mean."""
-    rows = [(row, evaluation.finished(row.kind, row.hidden)) for row in table.rows]
-    rows = [(row, results) for row, results in rows if results]
-    small = [_runs(row, results) for row, results in rows]
-    categories: set[str | None] = set()
-    large: list[Layer] = []
-    for row, _ in rows:
-        label = "" if row.category in categories else f"{row.category}s"
-        large.append(_mean(row, label, below=_crowded(row, [other for other, _ in rows])))
-        categories.add(row.category)
-    losses = tuple(r.final_val_loss for _, results in rows for r in results)
-    sizes = tuple(100 * r.relative_size for _, results in rows for r in results)
+    found = [(row, evaluation.finished(row.kind, row.hidden)) for row in table.rows]
+    found = [(row, results) for row, results in found if results]
+    rows = [row for row, _ in found]
+    losses = [r.final_val_loss for _, results in found for r in results]
+    low, high = limits((*losses, *_reach(rows)))
+    high = min(high, limits((min(losses), *_reach(rows)))[1]) if losses else high
+    # A name has to fit beside the largest network.
+    widest = 1.14 * max((100.0, *(row.cells[0].ours.mean for row in rows)))
+    means = [(row.cells[0].ours.mean / widest, row.cells[1].ours.mean / (high - low)) for row in rows]
     panel = Panel(
-        Axis(SIZE, 0.0, max(1.1 * max(sizes, default=0), 112.0)),
-        Axis("Final validation loss", *limits(losses)),
-        (*small, *large),
+        Axis(SIZE, 0.0, widest),
+        Axis("Final validation loss", low, high),
+        (*(_runs(*pair) for pair in found), *_means(rows, _sides(means))),
         missing=NOTHING,
     )
+    above = sorted(loss for loss in losses if loss > high)
+    cut = f" Above the picture: {', '.join(f'{loss:.2f}' for loss in above)}." if above else ""
     caption = (
         "Final validation loss against relative size: each small marker is one run, each large one a network's mean "
-        f"with the standard deviations of both; {_about(evaluation)} Down and to the left is better."
+        f"with the standard deviations of both; {_about(evaluation)} Down and to the left is better.{cut}"
         f"{left_out(evaluation, 'ticket', 'hyperop')}"
     )
     return Figure(7, "Loss and size of every network", caption, (panel,))
+
+
+def _reach(rows: list[Row]) -> list[float]:
+    """Where the means and their deviations end above: a single run far outside must not flatten the rest."""
+    losses = [row.cells[1].ours for row in rows]
+    return [loss.mean + (loss.sd if math.isfinite(loss.sd) else 0) for loss in losses]
+
+
+def _sides(means: list[Place]) -> list[tuple[int, int]]:
+    """For each mean, in shares of the picture, the first corner where its name covers no other name or mean."""
+    names: list[Place] = []
+    sides = []
+    for mean in means:
+        others = [other for other in means if other != mean]
+        free = (
+            side
+            for side in CORNERS
+            if _clear(_name_at(mean, side), names, NAME) and _clear(_name_at(mean, side), others, MARKER)
+        )
+        sides.append(next(free, CORNERS[0]))
+        names.append(_name_at(mean, sides[-1]))
+    return sides
+
+
+def _name_at(mean: Place, side: tuple[int, int]) -> Place:
+    """The middle of a name at a corner of a marker."""
+    return mean[0] + side[0] * 0.08, mean[1] + side[1] * 0.025
+
+
+def _clear(place: Place, others: list[Place], room: Place) -> bool:
+    return all(abs(place[0] - x) > room[0] or abs(place[1] - y) > room[1] for x, y in others)
+
+
+def _means(rows: list[Row], sides: list[tuple[int, int]]) -> list[Layer]:
+    """The large markers; only the first of each group names it."""
+    seen: set[str | None] = set()
+    layers: list[Layer] = []
+    for row, side in zip(rows, sides, strict=True):
+        layers.append(_mean(row, "" if row.category in seen else f"{row.category}s", side))
+        seen.add(row.category)
+    return layers
 
 
 def _runs(row: Row, results: list[ResultRow]) -> Points:
@@ -87,17 +130,7 @@ def _runs(row: Row, results: list[ResultRow]) -> Points:
     return Points(x, y, STYLES[row.category or "Low performer"], small=True)
 
 
-def _crowded(row: Row, rows: list[Row]) -> bool:
-    """Whether another network's mean lies so close above this one's that their names would overlap."""
-    size, loss = row.cells[0].ours.mean, row.cells[1].ours.mean
-    span = max(r.cells[1].ours.mean for r in rows) - min(r.cells[1].ours.mean for r in rows)
-    return any(
-        abs(other.cells[0].ours.mean - size) < NAME_WIDTH and 0 < other.cells[1].ours.mean - loss < span / 16
-        for other in rows
-    )
-
-
-def _mean(row: Row, label: str, *, below: bool) -> Points:
+def _mean(row: Row, label: str, side: tuple[int, int]) -> Points:
     size, loss = row.cells[0].ours, row.cells[1].ours
     name = "ticket" if row.kind == "ticket" else f"({', '.join(map(str, row.hidden))})"
     return Points(
@@ -108,7 +141,7 @@ def _mean(row: Row, label: str, *, below: bool) -> Points:
         x_error=(size.sd,) if math.isfinite(size.sd) else (),
         y_error=(loss.sd,) if math.isfinite(loss.sd) else (),
         names=(name,),
-        below=below,
+        side=side,
     )
 
 

@@ -171,8 +171,10 @@ def _names(place: _Place) -> Iterator[str]:
     for layer in place.panel.layers:
         if isinstance(layer, Points):
             for x, y, name in zip(layer.x, layer.y, layer.names, strict=False):
-                at = f'x="{_n(place.x(x) + 9)}" y="{_n(place.y(y) + (13 if layer.below else -5))}"'
-                yield f'<text class="name" {at}>{escape(name)}</text>'
+                right, up = layer.side
+                at = f'x="{_n(place.x(x) + 9 * right)}" y="{_n(place.y(y) + (-5 if up > 0 else 13))}"'
+                anchor = "" if right > 0 else ' text-anchor="end"'
+                yield f'<text class="name" {at}{anchor}>{escape(name)}</text>'
 
 
 def _bars(place: _Place, layer: Bars) -> Iterator[str]:

@@ -48,7 +48,7 @@ class Band:
 class Points:
     """Markers; `x_error` and `y_error` are half the bars' lengths, or empty.
 
-    `names` stand beside the markers, above or `below` their middles.
+    `names` stand beside the markers, to the right or (−1) left and above or (−1) below, as `side` says.
     """
 
     x: Numbers
@@ -58,7 +58,7 @@ class Points:
     x_error: Numbers = ()
     y_error: Numbers = ()
     names: tuple[str, ...] = ()
-    below: bool = False
+    side: tuple[int, int] = (1, 1)
     small: bool = False
 
 
