@@ -102,6 +102,7 @@ class Source:
 
     def _look(self) -> Moment | None:
         store = self._opened()
+        schema.version(store)  # a newer ltsm may have upgraded it by now
         seen = _Seen(read.change_counter(store), holder(self.path), self.protocol)
         if seen == self._seen:
             return None

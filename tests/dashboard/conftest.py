@@ -1,0 +1,120 @@
+"""Stores to look at, and a dashboard that looks when it is told to."""
+
+import sqlite3
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import made_up
+import pytest
+
+from ltsm.dashboard.app import Dashboard
+from ltsm.store.values import RunSpec
+
+NOW = made_up.NOW + timedelta(hours=3)
+NEVER = 3600.0
+
+
+class Watched:
+    """A running dashboard, its pilot, and the ways a test has to drive it."""
+
+    def __init__(self, app, pilot):
+        self.app = app
+        self.pilot = pilot
+
+    async def look(self):
+        """One look at the store, as the clock would make it do, and everything that follows from it."""
+        self.app.look()
+        await self.settle()
+
+    async def settle(self):
+        """Until no thread reads and no message waits."""
+        await self.pilot.pause()
+        while not all(worker.is_finished for worker in self.app.workers):
+            await self.app.workers.wait_for_complete()
+            await self.pilot.pause()
+
+    async def press(self, *keys):
+        await self.pilot.press(*keys)
+        await self.settle()
+
+    @property
+    def screen(self):
+        return self.app.screen
+
+    @property
+    def text(self):
+        """Everything on the screen, line by line."""
+        size = self.app.size
+        lines = self.app.screen._compositor.render_strips(size)
+        return "\n".join(strip.text for strip in lines)
+
+
+@asynccontextmanager
+async def dashboard(path, *, size=(80, 24), protocol=None, clock=lambda: NOW):
+    """The dashboard on a store, after its first look."""
+    app = Dashboard(path, protocol, clock=clock, poll_seconds=NEVER)
+    async with app.run_test(size=size) as pilot:
+        watched = Watched(app, pilot)
+        await watched.settle()
+        yield watched
+
+
+@pytest.fixture
+def watching():
+    return dashboard
+
+
+SEEDS = (0, 1, 2)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Three seeds, everything done. Nobody may write to it."""
+    return made_up.evaluation(tmp_path_factory.mktemp("finished") / "ltsm.db", seeds=SEEDS)
+
+
+@pytest.fixture(scope="session")
+def underway(tmp_path_factory):
+    """A sweep in the middle of its third seed, with a failure and a divergence. Nobody may write to it."""
+    return made_up.evaluation(
+        tmp_path_factory.mktemp("underway") / "ltsm.db",
+        seeds=SEEDS,
+        states={
+            RunSpec(1, "hyperop", (100, 15)): "failed",
+            RunSpec(2, "hyperop", (50, 5)): "diverged",
+            RunSpec(2, "ticket", (200, 30)): "running",
+            RunSpec(2, "hyperop", (100, 5)): "interrupted",
+            RunSpec(2, "hyperop", (150, 25)): "pending",
+        },
+    )
+
+
+@pytest.fixture
+def multiplied():
+    """Make a store's only seed into many: made up one by one, a thousand would take minutes."""
+
+    def multiply(path, seeds):
+        database = sqlite3.connect(path, isolation_level=None)
+        columns = [
+            row[1] for row in database.execute("PRAGMA table_info(run)") if row[1] not in {"id", "seed"}
+        ]
+        names = ", ".join(columns)
+        (runs,) = database.execute("SELECT max(id) FROM run").fetchone()
+        database.executescript(f"""
+            BEGIN;
+            CREATE TEMP TABLE other AS WITH RECURSIVE more(n) AS
+                (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < {seeds - 1}) SELECT n FROM more;
+            UPDATE mask SET bits = x'';
+            INSERT INTO run (id, seed, {names}) SELECT id + {runs} * n, n, {names} FROM run, other WHERE id <= {runs};
+            INSERT INTO metric SELECT run_id + {runs} * n, iteration, train_loss, val_loss, val_accuracy
+                FROM metric, other;
+            INSERT INTO mask
+                (run_id, threshold, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits)
+                SELECT run_id + {runs} * n, threshold, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits
+                FROM mask, other;
+            COMMIT;
+        """)  # noqa: S608 - numbers and the schema's own names
+        database.close()
+        return path
+
+    return multiply

@@ -1,0 +1,316 @@
+"""Every screen, every key."""
+
+import made_up
+import pytest
+from textual.app import App
+
+from ltsm.dashboard.screens.keys import Keys
+from ltsm.dashboard.screens.protocols import Protocols
+from ltsm.dashboard.screens.run import OneRun
+from ltsm.dashboard.themes import THEMES
+from ltsm.dashboard.widgets.chart import Chart
+from ltsm.dashboard.widgets.sheet import Sheet
+from ltsm.store import claim
+
+SCREENS = {"1": "overview", "2": "curves", "3": "supermask", "4": "table_1", "5": "runs"}
+LEAVES = {"quit", "app.command_palette"}
+
+
+@pytest.mark.parametrize("key", SCREENS)
+async def test_every_binding_of_every_screen_can_be_pressed(watching, underway, key, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with watching(underway, size=(40, 12)) as watched:
+        await watched.press(key)
+        bindings = watched.screen.active_bindings
+        for pressed in sorted(name for name in bindings if bindings[name].binding.action not in LEAVES):
+            await watched.press(pressed)
+            while len(watched.app.screen_stack) > 1:
+                await watched.press("escape")
+            if watched.screen.NAME != SCREENS[key]:
+                await watched.press(key)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("size", [(160, 50), (20, 5), (1, 1)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_every_screen_opens_in_every_size(watching, underway, size):
+    async with watching(underway, size=size) as watched:
+        for key, name in SCREENS.items():
+            await watched.press(key)
+            assert watched.screen.NAME == name
+
+
+@pytest.mark.parametrize("key", SCREENS)
+async def test_all_of_a_screen_fits_80_columns(watching, underway, key):
+    async with watching(underway) as watched:
+        await watched.press(key)
+        lines = watched.text.splitlines()
+        assert len(lines) == 24
+        assert all(f" {number} " in lines[1] for number in SCREENS)
+        assert "q Quit" in lines[-1]
+
+
+@pytest.mark.parametrize("theme", [*(theme.name for theme in THEMES), "textual-light", "nord"])
+async def test_every_theme_shows_every_screen(watching, underway, theme):
+    async with watching(underway) as watched:
+        watched.app.theme = theme
+        for key in SCREENS:
+            await watched.press(key)
+            assert watched.text.strip()
+
+
+async def test_without_colour_a_band_is_dots(watching, underway, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with watching(underway) as watched:
+        await watched.press("3")
+        accuracy = watched.screen.query_one("#accuracy", Chart)
+        body = "".join(accuracy.render_line(y).text for y in range(1, accuracy.size.height - 2))
+        assert not set("▂▄▆") & set(body)
+        assert sum("\u2801" <= glyph <= "\u28ff" for glyph in body) > 40
+
+
+async def test_q_quits(watching, finished):
+    async with watching(finished) as watched:
+        await watched.press("q")
+        assert not watched.app.is_running
+
+
+async def test_the_palette_leads_to_every_screen(watching, finished):
+    async with watching(finished) as watched:
+        names = {command.title for command in watched.app.get_system_commands(watched.screen)}
+        assert {"Overview", "Curves", "Supermask", "Table 1", "Runs", "Protocol", "Theme", "Quit"} <= names
+
+
+async def test_the_keys_window_lists_the_screens_own_keys(watching, finished):
+    async with watching(finished) as watched:
+        await watched.press("2", "question_mark")
+        assert isinstance(watched.screen, Keys)
+        assert "Show/hide" in watched.text
+        assert "Log" in watched.text
+        await watched.press("escape")
+        assert watched.screen.NAME == "curves"
+
+
+async def test_the_overview_tells_the_truth(watching, underway):
+    with claim.claim(underway, "ltsm sweep", made_up.NOW):
+        async with watching(underway, size=(220, 40)) as watched:
+            text = watched.text
+    assert "sweep running since" in text
+    assert "35/39 runs done" in text
+    assert "read-only" in text
+    assert "✗ hyperop (100, 15), seed 1 failed at iteration 1,900: out of memory" in text
+    assert "ltsm train-hyperop --seed 1 --hidden 100,15" in text
+    assert "▶ ticket, seed 2" in text
+    assert "1,900/5,000" in text
+
+
+async def test_without_a_driver_a_run_is_shown_as_interrupted(watching, underway):
+    async with watching(underway) as watched:
+        assert "‖ interrupted" in watched.text
+        assert "‖ 2 interrupted" in watched.text
+        assert "▶" not in watched.text
+        assert "ltsm sweep goes on" in watched.text
+
+
+async def test_enter_opens_the_run_under_the_cursor(watching, underway):
+    async with watching(underway, size=(100, 60)) as watched:
+        await watched.press("f", "enter")
+        assert isinstance(watched.screen, OneRun)
+        for expected in (
+            "hyperop (100, 15), seed 1",
+            "out of memory",
+            "Made-up CPU",
+            "validation loss",
+            "lr",
+        ):
+            assert expected in watched.text
+        await watched.press("v")
+        assert "validation accuracy" in watched.text
+        await watched.press("l", "escape")
+        assert watched.screen.NAME == "overview"
+
+
+async def test_enter_on_a_supermask_leads_to_its_screen(watching, underway):
+    async with watching(underway) as watched:
+        await watched.press("right", "right", "enter")
+        assert watched.screen.NAME == "supermask"
+
+
+async def test_curves_are_chosen_and_read_off(watching, finished):
+    async with watching(finished, size=(130, 40)) as watched:
+        await watched.press("2")
+        assert "[a] Lottery ticket" in watched.text
+        assert "[b] (200, 30) baseline" in watched.text
+        await watched.press("down", "down", "space")
+        assert "[ ] Lottery ticket" in watched.text
+        await watched.press("a", "left")
+        assert "at 5,000" in watched.text
+        assert "[b] (200, 30)" not in watched.text
+        await watched.press("left", "plus")
+        assert "at 4,900" in watched.text
+        assert watched.screen.view.window is not None
+        await watched.press("0", "v", "v")
+        assert "training loss" in watched.text
+        await watched.press("s", "l")
+        assert "single seeds" in watched.text
+        assert watched.screen.view.log
+
+
+async def test_the_published_minimum_is_a_dashed_line_for_validation_loss_alone(watching, finished):
+    async with watching(finished) as watched:
+        await watched.press("2")
+        assert [level.y for level in watched.screen.query_one(Chart).picture.levels] == [0.078, 0.078]
+        await watched.press("v")
+        assert watched.screen.query_one(Chart).picture.levels == ()
+
+
+async def test_supermasks_beside_the_papers(watching, finished):
+    async with watching(finished, size=(100, 30)) as watched:
+        await watched.press("3")
+        text = watched.text
+        assert "0.049 ± 0.049" in text
+        assert "42.6 ± 15.2" in text
+        assert text.count("◇") == 6
+        await watched.press("down", "down")
+        assert watched.text.count("◆") == 2
+        await watched.press("right", "right")
+        assert "t = 0.01" in watched.text
+        assert "42.6 ± 15.2" not in watched.text
+        await watched.press("0")
+        assert "42.6 ± 15.2" in watched.text
+
+
+async def test_the_considered_range_is_shaded(watching, finished):
+    async with watching(finished) as watched:
+        await watched.press("3")
+        assert watched.screen.query_one("#size", Chart).picture.shaded == pytest.approx((-0.005, 0.205))
+
+
+async def test_table_1_has_ours_and_the_papers_and_sorts(watching, finished):
+    async with watching(finished, size=(200, 30)) as watched:
+        await watched.press("4")
+        grid = watched.screen.grid
+        assert [row.label for row in grid.rows][:2] == ["Lottery ticket", "Hyperop (200, 30) [baseline]"]
+        for expected in ("0.091 ± 0.007", "4340.0 ± 222.1", "38.7% ± 17.9"):
+            assert expected in watched.text
+        await watched.press("right", "right", "s")
+        losses = [row.cells[1].ours.mean for row in grid.rows]
+        assert losses == sorted(losses)
+        await watched.press("s")
+        assert [row.cells[1].ours.mean for row in grid.rows] == losses[::-1]
+        await watched.press("o")
+        assert grid.rows[0].label == "Lottery ticket"
+
+
+async def test_runs_are_filtered_and_sorted(watching, underway):
+    async with watching(underway) as watched:
+        await watched.press("5")
+        assert "39 of 39 runs" in watched.text
+        await watched.press("slash", *"kind:t", "enter")
+        assert "3 of 39 runs" in watched.text
+        await watched.press("slash", *" seed:9-", "enter")
+        assert "seeds are numbers and ranges" in watched.text
+        await watched.press("slash", *["backspace"] * 20, "enter", "s", "s")
+        assert watched.screen.grid.current.seed == 0, "the cursor stays with its run"
+        assert watched.screen.grid.rows[0].seed == 2
+
+
+async def test_typing_in_the_filter_presses_no_keys(watching, underway):
+    async with watching(underway) as watched:
+        await watched.press("5", "slash", *"sqpe13")
+        assert watched.screen.NAME == "runs"
+        assert watched.app.is_running
+
+
+async def test_a_protocol_is_chosen(watching, underway):
+    async with watching(underway) as watched:
+        await watched.press("p")
+        assert isinstance(watched.screen, Protocols)
+        await watched.press("enter")
+        assert watched.app.source.protocol == "1"
+        assert watched.screen.NAME == "overview"
+
+
+async def test_the_mouse_does_what_keys_do(watching, finished):
+    async with watching(finished) as watched:
+        assert await watched.pilot.click("Navigation", offset=(14, 0))
+        await watched.settle()
+        assert watched.screen.NAME == "curves"
+        await watched.pilot.click(Chart, offset=(40, 5))
+        await watched.settle()
+        assert watched.screen.view.cursor is not None
+        await watched.press("5")
+        await watched.pilot.click("#runs", offset=(20, 3))
+        await watched.settle()
+        assert watched.screen.grid.row == 2
+        await watched.pilot.click("#runs", offset=(3, 0))
+        await watched.settle()
+        assert watched.screen._by == (0, False)
+        await watched.pilot.click("#runs", offset=(20, 4), times=2)
+        await watched.settle()
+        assert isinstance(watched.screen, OneRun)
+
+
+async def test_copy_and_export(watching, finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with watching(finished) as watched:
+        for key, name in SCREENS.items():
+            await watched.press(key, "y")
+            assert "\n" not in watched.app.clipboard
+            await watched.press("Y")
+            assert "\n" in watched.app.clipboard
+            await watched.press("e", "e", "E")
+            stem = f"ltsm-paper-{name}"
+            assert {path.name for path in tmp_path.glob(f"{stem}*")} == {
+                f"{stem}.csv",
+                f"{stem}-2.csv",
+                f"{stem}.svg",
+            }
+        assert "Wrote ltsm-paper-runs.svg" in {note.message for note in watched.app._notifications}
+    table = (tmp_path / "ltsm-paper-table_1.csv").read_text()
+    assert table.splitlines()[0].startswith("network,n,final loss ours,final loss paper")
+    assert len((tmp_path / "ltsm-paper-runs.csv").read_text().splitlines()) == 40
+    assert (tmp_path / "ltsm-paper-curves.svg").read_text().startswith("<svg")
+
+
+async def test_a_folder_that_cannot_be_written_is_a_sentence(watching, finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with watching(finished) as watched:
+        tmp_path.rmdir()
+        await watched.press("e")
+        (note,) = watched.app._notifications
+        assert note.message.startswith("cannot write ltsm-paper-overview.csv")
+
+
+class Alone(App[None]):
+    """A sheet by itself."""
+
+    def compose(self):
+        yield Sheet(key=lambda row: row, id="sheet")
+
+
+async def test_only_rows_in_sight_are_turned_into_text():
+    from ltsm.dashboard.widgets.sheet import Column
+
+    drawn = set()
+    column = Column(title="row", width=8, value=int, text=lambda row: drawn.add(row) or str(row))
+    async with Alone().run_test(size=(20, 10)) as pilot:
+        sheet = pilot.app.query_one(Sheet)
+        sheet.show(range(100_000), [column])
+        await pilot.pause()
+        await pilot.press("end", "pageup")
+        assert sheet.current == 100_000 - 1 - 8
+        assert len(drawn) < 40
+
+
+async def test_the_cursor_stays_with_its_row_when_others_come_before_it():
+    from ltsm.dashboard.widgets.sheet import Column
+
+    async with Alone().run_test(size=(20, 10)) as pilot:
+        sheet = pilot.app.query_one(Sheet)
+        sheet.show([5, 6, 7], [Column(title="", width=3, value=int, text=str)])
+        await pilot.press("down")
+        sheet.show([1, 2, 3, 5, 6, 7])
+        assert sheet.current == 6
+        sheet.show([])
+        assert sheet.current is None
+        await pilot.press("down", "end", "up", "home", "pagedown")
