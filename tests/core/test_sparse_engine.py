@@ -305,6 +305,28 @@ def test_it_serves_what_is_sparse_on_the_cpu(data: Dataset) -> None:
     assert SparseEngine.refusal(data, network, protocol(), "cuda") == "It runs on the CPU, not on cuda."
 
 
+@pytest.mark.parametrize(
+    ("sizes", "batch_size", "message"),
+    [
+        ((65_536, 9, 5), 7, "65,535 inputs"),
+        ((PIXELS, *[9] * 66, 5), 7, "65 layers"),
+        ((PIXELS, 9, 5), 70_000, "images"),
+    ],
+)
+def test_what_its_numbers_cannot_count_goes_to_the_torch_engine(
+    data: Dataset, sizes: tuple[int, ...], batch_size: int, message: str
+) -> None:
+    many = replace(data, train_images=torch.zeros(1).expand(70_000, PIXELS))
+    refusal = SparseEngine.refusal(many, Network(sizes), replace(PAPER, batch_size=batch_size), "cpu")
+    assert message in refusal
+
+
+def test_a_batch_of_too_many_pixels_goes_to_the_torch_engine(data: Dataset) -> None:
+    many = replace(data, train_images=torch.zeros(1).expand(20_000, 60_000))
+    wide = replace(PAPER, batch_size=20_000)
+    assert "pixels" in SparseEngine.refusal(many, Network((60_000, 9, 5)), wide, "cpu")
+
+
 def test_its_name_says_the_variant() -> None:
     assert SparseEngine.name == f"sparse-{sparse_library.variant()}"
     assert sparse_library.variant() in VARIANTS
