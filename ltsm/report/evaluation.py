@@ -104,5 +104,16 @@ def run_name(kind: Kind, hidden: tuple[int, ...], baseline: tuple[int, ...]) -> 
 
 def dataset_title(protocol: Protocol) -> str:
     """The data set as a caption names it; what stands in for MNIST says so."""
-    titles = {"mnist": "MNIST", "digits": "scikit-learn's 8×8 digits, not MNIST"}
-    return titles.get(protocol.dataset) or " ".join(protocol.dataset.split())
+    return _TITLES.get(protocol.dataset) or " ".join(protocol.dataset.split())
+
+
+_TITLES = {
+    "mnist": "MNIST",
+    "digits": "scikit-learn's 8×8 digits, not MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "kmnist": "KMNIST",
+    "emnist": "EMNIST (balanced)",
+    "emnist-letters": "EMNIST (letters)",
+    "emnist-digits": "EMNIST (digits)",
+    "cifar10": "CIFAR-10",
+}

@@ -126,19 +126,27 @@ def _band(axes: Axes, layer: Band) -> None:
 
 def _points(axes: Axes, layer: Points) -> None:
     look = LOOKS[layer.style]
-    axes.errorbar(
+    if layer.x_error or layer.y_error:
+        axes.errorbar(
+            layer.x,
+            layer.y,
+            xerr=layer.x_error or None,
+            yerr=layer.y_error or None,
+            fmt="none",
+            ecolor=look.colour,
+            capsize=2.5,
+            elinewidth=1.2,
+        )
+    axes.plot(
         layer.x,
         layer.y,
-        yerr=layer.y_error or None,
-        xerr=layer.x_error or None,
-        fmt=look.marker,
+        linestyle="none",
+        marker=look.marker,
         markersize=(6 if layer.label else 4) if layer.small else 8,
         markeredgecolor="white",
         markeredgewidth=0.4 if layer.small else 0.8,
         color=look.colour,
         alpha=0.6 if layer.small and not layer.label else 1,
-        capsize=2.5,
-        elinewidth=1.2,
         label=layer.label or None,
         zorder=3,
     )

@@ -155,7 +155,7 @@ def _maps(evaluation: Evaluation) -> list[NDArray[np.float64]] | str:
         return NO_MASKS
     shape = network_shape(evaluation)
     if shape is None or shape.side is None:
-        return "The inputs are no square image: there is no map of pixels."
+        return "The inputs are no square image of one channel: there is no map of pixels."
     width, inputs = evaluation.protocol.hidden[0], shape.inputs
     found = []
     for mask in evaluation.supermasks:

@@ -1,0 +1,74 @@
+"""Evaluations that nobody trained, read back from real stores; each is made once for all tests of this room."""
+
+import pytest
+from made_up import evaluation as made
+
+from ltsm.protocol import PAPER
+from ltsm.report.evaluation import load
+from ltsm.store import schema
+from ltsm.store.values import RunSpec
+
+SIZES = PAPER.hidden
+ODD_NAME = "data/my_50%_<b>&x|*y*.npz"
+
+
+def mixed():
+    """Initial training diverged, a ticket failed, hyperops diverged, stopped or missing, the last seed running."""
+    states = {
+        RunSpec(0, "initial", SIZES): "diverged",
+        RunSpec(1, "ticket", SIZES): "failed",
+        RunSpec(2, "hyperop", (50, 5)): "diverged",
+        RunSpec(3, "hyperop", (50, 5)): "interrupted",
+        RunSpec(9, "initial", SIZES): "running",
+        **{RunSpec(9, "hyperop", hidden): "pending" for hidden in PAPER.hyperops},
+    }
+    return {"states": states, "left_out": ((50, 15),)}
+
+
+STORES = {
+    "full": {},
+    "different": {"factor": 1.3},
+    "mixed": mixed(),
+    "one": {"seeds": (0,)},
+    "none": {"seeds": ()},
+    "named": {"seeds": (0, 1), "protocol": PAPER.changed(dataset=ODD_NAME, name="50%_<i>&")},
+    "digits": {
+        "seeds": (0, 1),
+        "inputs": 64,
+        "protocol": PAPER.changed(
+            dataset="digits",
+            hidden=(20, 8),
+            hyperops=((20, 8), (10, 4)),
+            iterations=500,
+            initial_iterations=1000,
+        ),
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory):
+    """Name → path of a made-up store, made when it is first asked for."""
+    folder, made_already = tmp_path_factory.mktemp("stores"), {}
+
+    def path(name):
+        if name not in made_already:
+            made_already[name] = made(folder / f"{name}.db", **STORES[name])
+        return made_already[name]
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def evaluations(stores):
+    """Name → everything of that store that a report reads."""
+    known = {}
+
+    def found(name):
+        if name not in known:
+            store = schema.open_for_reading(stores(name))
+            known[name] = load(store, None, records=True, bits=True)
+            store.close()
+        return known[name]
+
+    return found

@@ -1,0 +1,61 @@
+"""The finding in words, and the comparison paired by seed behind it."""
+
+import math
+
+import pytest
+
+from ltsm.report.finding import finding
+from ltsm.report.paired import HIGH_PERFORMERS, paired
+from ltsm.report.statistics import ENOUGH_SEEDS
+from ltsm.report.table1 import table_1
+
+
+def both(evaluation):
+    pairs = paired(evaluation, table_1(evaluation))
+    return {pair.label: pair for pair in pairs}, {c.name: c for c in finding(evaluation, pairs)}
+
+
+def test_the_ticket_is_compared_with_every_dense_network_and_the_group(evaluations):
+    evaluation = evaluations("full")
+    pairs, _ = both(evaluation)
+    assert len(pairs) == len(evaluation.hyperops) + 1
+    baseline = pairs["Hyperop (200, 30) [baseline]"]
+    ticket = {r.seed: r.final_val_loss for r in evaluation.finished("ticket")}
+    dense = {r.seed: r.final_val_loss for r in evaluation.finished("hyperop", (200, 30))}
+    by_hand = [ticket[s] - dense[s] for s in range(10)]
+    assert baseline.difference.mean == pytest.approx(sum(by_hand) / 10)
+    assert baseline.lower == sum(d < 0 for d in by_hand)
+    assert baseline.interval.low < baseline.difference.mean < baseline.interval.high
+
+
+def test_the_finding_is_the_papers(evaluations):
+    _, claims = both(evaluations("full"))
+    assert {name: claim.answer for name, claim in claims.items()} == {
+        "smaller": "yes",
+        "lower_loss_than_baseline": "yes",
+        "lower_loss_than_high_performers": "yes",
+        "threshold_varied": "yes",
+    }
+    assert "0.049 ± 0.049, from 0 to 0.15 over 10 seeds" in claims["threshold_varied"].sentence
+
+
+def test_only_seeds_with_both_networks_are_pairs(evaluations):
+    pairs, _ = both(evaluations("mixed"))
+    assert pairs["Hyperop (200, 30) [baseline]"].difference.n == 7
+    assert pairs["Hyperop (50, 5)"].difference.n == 5
+    assert pairs["Hyperop (50, 15)"].difference.n == 0
+    assert pairs[HIGH_PERFORMERS].difference.n == 7
+
+
+@pytest.mark.parametrize("name", ["one", "none", "named"])
+def test_few_seeds_are_said_to_be_too_few(evaluations, name):
+    pairs, claims = both(evaluations(name))
+    assert all(pair.difference.n < ENOUGH_SEEDS and pair.direction == 0 for pair in pairs.values())
+    for claim in list(claims.values())[:3]:
+        assert claim.answer == "not enough seeds"
+        assert claim.sentence.startswith("Not enough seeds")
+
+
+def test_without_runs_there_is_no_number(evaluations):
+    pairs, _ = both(evaluations("none"))
+    assert all(math.isnan(pair.difference.mean) and math.isnan(pair.p) for pair in pairs.values())

@@ -1,0 +1,59 @@
+"""`verify` on stores that reproduce the paper, that do not, and that cannot tell."""
+
+import math
+
+import pytest
+
+from ltsm.report import published
+from ltsm.report.statistics import ENOUGH_SEEDS
+from ltsm.report.verify import verify
+
+
+def test_every_published_number_has_one_line(evaluations):
+    names = [line.name for line in verify(evaluations("full")).lines]
+    wanted = {f"table_1/{label}/{cell}" for label, row in published.table_1().items() for cell in row.cells}
+    for name in published.text():
+        if name.endswith("_range"):
+            wanted |= {f"text/{name}/least", f"text/{name}/greatest"}
+        else:
+            wanted.add(f"text/{name}")
+    assert len(names) == len(set(names))
+    assert set(names) == wanted
+
+
+def test_a_store_like_the_paper_reproduces_it(evaluations):
+    found = verify(evaluations("full"))
+    assert found.reproduced
+    assert found.count("reproduced") == len(found.lines) + sum(
+        not math.isnan(line.theirs.sd) for line in found.lines
+    )
+
+
+def test_losses_a_third_higher_are_found_and_nothing_else(evaluations):
+    found = verify(evaluations("different"))
+    assert not found.reproduced
+    differing = {line.name for line in found.lines if line.verdict == "differs"}
+    assert differing
+    assert all("loss" in name for name in differing)
+    assert "table_1/Lottery ticket/final_validation_loss" in differing
+
+
+@pytest.mark.parametrize("name", ["one", "none", "digits"])
+def test_few_seeds_claim_nothing(evaluations, name):
+    found = verify(evaluations(name))
+    assert not found.reproduced
+    assert found.count("differs") == 0
+    tested = [line for line in found.lines if not math.isnan(line.theirs.sd)]
+    assert {line.verdict for line in tested} == {"not enough seeds"}
+    assert all(line.ours.n < ENOUGH_SEEDS for line in tested if "high_performers" not in line.name)
+
+
+def test_another_protocol_is_named(evaluations):
+    assert "dataset" in verify(evaluations("digits")).other_settings
+    assert "The protocol is not the paper's in: dataset" in verify(evaluations("digits")).summary
+
+
+def test_corrected_p_values_are_never_smaller(evaluations):
+    for line in verify(evaluations("different")).lines:
+        assert not line.corrected_p < line.p
+        assert not line.corrected_spread_p < line.spread_p
