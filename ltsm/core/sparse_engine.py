@@ -15,33 +15,27 @@ Numba's loops are the same but for the sums, which it keeps in memory: it cannot
 there are. It would also bring LLVM into every installation. PyTorch's operators, which serve where there is
 no compiler, catch up where more than about three pixels in five are not 0 (`DENSEST`).
 
-What did not pay: tiles of pixels that fit the first-level cache (the branches cost what the cache saves),
-fetching rows ahead, reciprocal square roots by Newton's method (the divider works beside the multipliers),
-and several models in one walk over the images (their weights would not fit the second-level cache).
+What did not pay, measured: tiles of pixels that fit the first-level cache (their branches cost what the cache
+saves), and fetching rows of weights ahead. Not measured: several models in one walk over the images, since
+one network's weights fill the second-level cache already.
 """
 
 from __future__ import annotations
 
 import math
-import threading
-import weakref
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 import torch
 
 from ltsm.core import sparse_library
 from ltsm.core.batches import Batches
 from ltsm.core.records import Evaluation
-from ltsm.core.sparse_library import address, unavailable_reason
-from ltsm.errors import DataError
+from ltsm.core.sparse_library import unavailable_reason
+from ltsm.core.sparse_network import MOST_IN_A_BATCH, SparseImages, SparseNetwork
 
 if TYPE_CHECKING:
-    import ctypes
-
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from ltsm.core.datasets import Dataset
@@ -54,13 +48,10 @@ __all__ = ["SparseEngine", "unavailable_reason"]
 DENSEST = 0.6
 """The largest share of non-zero pixels at which this engine is faster than PyTorch's operators, see above."""
 MOST_PIXELS = 65_535
-MOST_IN_A_BATCH = 65_535
 MOST_PIXELS_IN_A_BATCH = 2**29
 MOST_LAYERS = 65
 SEARCHED = 2_048
 """Among how many images each gets a similar neighbour; a longer search costs more than it saves."""
-ACTIVATIONS = ("relu", "tanh", "gelu")
-"""In the order of the kernel's numbers for them."""
 
 
 class SparseEngine:
@@ -80,7 +71,7 @@ class SparseEngine:
             data, self._batches.places(0).stop if protocol.order == "file" else 1
         )
         self._loaded: TrainState | None = None
-        self._models: list[_Model] = []
+        self._models: list[SparseNetwork] = []
         self._iteration = 0
 
     @classmethod
@@ -104,7 +95,7 @@ class SparseEngine:
     def load(self, state: TrainState) -> None:
         """Take over copies of the state's tensors."""
         self._loaded, self._iteration = state, state.iteration
-        self._models = [_Model(self._network, self._batches.places(0).stop) for _ in state.seeds]
+        self._models = [SparseNetwork(self._network, self._batches.places(0).stop) for _ in state.seeds]
         for index, model in enumerate(self._models):
             model.load(state, index)
 
@@ -115,7 +106,7 @@ class SparseEngine:
         made, self._iteration = until - self._iteration, until
         return tuple(total / made if made else math.nan for total in totals)
 
-    def _trained(self, model: _Model, seed: int, until: int) -> float:
+    def _trained(self, model: SparseNetwork, seed: int, until: int) -> float:
         """The sum of the losses of one model's iterations up to `until`, made an epoch at a time."""
         total, iteration = 0.0, self._iteration
         while iteration < until:
@@ -132,7 +123,7 @@ class SparseEngine:
 
     def evaluate_parameters(self, parameters: Tensor) -> Evaluation:
         """Loss and accuracy of any parameters (models, P) of the network's shape."""
-        model, images = _Model(self._network, 1), _validation_images(self._data)
+        model, images = SparseNetwork(self._network, 1), _validation_images(self._data)
         rows = [row.to("cpu", torch.float32).contiguous() for row in parameters]
         return _evaluation([model.evaluate_parameters(row, images) for row in rows])
 
@@ -153,128 +144,19 @@ class SparseEngine:
         )
 
 
-class _Images:
-    """Labelled images as the kernel keeps them: the non-zero pixels, and the batches made of them.
-
-    Args:
-        images: (n, features), float32.
-        labels: (n,), int64.
-        window: within every so many images, similar ones are made neighbours.
-    """
-
-    def __init__(self, images: Tensor, labels: Tensor, window: int) -> None:
-        kernel, dense, truth = _kernel(), images.contiguous(), labels.contiguous()
-        self.handle = _made(kernel.sparse_images_new(address(dense), address(truth), *dense.shape, window))
-        self.pixels = images.shape[1]
-        self.classes = range(int(labels.min()), int(labels.max()) + 1)
-        self.lock = threading.Lock()
-        """Held while the kernel uses the images: it makes batches as it goes."""
-        weakref.finalize(self, kernel.sparse_images_free, self.handle)
-
-    def check(self, network: Network) -> None:
-        """Nothing, where the network is for these images: the kernel does not look, and would write anywhere.
-
-        Raises:
-            DataError: it has other inputs than the images have pixels, or not all their classes.
-        """
-        if (
-            self.pixels != network.sizes[0]
-            or not 0 <= self.classes[0] <= self.classes[-1] < network.sizes[-1]
-        ):
-            raise DataError(
-                f"images of {self.pixels} pixels with labels {self.classes[0]} to {self.classes[-1]} "
-                f"do not fit a network of {network.sizes[0]} inputs and {network.sizes[-1]} classes."
-            )
-
-
-class _Model:
-    """One network in the kernel's own memory.
-
-    Args:
-        network: its shape.
-        batch: how many images a batch has at most.
-    """
-
-    def __init__(self, network: Network, batch: int) -> None:
-        self._kernel, self._network = _kernel(), network
-        sizes = np.array(network.sizes, dtype=np.int64)
-        activation = ACTIVATIONS.index(network.activation)
-        self._handle = _made(
-            self._kernel.sparse_network_new(len(sizes) - 1, address(sizes), activation, batch)
-        )
-        weakref.finalize(self, self._kernel.sparse_network_free, self._handle)
-
-    def load(self, state: TrainState, index: int) -> None:
-        """Take over one of the state's models; a second moment of +inf tells the kernel what is pruned."""
-        second_moment = state.second_moment[index]
-        if state.masks is not None:
-            second_moment = torch.where(state.masks[index], second_moment, math.inf)
-        tensors = torch.stack([state.parameters[index], state.first_moment[index], second_moment])
-        self._kernel.sparse_network_load(self._handle, *map(address, tensors), state.iteration)
-
-    def tensors(self) -> Tensor:
-        """(3, P): parameters, first and second moments; those of pruned parameters are of no meaning."""
-        tensors = torch.empty(3, self._network.parameters)
-        self._kernel.sparse_network_state(self._handle, *map(address, tensors))
-        return tensors
-
-    def train(
-        self, images: _Images, order: NDArray[np.int64] | None, protocol: Protocol, begin: int, end: int
-    ) -> float:
-        """Make the iterations from `begin` to `end`, of one epoch if there is an order; the losses' sum."""
-        images.check(self._network)
-        hyper = np.array([protocol.lr, protocol.beta1, protocol.beta2, protocol.epsilon])
-        loss, size = np.zeros(1), min(protocol.batch_size, MOST_IN_A_BATCH)
-        where = (images.handle, address(order), size, begin, end)
-        with images.lock:
-            _made(self._kernel.sparse_network_train(self._handle, *where, address(hyper), address(loss)))
-        return float(loss[0])
-
-    def evaluate(self, images: _Images) -> tuple[float, float]:
-        """Mean loss and accuracy."""
-        images.check(self._network)
-        found = np.zeros(2)
-        with images.lock:
-            _made(
-                self._kernel.sparse_network_evaluate(
-                    self._handle, images.handle, address(found[:1]), address(found[1:])
-                )
-            )
-        return float(found[0]), float(found[1])
-
-    def evaluate_parameters(self, parameters: Tensor, images: _Images) -> tuple[float, float]:
-        """The same for other parameters (P,), which take the place of the model's own."""
-        self._kernel.sparse_network_load(self._handle, address(parameters), None, None, 0)
-        return self.evaluate(images)
-
-
-def _kernel() -> ctypes.CDLL:
-    kernel = sparse_library.library()
-    if kernel is None:
-        raise RuntimeError(unavailable_reason())
-    return kernel
-
-
-def _made(answer: int | None) -> int:
-    """What the kernel answered; it answers nothing where memory is out."""
-    if not answer:
-        raise MemoryError("there is not enough memory for the sparse engine")
-    return answer
-
-
 def _evaluation(found: list[tuple[float, float]]) -> Evaluation:
     return Evaluation(tuple(loss for loss, _ in found), tuple(accuracy for _, accuracy in found))
 
 
 # Kept, since every segment of every run uses the same data set.
 @lru_cache(maxsize=2)
-def _training_images(data: Dataset, window: int) -> _Images:
-    return _Images(data.train_images, data.train_labels, window if window <= SEARCHED else 1)
+def _training_images(data: Dataset, window: int) -> SparseImages:
+    return SparseImages(data.train_images, data.train_labels, window if window <= SEARCHED else 1)
 
 
 @lru_cache(maxsize=2)
-def _validation_images(data: Dataset) -> _Images:
-    return _Images(data.validation_images, data.validation_labels, SEARCHED)
+def _validation_images(data: Dataset) -> SparseImages:
+    return SparseImages(data.validation_images, data.validation_labels, SEARCHED)
 
 
 @lru_cache(maxsize=2)

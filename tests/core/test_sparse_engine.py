@@ -19,7 +19,8 @@ from ltsm.core import sparse_engine, sparse_library
 from ltsm.core.datasets import Dataset, load_dataset, missing
 from ltsm.core.engine import choose_engine, refusals
 from ltsm.core.network import Network, initial_values, named_tensors
-from ltsm.core.sparse_engine import SparseEngine, _Images, _Model, _training_images, _validation_images
+from ltsm.core.sparse_engine import SparseEngine, _training_images, _validation_images
+from ltsm.core.sparse_network import SparseImages, SparseNetwork
 from ltsm.core.state import TrainState, fresh_state, pack
 from ltsm.core.streams import uniform
 from ltsm.core.torch_engine import TorchEngine
@@ -224,14 +225,14 @@ def test_batches_of_another_size_are_made_anew(data: Dataset) -> None:
     """Images that are in no particular order serve batches of every size."""
     state = start(Network((PIXELS, 17, CLASSES)))
 
-    def loss(images: _Images, size: int) -> float:
-        model = _Model(state.network, size)
+    def loss(images: SparseImages, size: int) -> float:
+        model = SparseNetwork(state.network, size)
         model.load(state, 0)
         return model.train(images, None, replace(protocol(), batch_size=size), 0, 20)
 
-    images = _Images(data.train_images, data.train_labels, 1)
+    images = SparseImages(data.train_images, data.train_labels, 1)
     for size in (7, 11, 5):
-        assert loss(images, size) == loss(_Images(data.train_images, data.train_labels, 1), size)
+        assert loss(images, size) == loss(SparseImages(data.train_images, data.train_labels, 1), size)
 
 
 @pytest.mark.parametrize("hidden", [(1,), (17, 33), (200, 30)])
