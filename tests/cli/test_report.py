@@ -1,0 +1,136 @@
+"""`report`, `figures` and `verify` as a user starts them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from made_up import evaluation
+from typer.testing import CliRunner
+
+from ltsm.cli import app
+from ltsm.errors import StoreError, UsageError
+from ltsm.store import schema
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return evaluation(tmp_path_factory.mktemp("store") / "ltsm.db")
+
+
+@pytest.fixture
+def ltsm(monkeypatch, tmp_path):
+    """Call the program in this process; an error of ours comes through as itself."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LTSM_STORE", raising=False)
+
+    def call(*arguments):
+        return CliRunner().invoke(app, list(map(str, arguments)))
+
+    return call
+
+
+@pytest.mark.parametrize("command", ["report", "figures", "verify"])
+def test_help_opens_with_examples(ltsm, command):
+    found = ltsm(command, "--help")
+    assert found.exit_code == 0
+    assert found.stdout.index("Examples:") < found.stdout.index("Options")
+    assert f"ltsm {command}" in found.stdout
+
+
+def test_the_report_prints_table_1_and_the_finding(ltsm, store):
+    found = ltsm("report", "--store", store)
+    assert found.exit_code == 0
+    assert "Hyperop (200, 30) [baseline]" in found.stdout
+    assert "published" not in found.stdout
+    assert "Over 10 seeds the lottery ticket keeps" in found.stdout
+    assert "38.7% ± 17.9" in ltsm("report", "--store", store, "--against-paper").stdout
+
+
+@pytest.mark.parametrize(
+    ("form", "start"),
+    [
+        ("markdown", "# Lottery"),
+        ("latex", r"\documentclass"),
+        ("html", "<!doctype"),
+        ("json", "{"),
+        ("csv", "label"),
+    ],
+)
+def test_a_document_goes_to_stdout_or_to_a_file(ltsm, store, tmp_path, form, start):
+    printed = ltsm("report", "--store", store, f"--{form}")
+    assert printed.exit_code == 0
+    assert printed.stdout.startswith(start)
+    saved = ltsm("report", "--store", store, f"--{form}", "-o", tmp_path / "new" / "document")
+    assert saved.stdout == ""
+    assert (tmp_path / "new" / "document").read_text(encoding="utf-8") == printed.stdout
+
+
+def test_without_a_format_a_file_gets_the_plain_table(ltsm, store, tmp_path):
+    assert ltsm("report", "--store", store, "-o", tmp_path / "t.txt").exit_code == 0
+    assert "Lottery ticket" in (tmp_path / "t.txt").read_text(encoding="utf-8")
+
+
+def test_two_formats_exclude_each_other(ltsm, store):
+    assert isinstance(ltsm("report", "--store", store, "--html", "--csv").exception, UsageError)
+
+
+def test_a_file_that_cannot_be_written_is_named(ltsm, store, tmp_path):
+    found = ltsm("report", "--store", store, "--csv", "-o", tmp_path)
+    assert isinstance(found.exception, StoreError)
+    assert str(tmp_path) in found.exception.message
+
+
+def test_there_has_to_be_a_store(ltsm):
+    for command in ("report", "figures", "verify"):
+        assert isinstance(ltsm(command).exception, StoreError)
+
+
+@pytest.mark.parametrize("command", ["report", "verify"])
+def test_a_store_without_protocols_is_said_to_be_empty(ltsm, tmp_path, command):
+    schema.open_for_writing(tmp_path / "empty.db").close()
+    found = ltsm(command, "--store", tmp_path / "empty.db")
+    assert found.exit_code == (4 if command == "verify" else 0)
+    assert "no runs yet" in found.stdout or "97 not enough seeds" in found.stdout
+
+
+def test_figures_are_files_with_captions_beside_them(ltsm, store, tmp_path):
+    found = ltsm("figures", "7", "3", "--store", store, "--out", tmp_path / "img", "--format", "svg")
+    assert found.exit_code == 0
+    assert found.stdout.split() == [str(tmp_path / "img" / f"figure_{n}.svg") for n in (3, 7)]
+    captions = (tmp_path / "img" / "captions.md").read_text(encoding="utf-8")
+    assert captions.startswith("**Figure 3.**")
+    assert isinstance(ltsm("figures", "9", "--store", store).exception, UsageError)
+
+
+def test_verify_says_by_its_exit_code_whether_the_paper_is_reproduced(ltsm, store, tmp_path):
+    assert ltsm("verify", "--store", store).exit_code == 0
+    other = evaluation(tmp_path / "other.db", factor=1.3)
+    found = ltsm("verify", "--store", other, "--json")
+    assert found.exit_code == 4
+    document = json.loads(found.stdout)
+    assert document["reproduced"] is False
+    assert document["counts"]["differs"] == sum(
+        (line["verdict"] == "differs") + (line["spread_verdict"] == "differs") for line in document["lines"]
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["report"], ["report", "--html"], ["report", "--json"], ["verify"], ["figures", "4", "--out", "img"]],
+)
+def test_reports_load_neither_torch_nor_scipy(store, tmp_path, command):
+    """What a report costs is mostly imports; only `figures` may load matplotlib."""
+    code = (
+        "import sys; from ltsm.cli import app; app(standalone_mode=False)\n"
+        "print(sorted({'torch', 'scipy', 'matplotlib', 'alembic'} & set(sys.modules)), file=sys.stderr)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, *command, "--store", str(store)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = "['matplotlib']" if command[0] == "figures" else "[]"
+    assert found.stderr.splitlines()[-1] == expected
