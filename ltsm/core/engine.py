@@ -7,6 +7,7 @@ from typing import Protocol as Interface
 
 import torch
 
+from ltsm.core.cuda_engine import CudaEngine
 from ltsm.core.sparse_engine import SparseEngine
 from ltsm.core.torch_engine import TorchEngine
 from ltsm.errors import UsageError
@@ -52,7 +53,7 @@ class Engine(Interface):
         """The models as they are, in memory of their own, on the CPU."""
 
 
-ENGINES: tuple[type[Engine], ...] = (SparseEngine, TorchEngine)
+ENGINES: tuple[type[Engine], ...] = (CudaEngine, SparseEngine, TorchEngine)
 """In the order in which they are asked; the last one refuses nothing."""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from ltsm.core.adam import adam_for
 from ltsm.core.backprop import Backprop
 from ltsm.core.batches import Batches
 from ltsm.core.network import forward
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 CHUNK = {"cpu": 1_000}
 """How many validation images go through the network at once: as many as its caches like best."""
-LARGE_CHUNK = 10_000
+MOST_VALUES = 2**27
+"""Elsewhere: as many as give at most so many values to the widest layer, half a GiB of them."""
 ALIGNMENT = 64
 
 
@@ -41,7 +43,7 @@ class TorchEngine:
     name: ClassVar[str] = "torch"
 
     def __init__(self, data: Dataset, network: Network, protocol: Protocol, device: str) -> None:
-        self._data = _resident(data, device)
+        self._data = resident(data, device)
         self._network = network
         self._protocol = protocol
         self._device = torch.device(device)
@@ -86,8 +88,8 @@ class TorchEngine:
             self._loaded,
             iteration=self._groups[0].iteration,
             parameters=self._gathered([group.parameters for group in self._groups]),
-            first_moment=self._gathered([group.first_moment for group in self._groups]),
-            second_moment=self._gathered([group.second_moment for group in self._groups]),
+            first_moment=self._gathered([group.adam.first_moment for group in self._groups]),
+            second_moment=self._gathered([group.adam.second_moment for group in self._groups]),
         )
 
     def _gathered(self, tensors: list[Tensor]) -> Tensor:
@@ -96,7 +98,7 @@ class TorchEngine:
 
     @torch.no_grad()
     def _evaluate(self, groups: list[Tensor]) -> Evaluation:
-        found = [_evaluated(self._network, parameters, self._data) for parameters in groups]
+        found = [evaluated(self._network, parameters, self._data) for parameters in groups]
         return Evaluation(
             loss=tuple(v for loss, _ in found for v in _values(loss)),
             accuracy=tuple(v for _, accuracy in found for v in _values(accuracy)),
@@ -115,17 +117,17 @@ class _Group:
 
     def __init__(self, data: Dataset, protocol: Protocol, state: TrainState, axis: int | slice) -> None:
         self.iteration = state.iteration
-        self.parameters = _copy(state.parameters[axis], data)
-        self.first_moment = _copy(state.first_moment[axis], data)
-        self.second_moment = _copy(state.second_moment[axis], data)
-        self._gradient = torch.empty_like(self.parameters)
-        self._kept_bits = None if state.masks is None else _copy(-state.masks[axis].to(torch.int32), data)
+        self.adam = adam_for(state, axis, protocol, data.train_images.device)
         self._seeds = state.seeds if isinstance(axis, slice) else (state.seeds[axis],)
         self._network, self._data, self._protocol = state.network, data, protocol
         self._batches = Batches(len(data.train_images), protocol.batch_size, protocol.order)
-        self._steps = self.parameters.new_tensor(float(state.iteration))
         self._passes: dict[int, Backprop] = {}
         self._order: tuple[int, Tensor] | None = None
+
+    @property
+    def parameters(self) -> Tensor:
+        """(P,), or (models, P)."""
+        return self.adam.parameters
 
     def train(self, until: int) -> list[float]:
         """Mean loss per model over the iterations up to `until`."""
@@ -133,14 +135,14 @@ class _Group:
         first = self.iteration
         while self.iteration < until:
             total += self._backprop(*self._batch())
-            self._adam()
+            self.adam.step()
             self.iteration += 1
         return _values(total / (until - first))
 
     def _backprop(self, images: Tensor, labels: Tensor) -> Tensor:
         size = images.shape[-2]
         if size not in self._passes:
-            self._passes[size] = Backprop(self._network, self.parameters, self._gradient, size)
+            self._passes[size] = Backprop(self._network, self.parameters, self.adam.gradient, size)
         return self._passes[size].loss(images, labels)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
@@ -160,34 +162,12 @@ class _Group:
             self._order = (epoch, order.view(*self.parameters.shape[:-1], -1))
         return self._order[1]
 
-    def _adam(self) -> None:
-        """torch.optim.Adam's fused step, called directly: the optimiser around it takes as long again."""
-        if self._kept_bits is not None:
-            # +0.0 whatever the gradient was; a product would leave -0.0, and NaN where training diverges
-            self._gradient.view(torch.int32).bitwise_and_(self._kept_bits)
-        self._steps += 1
-        torch._fused_adam_(
-            [self.parameters],
-            [self._gradient],
-            [self.first_moment],
-            [self.second_moment],
-            [],
-            [self._steps],
-            lr=self._protocol.lr,
-            beta1=self._protocol.beta1,
-            beta2=self._protocol.beta2,
-            weight_decay=0.0,
-            eps=self._protocol.epsilon,
-            amsgrad=False,
-            maximize=False,
-        )
 
-
-def _evaluated(network: Network, parameters: Tensor, data: Dataset) -> tuple[Tensor, Tensor]:
+def evaluated(network: Network, parameters: Tensor, data: Dataset) -> tuple[Tensor, Tensor]:
     """Loss and accuracy (…), float64, of parameters (…, P)."""
     loss = torch.zeros(parameters.shape[:-1], dtype=torch.float64, device=parameters.device)
     correct = torch.zeros_like(loss)
-    size = CHUNK.get(parameters.device.type, LARGE_CHUNK)
+    size = CHUNK.get(parameters.device.type) or max(1, MOST_VALUES // (loss.numel() * max(network.sizes[1:])))
     for images, labels in zip(
         torch.split(data.validation_images, size), torch.split(data.validation_labels, size), strict=True
     ):
@@ -219,13 +199,8 @@ def _values(tensor: Tensor) -> list[float]:
     return values
 
 
-def _copy(tensor: Tensor, data: Dataset) -> Tensor:
-    """A copy on the data's device."""
-    return tensor.to(data.train_images.device, copy=True, memory_format=torch.contiguous_format)
-
-
 @lru_cache(maxsize=2)
-def _resident(data: Dataset, device: str) -> Dataset:
+def resident(data: Dataset, device: str) -> Dataset:
     """The data set on the device; kept, since every segment of every run uses the same one."""
     return replace(
         data,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from ltsm.core.torch_engine import TorchEngine, _evaluated, _Group
+from ltsm.core.torch_engine import TorchEngine, _Group, evaluated
 
 if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset
@@ -30,7 +30,7 @@ def test_side_by_side_models_train_as_they_do_one_after_the_other(
     assert torch.allclose(group.parameters, engine.state().parameters, rtol=1e-3, atol=1e-5)
     assert state.masks is not None
     assert not group.parameters.view(torch.int32)[~state.masks].any()
-    loss, accuracy = _evaluated(state.network, group.parameters, data)
+    loss, accuracy = evaluated(state.network, group.parameters, data)
     assert loss.tolist() == pytest.approx(engine.evaluate().loss, rel=1e-5)
     assert accuracy.tolist() == list(engine.evaluate().accuracy)
 

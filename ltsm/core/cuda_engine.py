@@ -1,0 +1,164 @@
+"""The engine for GPUs: all models side by side, all data on the device, and iterations recorded as CUDA graphs.
+
+A network of the paper's size asks little of a GPU: what takes the time is the launching of some thirty small
+kernels an iteration, and any wait of the host for the device. So one launch replays twenty iterations, which
+find their batches by a counter on the device, and the host reads one sum of losses per record.
+
+How fast that is has not been measured: there was no GPU at hand. The arithmetic is tested on the CPU, where
+iterations are called one by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from ltsm.core.adam import adam_for
+from ltsm.core.backprop import Backprop
+from ltsm.core.batches import Batches
+from ltsm.core.cuda_graph import as_graph
+from ltsm.core.device_batches import DeviceBatches
+from ltsm.core.records import Evaluation
+from ltsm.core.torch_engine import evaluated, resident
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ltsm.core.datasets import Dataset
+    from ltsm.core.network import Network
+    from ltsm.core.state import TrainState
+    from ltsm.protocol import Protocol
+
+RECORDED = 20
+"""Iterations in the longer of the two graphs; divides the paper's 100 between two records."""
+
+
+class CudaEngine:
+    """See `ltsm.core.engine.Engine`.
+
+    A model's bits may depend on how many stand beside it, as those of matrix products on a GPU do.
+    """
+
+    name: ClassVar[str] = "cuda"
+
+    def __init__(self, data: Dataset, network: Network, protocol: Protocol, device: str) -> None:
+        self._data = resident(data, device)
+        self._network, self._protocol = network, protocol
+        self._device = torch.device(device)
+        self._loaded: TrainState | None = None
+        self._lane: _Lane | None = None
+
+    @classmethod
+    def refusal(cls, data: Dataset, network: Network, protocol: Protocol, device: str) -> str:
+        """Why another engine should serve this case, in words for a person; empty where this one should."""
+        del data, network, protocol
+        return (
+            "" if device.partition(":")[0] == "cuda" else f"It runs on GPUs that speak CUDA, not on {device}."
+        )
+
+    @torch.no_grad()
+    def load(self, state: TrainState) -> None:
+        """Take over copies of the state's tensors."""
+        self._loaded, self._lane = state, _Lane(self._data, self._protocol, state, self._device)
+
+    @torch.no_grad()
+    def train(self, until: int) -> tuple[float, ...]:
+        """Go on to iteration `until`; the mean training loss of the iterations made, one per model."""
+        lane = self._ready()
+        made = until - lane.iteration
+        return _values(lane.train(until) / made)
+
+    def evaluate(self) -> Evaluation:
+        """Loss and accuracy of the models as they are."""
+        return self.evaluate_parameters(self._ready().adam.parameters)
+
+    @torch.no_grad()
+    def evaluate_parameters(self, parameters: Tensor) -> Evaluation:
+        """Loss and accuracy of any parameters (models, P) of the network's shape."""
+        loss, accuracy = evaluated(self._network, parameters.to(self._device), self._data)
+        return Evaluation(_values(loss), _values(accuracy))
+
+    def state(self) -> TrainState:
+        """The models as they are, in memory of their own, on the CPU."""
+        lane = self._ready()
+        assert self._loaded is not None  # noqa: S101 - there is a lane
+        return replace(
+            self._loaded,
+            iteration=lane.iteration,
+            parameters=lane.adam.parameters.to("cpu", copy=True),
+            first_moment=lane.adam.first_moment.to("cpu", copy=True),
+            second_moment=lane.adam.second_moment.to("cpu", copy=True),
+        )
+
+    def _ready(self) -> _Lane:
+        if self._lane is None:
+            raise RuntimeError("load() comes first")
+        return self._lane
+
+
+class _Lane:
+    """Models side by side, in tensors that never move: a graph knows them by their addresses.
+
+    Args:
+        data: on the device already.
+        protocol: learning rate, order and the like.
+        state: where to start; its tensors are copied.
+        device: where to compute.
+    """
+
+    def __init__(self, data: Dataset, protocol: Protocol, state: TrainState, device: torch.device) -> None:
+        self.iteration = state.iteration
+        self.adam = adam_for(state, slice(None), protocol, device)
+        self._plan = Batches(len(data.train_images), protocol.batch_size, protocol.order)
+        self._batches = DeviceBatches(data, self._plan, state.seeds, state.iteration)
+        self._losses = torch.zeros(len(state.seeds), dtype=torch.float64, device=device)
+        sizes = (protocol.batch_size, self._batches.rest)
+        self._passes = {
+            size: Backprop(state.network, self.adam.parameters, self.adam.gradient, size)
+            for size in sizes
+            if 0 < size <= self._plan.images
+        }
+        self._one = as_graph(self._whole_batch, device)
+        self._many = as_graph(self._whole_batches, device)
+        self._rest = as_graph(self._last_batch, device)
+
+    def train(self, until: int) -> Tensor:
+        """(models,) float64: the sum of the losses of the iterations up to `until`. The host waits for none of them."""
+        self._losses.zero_()
+        while self.iteration < until:
+            self._batches.prepare(self.iteration)
+            self.iteration += self._stretch(until)
+        return self._losses
+
+    def _stretch(self, until: int) -> int:
+        """Go on within this epoch, towards `until`; the number of iterations made."""
+        left = self._batches.whole - self.iteration % self._plan.per_epoch
+        if left == 0:
+            self._rest()
+            return 1
+        iterations = min(until - self.iteration, left)
+        for _ in range(iterations // RECORDED):
+            self._many()
+        for _ in range(iterations % RECORDED):
+            self._one()
+        return iterations
+
+    def _whole_batch(self) -> None:
+        self._step(*self._batches.next())
+
+    def _whole_batches(self) -> None:
+        for _ in range(RECORDED):
+            self._whole_batch()
+
+    def _last_batch(self) -> None:
+        self._step(*self._batches.last())
+
+    def _step(self, images: Tensor, labels: Tensor) -> None:
+        self._losses.add_(self._passes[images.shape[1]].loss(images, labels))
+        self.adam.step()
+
+
+def _values(tensor: Tensor) -> tuple[float, ...]:
+    return tuple(tensor.tolist())

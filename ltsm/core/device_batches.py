@@ -1,0 +1,67 @@
+"""Batches that are found on the device, by a counter that lives there: no iteration waits for the host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ltsm.core.batches import Batches
+    from ltsm.core.datasets import Dataset
+
+
+class DeviceBatches:
+    """The batches of models that are trained side by side.
+
+    Every tensor that `next` and `last` read stays where it is, so that they can be part of a CUDA graph.
+
+    Args:
+        data: on the device already.
+        batches: which images make up which batch.
+        seeds: one per model.
+        iteration: the one to begin with.
+
+    Attributes:
+        whole: how many batches of an epoch have the full size.
+        rest: how many images the epoch's last batch has beside those; 0 where they come out even.
+    """
+
+    def __init__(self, data: Dataset, batches: Batches, seeds: tuple[int, ...], iteration: int) -> None:
+        self.whole, self.rest = divmod(batches.images, batches.batch_size)
+        self._data, self._batches, self._seeds = data, batches, seeds
+        device, even = data.train_images.device, self.whole * batches.batch_size
+        place = iteration % batches.per_epoch
+        self._next = torch.full((1,), place if place < self.whole else 0, device=device)
+        self._epoch = -1
+        self._order = torch.arange(batches.images, device=device).repeat(
+            1 if batches.order == "file" else len(seeds), 1
+        )
+        self._even = self._order[:, :even].view(len(self._order), self.whole, batches.batch_size)
+
+    def prepare(self, iteration: int) -> None:
+        """Bring the order of this iteration's epoch to the device, unless it is there or is the file's."""
+        epoch = self._batches.epoch(iteration)
+        if self._batches.order == "file" or epoch == self._epoch:
+            return
+        orders = [torch.from_numpy(self._batches.epoch_order(seed, epoch)) for seed in self._seeds]
+        self._order.copy_(torch.stack(orders))
+        self._epoch = epoch
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """Images (models, batch, inputs) and labels (models, batch, 1) of the next whole batch; round and round."""
+        chosen = self._even.index_select(1, self._next).squeeze(1)
+        self._next.add_(1).remainder_(self.whole)
+        return self._of(chosen)
+
+    def last(self) -> tuple[Tensor, Tensor]:
+        """The same of the epoch's last batch, which is smaller."""
+        return self._of(self._order[:, self._order.shape[1] - self.rest :])
+
+    def _of(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """The chosen (models or 1, batch) images and labels; one choice serves all models."""
+        models = len(self._seeds)
+        images, labels = self._data.train_images[chosen], self._data.train_labels[chosen].unsqueeze(-1)
+        return images.expand(models, -1, -1), labels.expand(models, -1, -1)
