@@ -80,6 +80,8 @@ def load(store: Store, name: str | None, *, records: bool = False, bits: bool = 
     if name is None and not read.protocols(store):
         return Evaluation(PAPER, (), (), (), {}, ())
     found = read.find_protocol(store, name)
+    # A sweep may write in between: what is read later holds at least what was read before.
+    results = read.results(store, found.id)
     runs = read.runs(store, found.id)
     protocol = from_settings(found.settings, found.name)
     masks = read.masks(store, found.id)
@@ -87,7 +89,7 @@ def load(store: Store, name: str | None, *, records: bool = False, bits: bool = 
     return Evaluation(
         protocol,
         tuple(runs),
-        tuple(read.results(store, found.id)),
+        tuple(results),
         tuple(masks),
         read.metrics(store, [run.id for run in runs]) if records else {},
         tuple(mask for mask in chosen if mask is not None),

@@ -87,7 +87,7 @@ def retraining(evaluation: Evaluation, _table: Table) -> Figure:
     if results:
         all_left = sum(n == len(results) for n in curve.counts)
         layers = _until(curve, all_left)
-        lasts = sorted(evaluation.records[r.run_id][-1] for r in results)
+        lasts = sorted(evaluation.records[r.run_id][-1] for r in results if r.run_id in evaluation.records)
         x, y = tuple(float(m.iteration) for m in lasts), tuple(m.val_loss for m in lasts)
         layers.append(Points(x, y, "third", "where each seed stopped", small=True))
         if all_left < len(curve.x):

@@ -1,6 +1,7 @@
-"""How the styles look: Okabe and Ito's colours, each also with its own dashes, marker and hatching.
+"""How the styles look: each has a colour, dashes, a marker and hatching of its own.
 
-Colours are chosen with different brightness, so that a copy in grey can be read, too.
+The colours are near Okabe and Ito's, moved apart in brightness: in a grey copy the ticket and the three groups
+are 40 %, 20 %, 70 % and 60 % white.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ class Look:
 
 
 LOOKS: dict[Style, Look] = {
-    "ticket": Look("#d55e00", "#ff8a3d", (), "o", ""),
-    "high": Look("#004f7c", "#6cb8ea", (6, 2), "s", "///"),
-    "medium": Look("#56b4e9", "#b9e2fa", (2, 1.5), "^", "..."),
-    "low": Look("#a05a86", "#e3a5c8", (6, 2, 1.5, 2), "D", "xxx"),
+    "ticket": Look("#c04a00", "#ff8a3d", (), "o", ""),
+    "high": Look("#003f63", "#6cb8ea", (6, 2), "s", "///"),
+    "medium": Look("#7cc4f0", "#b9e2fa", (2, 1.5), "^", "..."),
+    "low": Look("#cc79a7", "#e3a5c8", (6, 2, 1.5, 2), "D", "xxx"),
     "first": Look("#004f7c", "#6cb8ea", (), "o", ""),
     "second": Look("#56b4e9", "#b9e2fa", (6, 2), "s", "///"),
     "third": Look("#d55e00", "#ff8a3d", (2, 1.5), "X", "..."),
-    "fourth": Look("#a05a86", "#e3a5c8", (6, 2, 1.5, 2), "D", "xxx"),
+    "fourth": Look("#7a3b69", "#e3a5c8", (6, 2, 1.5, 2), "D", "xxx"),
     "fifth": Look("#777777", "#bbbbbb", (1, 1), "v", "+++"),
 }
