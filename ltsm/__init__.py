@@ -1,5 +1,51 @@
-"""ltsm: lottery tickets and supermasks for fully connected networks."""
+"""ltsm: lottery tickets and supermasks for fully connected networks.
 
+The library, for networks and data of one's own, is what is named in `__all__`; docs/guide.md shows it at work.
+Importing `ltsm` imports no torch: each name is fetched when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ltsm.core.datasets import Dataset, load_dataset
+    from ltsm.library.onnx_file import onnx_bytes
+    from ltsm.library.supermasks import Supermask, ThresholdResult, find_supermask
+    from ltsm.library.ticket_file import load_ticket, save_ticket
+    from ltsm.library.tickets import Ticket, TrainingRecord, ticket_of
+    from ltsm.library.torch_prune import Count, apply_mask, count_parameters, make_permanent, read_mask
+    from ltsm.library.training import frozen_zeros, load_exactly, train_ticket
+
+__all__ = [
+    "Count", "Dataset", "Supermask", "ThresholdResult", "Ticket", "TrainingRecord", "apply_mask", "count_parameters",
+    "find_supermask", "frozen_zeros", "load_dataset", "load_exactly", "load_ticket", "make_permanent", "onnx_bytes",
+    "read_mask", "save_ticket", "ticket_of", "train_ticket",
+]  # fmt: skip
 
 __version__ = version("ltsm")
+
+_MODULES = {
+    "core.datasets": ("Dataset", "load_dataset"),
+    "library.onnx_file": ("onnx_bytes",),
+    "library.supermasks": ("Supermask", "ThresholdResult", "find_supermask"),
+    "library.ticket_file": ("load_ticket", "save_ticket"),
+    "library.tickets": ("Ticket", "TrainingRecord", "ticket_of"),
+    "library.torch_prune": ("Count", "apply_mask", "count_parameters", "make_permanent", "read_mask"),
+    "library.training": ("frozen_zeros", "load_exactly", "train_ticket"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the library, imported now."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"ltsm.{module}"), name)
+    raise AttributeError(f"module 'ltsm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What a person may ask for."""
+    return [*globals(), *__all__]

@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ltsm.cli import dashboard, data, db, doctor, figures, init, report, say, status, steps, sweep, verify
+from ltsm.cli import (
+    dashboard,
+    data,
+    db,
+    doctor,
+    figures,
+    init,
+    prune,
+    report,
+    say,
+    status,
+    steps,
+    sweep,
+    ticket,
+    verify,
+)
 from ltsm.errors import LtsmError
 
 if TYPE_CHECKING:
@@ -84,6 +99,7 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
         steps.HYPEROP_HELP,
         "The comparison: smaller dense networks.",
     ),
+    (METHOD, "prune", prune.prune, prune.HELP, "The recipe on saved weights of your own network."),
     (RESULTS, "status", status.status, status.HELP, "What the store holds, and what runs now."),
     (RESULTS, "report", report.report, report.HELP, "Table 1; also as Markdown, LaTeX, HTML, JSON, CSV."),
     (RESULTS, "figures", figures.figures, figures.HELP, "Figures 1 to 8 as PNG, SVG or PDF."),
@@ -96,6 +112,7 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
 
 for _panel, _name, _function, _help, _line in COMMANDS:
     app.command(_name, help=_help, short_help=_line, rich_help_panel=_panel)(_function)
+app.add_typer(ticket.app, name="ticket", rich_help_panel=RESULTS)
 app.add_typer(data.app, name="data", rich_help_panel=AROUND)
 app.add_typer(db.app, name="db", rich_help_panel=AROUND)
 

@@ -1,0 +1,302 @@
+"""`prune`: the recipe on saved weights of one's own network."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from ltsm.cli import options, say
+from ltsm.errors import DataError, UsageError
+from ltsm.protocol import PAPER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ltsm.core.datasets import Dataset
+    from ltsm.library.supermasks import Supermask, ThresholdResult
+    from ltsm.library.tickets import Ticket
+    from ltsm.protocol import Protocol
+
+HELP = """Examples:
+
+[bold]ltsm prune --initial before.pt --trained after.pt --data mnist[/]
+[bold]ltsm prune --initial a.safetensors --trained b.safetensors --data mine.npz --out pruned/ --train[/]
+[bold]ltsm prune --initial a.pt --trained b.pt --data mine.npz --network model:make --only-linear[/]
+
+Steps 3 and 4 on saved weights of your own network: evaluate the initial values masked by what training
+made of them at every threshold, and choose the most accurate. --train adds steps 5 and 6.
+"""
+
+Network = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="MODULE:FUNCTION",
+        help="Makes your network; this runs it. Without it, linear layers with --activation between are assumed.",
+    ),
+]
+
+
+def prune(
+    initial: Annotated[
+        Path, typer.Option("--initial", metavar="FILE", help="Weights before training: .safetensors, .pt.")
+    ],
+    trained: Annotated[Path, typer.Option("--trained", metavar="FILE", help="Weights after training.")],
+    data: Annotated[
+        str,
+        typer.Option("--data", metavar="FILE|NAME", help="FILE.npz, a ./FOLDER of images, mnist, digits …"),
+    ],
+    network: Network = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-dir",
+            metavar="DIR",
+            help="Where named data sets lie \\[env var: LTSM_DATA; default: data].",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write mask, weights, ticket and thresholds here."),
+    ] = None,
+    as_json: options.Json = False,
+    train: Annotated[bool, typer.Option("--train", help="Train what is left, its zeros frozen.")] = False,
+    activation: Annotated[
+        str, typer.Option("--activation", metavar="NAME", help="relu, tanh or gelu.")
+    ] = PAPER.activation,
+    mask: Annotated[
+        str, typer.Option("--mask", metavar="SCOPE", help="What it covers: all parameters, or weights.")
+    ] = PAPER.mask,
+    only_linear: Annotated[
+        bool, typer.Option("--only-linear", help="Leave layers that are not linear alone.")
+    ] = False,
+    pixels: Annotated[
+        str, typer.Option("--pixels", metavar="SCALE", help="raw, or standardised.")
+    ] = PAPER.pixels,
+    thresholds: Annotated[
+        str | None, typer.Option("--thresholds", metavar="FROM:TO:STEP", help="Default: -0.1:0.4:0.01.")
+    ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            "--select", metavar="FROM:TO", help="Which may be chosen; default: 0:0.2, or all of --thresholds."
+        ),
+    ] = None,
+    iterations: Annotated[
+        int, typer.Option("--iterations", min=1, metavar="N", help="Length of --train.")
+    ] = PAPER.iterations,
+    lr: Annotated[float, typer.Option("--lr", metavar="RATE", help="Adam's, of --train.")] = PAPER.lr,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, metavar="N", help="Of --train.")
+    ] = PAPER.batch_size,
+    order: Annotated[
+        str | None,
+        typer.Option(
+            "--order",
+            metavar="ORDER",
+            help="file, or shuffled each epoch; default: shuffled for your own data.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the shuffling.")] = 0,
+) -> None:
+    """Find the supermask of saved weights, and with --train its ticket.
+
+    Raises:
+        UsageError: an option cannot be, or the weights are not of one network.
+        StoreError: a file cannot be read or written.
+        DataError: the data is missing, or does not fit the network.
+    """
+    settings = {"activation": activation, "mask": mask, "pixels": pixels, "lr": lr, "order": order}
+    protocol = PAPER.changed(
+        dataset=data,
+        iterations=iterations,
+        batch_size=batch_size,
+        **_thresholds(thresholds, select),
+        **{name: value for name, value in settings.items() if value is not None},
+    )
+    images = _dataset(protocol, folder)
+    with _misfits_refused():
+        found = _found(initial, trained, images, network, protocol, only_linear)
+        ticket = _ticket(found, images, protocol, seed) if train else _untrained(found)
+    ticket = replace(ticket, about={**ticket.about, "data": _origin(images, protocol)})
+    if found.left_alone:
+        say.note(f"left alone, with their initial values: {', '.join(found.left_alone)}")
+    if train:
+        shuffled = "reshuffled every epoch" if protocol.order == "shuffled" else "in file order"
+        say.note(f"trained for {iterations:,} iterations, the images {shuffled}")
+    if as_json:
+        say.as_json(_as_json(found, ticket, images))
+    else:
+        _show(found, ticket, images)
+    if out is not None:
+        _write(found, ticket, images, out)
+
+
+def _dataset(protocol: Protocol, folder: Path | None) -> Dataset:
+    import torch  # noqa: PLC0415 - costs seconds
+
+    from ltsm.core.datasets import load_dataset, resolve_dataset  # noqa: PLC0415
+
+    torch.set_num_threads(1)  # as in a sweep: the order of sums, and with it the last bit of a loss
+    resolved = resolve_dataset(protocol.dataset, folder, os.environ, say=say.note)
+    if resolved.notice:
+        say.warn(resolved.notice)
+    return load_dataset(resolved.name, resolved.folder, pixels=protocol.pixels)
+
+
+def _found(
+    initial: Path, trained: Path, images: Dataset, network: str | None, protocol: Protocol, only_linear: bool
+) -> Supermask:
+    from torch import nn  # noqa: PLC0415
+
+    from ltsm.library.files import network_named, read_weights  # noqa: PLC0415
+    from ltsm.library.supermasks import find_supermask  # noqa: PLC0415
+
+    return find_supermask(
+        read_weights(initial),
+        read_weights(trained),
+        images,
+        model=None if network is None else network_named(network),
+        thresholds=protocol.thresholds,
+        select=(protocol.select_min, protocol.select_max),
+        mask=protocol.mask,
+        only=nn.Linear if only_linear else None,
+        activation=protocol.activation,
+    )
+
+
+def _ticket(found: Supermask, images: Dataset, protocol: Protocol, seed: int) -> Ticket:
+    from ltsm.library.training import train_ticket  # noqa: PLC0415
+
+    return train_ticket(
+        found,
+        images,
+        images,
+        iterations=protocol.iterations,
+        lr=protocol.lr,
+        batch_size=protocol.batch_size,
+        order=protocol.order,
+        seed=seed,
+    )
+
+
+def _untrained(found: Supermask) -> Ticket:
+    from ltsm.library.tickets import ticket_of  # noqa: PLC0415
+
+    return ticket_of(found)
+
+
+def _origin(images: Dataset, protocol: Protocol) -> dict[str, Any]:
+    """What `ltsm ticket evaluate` needs to find the same images again."""
+    return {"dataset": images.name, "pixels": protocol.pixels, "sha256": images.digest}
+
+
+@contextmanager
+def _misfits_refused() -> Iterator[None]:
+    """What a network of one's own says of images that it cannot take, in one sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"the network cannot take these images: {reason}", "--debug shows where") from error
+
+
+def _thresholds(thresholds: str | None, select: str | None) -> dict[str, float]:
+    """The settings that two options stand for; all thresholds of one's own may be chosen."""
+    changes: dict[str, float] = {}
+    if thresholds is not None:
+        low, high, step = _numbers(thresholds, 3, "--thresholds", "-0.1:0.4:0.01")
+        changes |= {"threshold_min": low, "threshold_max": high, "threshold_step": step}
+        changes |= {"select_min": low, "select_max": high}
+    if select is not None:
+        low, high = _numbers(select, 2, "--select", "0:0.2")
+        changes |= {"select_min": low, "select_max": high}
+    return changes
+
+
+def _numbers(text: str, count: int, option: str, example: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise UsageError(f"{option} takes {count} numbers, not {text!r}.", f"{option}={example}")
+    return numbers
+
+
+def _as_json(found: Supermask, ticket: Ticket, images: Dataset) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "dataset": images.name,
+        "data_sha256": images.digest,
+        "validation_images": len(images.validation_labels),
+        "evaluated_by": found.through,
+        "left_alone": list(found.left_alone),
+        "thresholds": [_threshold(r) for r in found.results],
+        "selected": _threshold(found.selected),
+    }
+    if ticket.trained is not None:
+        names = ("iteration", "train_loss", "val_loss", "val_accuracy")
+        result["training"] = [
+            {name: _number(getattr(record, name)) for name in names} for record in ticket.records
+        ]
+    return result
+
+
+def _threshold(result: ThresholdResult) -> dict[str, Any]:
+    return {
+        "threshold": result.threshold,
+        "relative_size": result.relative_size,
+        "kept": result.kept,
+        "val_loss": _number(result.val_loss),
+        "val_accuracy": result.val_accuracy,
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _show(found: Supermask, ticket: Ticket, images: Dataset) -> None:
+    table = Table("threshold t", "relative size", "accuracy, untrained", "loss, untrained", "")
+    for r in found.results:
+        chosen = "← selected" if r is found.selected else ""
+        table.add_row(
+            f"{r.threshold:g}", f"{r.relative_size:.1%}", f"{r.val_accuracy:.2%}", f"{r.val_loss:.4f}", chosen
+        )
+    say.table(table)
+    best = found.selected
+    say.data(
+        f"t = {best.threshold:g} keeps {best.relative_size:.1%} of the parameters; untrained, they classify"
+        f" {best.val_accuracy:.2%} of the {len(images.validation_labels):,} validation images of {images.name}"
+    )
+    if ticket.records:
+        last = ticket.records[-1]
+        say.data(
+            f"trained for {last.iteration:,} iterations with the rest at 0: validation loss {last.val_loss:.4f},"
+            f" accuracy {last.val_accuracy:.2%}"
+        )
+
+
+def _write(found: Supermask, ticket: Ticket, images: Dataset, out: Path) -> None:
+    from ltsm.library.files import state_bytes  # noqa: PLC0415
+    from ltsm.library.ticket_file import ticket_bytes, write_whole  # noqa: PLC0415
+
+    files = {
+        "mask.safetensors": state_bytes(found.mask),
+        "supermask.safetensors": state_bytes(ticket.initial),
+        "thresholds.json": (json.dumps(_as_json(found, ticket, images), indent=2) + "\n").encode(),
+        "network.ticket": ticket_bytes(ticket),
+    }
+    if ticket.trained is not None:
+        files["ticket.safetensors"] = state_bytes(ticket.trained)
+    for name, content in files.items():
+        write_whole(out / name, content)
+        say.note(f"wrote {out / name}")

@@ -1,0 +1,212 @@
+"""Steps 3 and 4 on a network of one's own: every threshold's mask, and the one that classifies best untrained."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ltsm.core.masking import mask as core_mask
+from ltsm.errors import UsageError
+from ltsm.library.chains import Chain, chain_of_module, chain_of_state
+from ltsm.library.coverage import Coverage, Kinds, coverage, coverage_of_state
+from ltsm.library.evaluation import through_module, through_ours
+from ltsm.library.weights import State, Weights, check_pair, state_of
+from ltsm.protocol import PAPER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ltsm.core.datasets import Dataset
+    from ltsm.core.records import Evaluation
+    from ltsm.library.batches import Data
+    from ltsm.protocol import Activation, MaskScope
+
+    Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdResult:
+    """One threshold's masked network, untrained.
+
+    Attributes:
+        relative_size: parameters kept ÷ all parameters of the network, those left alone counted as kept.
+        kept: how many single values each masked parameter keeps, by its name.
+    """
+
+    threshold: float
+    relative_size: float
+    kept: dict[str, int]
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Supermask:
+    """What `find_supermask` found.
+
+    Attributes:
+        results: one per threshold, in their order.
+        selected: the most accurate of those that could be chosen, at the smallest threshold on a tie.
+        mask: by parameter name, True for what is kept; parameters that are left alone are not in it.
+        state: the masked network's state dict: initial values, and 0 where the mask says so.
+        left_alone: parameters that the mask does not cover; they keep their initial values.
+        through: what evaluated: the name of an engine of ours, or "module".
+        initial: the initial state dict; scores: sign(initial)·trained, of which t is a threshold.
+        model: the module it was evaluated with, None where there was none.
+        chain: the network as ours, where it is one.
+    """
+
+    results: tuple[ThresholdResult, ...]
+    selected: ThresholdResult
+    mask: State
+    state: State
+    left_alone: tuple[str, ...]
+    through: str
+    initial: State
+    scores: State
+    model: nn.Module | None
+    chain: Chain | None
+
+    def mask_at(self, threshold: float) -> State:
+        """The mask of any threshold t: True where sign(initial)·trained ≥ t."""
+        return {name: _at_least(score, threshold) for name, score in self.scores.items()}
+
+
+def find_supermask(
+    initial: Weights,
+    trained: Weights,
+    validation: Data | Dataset,
+    *,
+    model: nn.Module | None = None,
+    thresholds: Sequence[float] | None = None,
+    select: tuple[float, float] | None = None,
+    mask: MaskScope = "all",
+    only: Kinds | None = None,
+    loss: Loss | None = None,
+    activation: Activation = "relu",
+) -> Supermask:
+    """Mask initial values by what training made of them, at every threshold, and choose the best (section 3.4).
+
+    Nothing that is handed over is changed. Evaluation goes through the module, in evaluation mode, or,
+    where that is certain to give the same, through our own engines.
+
+    Args:
+        initial: the network before training: a module, or a state dict that was copied then.
+        trained: the network after training.
+        validation: (images, labels), a DataLoader, or a `Dataset`; images as the network takes them.
+        model: the module to evaluate with; by default `trained` or `initial`, whichever is one. With two
+            state dicts and no module, linear layers with `activation` between them are assumed.
+        thresholds: every t to evaluate; by default the paper's, -0.1 to 0.4.
+        select: the smallest and largest t that may be chosen; by default 0 to 0.2, the paper's, and with
+            `thresholds` of one's own all of them.
+        mask: what it covers: all parameters, or weights and not biases.
+        only: the kinds of layers to cover; needed where there are others than nn.Linear, which are left alone.
+        loss: of logits and labels, averaged over a batch; by default cross entropy.
+        activation: see `model`.
+
+    Raises:
+        UsageError: the weights are not two states of one network that the recipe covers, or no threshold
+            can be chosen.
+        DataError: the validation data is no images with labels.
+    """
+    model = model or next((w for w in (trained, initial) if isinstance(w, nn.Module)), None)
+    before, after = state_of(initial), state_of(trained)
+    chain, covered = _structure(before, model, mask, only, activation)
+    check_pair(before, after, covered.masked)
+    values = PAPER.thresholds if thresholds is None else tuple(float(t) for t in thresholds)
+    low, high = _selectable(select, paper=thresholds is None)
+    scores = {name: before[name].sign() * after[name] for name in covered.masked}
+    ours = chain is not None and loss is None
+    if ours and chain is not None:
+        through, found = through_ours(chain, before, scores, values, validation)
+    else:
+        through, found = "module", through_module(_needed(model), before, scores, values, validation, loss)
+    results = _results(values, scores, covered, found)
+    best = _best(results, low, high)
+    chosen = {name: _at_least(score, best.threshold) for name, score in scores.items()}
+    return Supermask(
+        results=results,
+        selected=best,
+        mask=chosen,
+        state=masked_state(before, chosen),
+        left_alone=covered.left_alone,
+        through=through,
+        initial=before,
+        scores=scores,
+        model=model,
+        chain=chain,
+    )
+
+
+def masked_state(state: State, mask: State) -> State:
+    """The state dict with 0 where the mask says so."""
+    return {name: torch.where(mask[name], t, 0.0) if name in mask else t.clone() for name, t in state.items()}
+
+
+def _structure(
+    state: State, model: nn.Module | None, mask: MaskScope, only: Kinds | None, activation: Activation
+) -> tuple[Chain | None, Coverage]:
+    """The network as a chain where it is one, and what the mask covers.
+
+    Raises:
+        UsageError: there is no module, and the state dict is no chain of linear layers.
+    """
+    if model is not None:
+        return chain_of_module(model), coverage(model, only, mask)
+    chain = chain_of_state(state, activation)
+    if chain is None:
+        raise UsageError(
+            "these weights are not plainly those of linear layers one after the other.",
+            "model= (on the command line --network module:function) gives the network that they belong to",
+        )
+    names = chain.views(chain.flat(state))
+    return chain, coverage_of_state({name: state[name] for name in names}, mask)
+
+
+def _needed(model: nn.Module | None) -> nn.Module:
+    if model is None:
+        raise UsageError("a loss of your own needs the network itself.", "model= gives it")
+    return model
+
+
+def _at_least(score: Tensor, threshold: float) -> Tensor:
+    """Where a score is kept: `ltsm.core.masking.mask`, of a score with its sign already in it."""
+    return core_mask(torch.ones_like(score), score, threshold)
+
+
+def _selectable(select: tuple[float, float] | None, *, paper: bool) -> tuple[float, float]:
+    if select is not None:
+        return select
+    return (PAPER.select_min, PAPER.select_max) if paper else (-math.inf, math.inf)
+
+
+def _results(
+    thresholds: Sequence[float], scores: State, covered: Coverage, found: Evaluation
+) -> tuple[ThresholdResult, ...]:
+    pruneable = sum(score.numel() for score in scores.values())
+    results = []
+    for threshold, loss, accuracy in zip(thresholds, found.loss, found.accuracy, strict=True):
+        kept = {name: int(_at_least(score, threshold).sum()) for name, score in scores.items()}
+        results.append(
+            ThresholdResult(
+                threshold=threshold,
+                relative_size=(sum(kept.values()) + covered.total - pruneable) / covered.total,
+                kept=kept,
+                val_loss=loss,
+                val_accuracy=accuracy,
+            )
+        )
+    return tuple(results)
+
+
+def _best(results: Sequence[ThresholdResult], low: float, high: float) -> ThresholdResult:
+    allowed = [r for r in results if low - 1e-9 <= r.threshold <= high + 1e-9]
+    if not allowed:
+        raise UsageError(
+            f"no threshold lies in {low:g} … {high:g}.", "other thresholds, or another range to select from"
+        )
+    return max(allowed, key=lambda r: (r.val_accuracy, -r.threshold))

@@ -1,0 +1,81 @@
+"""What a ticket achieves on a validation set: untrained, and trained where it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from ltsm.core.engine import choose_engine
+from ltsm.errors import UsageError
+from ltsm.library.evaluation import as_dataset, copied, evaluate_states
+from ltsm.library.training import load_exactly
+from ltsm.protocol import PAPER
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from ltsm.core.datasets import Dataset
+    from ltsm.core.records import Evaluation
+    from ltsm.library.batches import Data
+    from ltsm.library.chains import Chain
+    from ltsm.library.tickets import Ticket
+    from ltsm.library.weights import State
+
+
+@dataclass(frozen=True, slots=True)
+class Achieved:
+    """Mean loss and share of images classified, of the untrained or of the trained network."""
+
+    val_loss: float
+    val_accuracy: float
+
+
+def evaluate_ticket(
+    ticket: Ticket, validation: Data | Dataset, model: nn.Module | None = None
+) -> tuple[Achieved, Achieved | None]:
+    """The untrained network's, and the trained one's if there is one.
+
+    Args:
+        ticket: what to evaluate.
+        validation: (images, labels), a loader, or a `Dataset`.
+        model: the module that the ticket is of; needed where it is no chain of linear layers.
+
+    Raises:
+        UsageError: the module is missing, or the ticket is of another network.
+        DataError: the data does not fit the network.
+    """
+    states = [ticket.initial] if ticket.trained is None else [ticket.initial, ticket.trained]
+    if model is None and ticket.chain is not None:
+        found = _by_ours(ticket.chain, states, validation)
+    elif model is not None:
+        found = _by_module(model, states, validation)
+    else:
+        raise UsageError("this ticket is of a network of one's own.", "--network module:function, or model=")
+    achieved = [Achieved(*pair) for pair in zip(found.loss, found.accuracy, strict=True)]
+    return achieved[0], achieved[1] if len(achieved) > 1 else None
+
+
+def _by_ours(chain: Chain, states: Sequence[State], validation: Data | Dataset) -> Evaluation:
+    data = as_dataset(validation, chain.network)
+    engine = choose_engine(data, chain.network, PAPER.changed(activation=chain.network.activation))
+    return engine.evaluate_parameters(torch.stack([chain.flat(state) for state in states]))
+
+
+def _by_module(model: nn.Module, states: Sequence[State], validation: Data | Dataset) -> Evaluation:
+    network = copied(model).eval()
+    for state in states:
+        load_exactly(network, state)
+    own = {*dict(network.named_parameters()), *dict(network.named_buffers())}
+    calls = [partial(_placed, {n: t for n, t in state.items() if n in own}, network) for state in states]
+    return evaluate_states(network, calls, validation)
+
+
+def _placed(state: State, network: nn.Module) -> State:
+    """Copies where the network is: a forward pass may write to buffers."""
+    places = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    return {name: t.to(places[name].device, copy=True) for name, t in state.items()}

@@ -1,0 +1,264 @@
+"""A ticket as one file: safetensors, the mask in bits, no pickle.
+
+The initial values are regenerated from seed and stream where that gives the very same bits, so that the paper's
+network takes about 20 kB; else the kept ones are in the file. A JSON text describes the network and holds a
+SHA-256 over itself and all tensors, since safetensors would not notice a flipped bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors
+import torch
+from safetensors.torch import load, save
+
+from ltsm.core.activations import ACTIVATIONS
+from ltsm.core.masking import pack_bits, unpack_bits
+from ltsm.core.network import Network, initial_values
+from ltsm.errors import StoreError
+from ltsm.library.chains import Chain
+from ltsm.library.tickets import Recipe, Ticket, TrainingRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from ltsm.library.weights import State
+
+FORMAT = 1
+"""Version of the files."""
+_BITS = "mask"
+_HINT = "ltsm ticket export writes it anew"
+_Entry = tuple[str, tuple[int, ...], str, bool]
+"""One tensor of the state dict: name, shape, type, whether the mask covers it."""
+
+
+def save_ticket(ticket: Ticket, path: Path | str) -> None:
+    """Write the ticket, whole or not at all.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    write_whole(Path(path), ticket_bytes(ticket))
+
+
+def load_ticket(path: Path | str) -> Ticket:
+    """The ticket that `save_ticket` wrote.
+
+    Raises:
+        StoreError: the file is missing, damaged, of another version, or something else.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}.", "ltsm ticket export") from None
+    try:
+        return ticket_from_bytes(content)
+    except StoreError as error:
+        raise StoreError(f"{path}: {error.message}", error.hint) from None
+
+
+def ticket_bytes(ticket: Ticket) -> bytes:
+    """The file's content, the same bytes for the same ticket."""
+    entries = [
+        (name, tuple(t.shape), str(t.dtype).removeprefix("torch."), name in ticket.mask)
+        for name, t in ticket.initial.items()
+    ]
+    regenerated = _regenerates(ticket)
+    tensors = {_BITS: _packed([ticket.mask[name] for name, _, _, covered in entries if covered])}
+    if not regenerated:
+        tensors |= _stored("initial", ticket.initial, ticket.mask)
+    if ticket.trained is not None:
+        tensors |= _stored("trained", ticket.trained, ticket.mask)
+    description = _description(ticket, entries, regenerated=regenerated, trained=ticket.trained is not None)
+    description["sha256"] = _digest(description, tensors)
+    return save(tensors, {"ltsm_ticket": json.dumps(description, sort_keys=True, separators=(",", ":"))})
+
+
+def ticket_from_bytes(content: bytes) -> Ticket:
+    """The ticket in a file's content.
+
+    Raises:
+        StoreError: it is damaged, of another version, or something else.
+    """
+    try:
+        description = json.loads(_metadata(content)["ltsm_ticket"])
+        if description["format"] != FORMAT:
+            version = description["format"]
+            raise StoreError(
+                f"this is a ticket file of version {version!r}, not {FORMAT}.",
+                "the ltsm that wrote it reads it",
+            )
+        tensors = load(content)
+        expected = description.pop("sha256")
+        if _digest(description, tensors) != expected:
+            raise StoreError("its contents differ from its own SHA-256: it is damaged.", _HINT)
+        return _ticket(description, tensors)
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+        RecursionError,
+        safetensors.SafetensorError,
+    ):
+        raise StoreError("this is no ticket file, or only a part of one.", _HINT) from None
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, flush it, and rename it.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}.", "--out FILE elsewhere") from None
+
+
+def _description(
+    ticket: Ticket, entries: Sequence[_Entry], *, regenerated: bool, trained: bool
+) -> dict[str, Any]:
+    chain, recipe = ticket.chain, ticket.recipe
+    return {
+        "format": FORMAT,
+        "entries": entries,
+        "network": chain
+        and {"sizes": chain.network.sizes, "activation": chain.network.activation, "layers": chain.layers},
+        "recipe": {"seed": recipe.seed, "purpose": recipe.purpose} if recipe and regenerated else None,
+        "trained": trained,
+        "records": [_json_record(r) for r in ticket.records],
+        "about": dict(ticket.about),
+    }
+
+
+def _json_record(record: TrainingRecord) -> list[float | None]:
+    values = (record.train_loss, record.val_loss, record.val_accuracy)
+    return [record.iteration, *(v if math.isfinite(v) else None for v in values)]
+
+
+def _regenerates(ticket: Ticket) -> bool:
+    """Whether the recipe gives the very bits of the initial values that the mask keeps."""
+    if ticket.chain is None or ticket.recipe is None:
+        return False
+    made = _regenerated(ticket.chain, ticket.recipe)
+    masked = {name: _zeroed(made[name], ticket.mask.get(name)) for name in made}
+    return made.keys() == ticket.initial.keys() and all(_same(masked[n], ticket.initial[n]) for n in masked)
+
+
+def _regenerated(chain: Chain, recipe: Recipe) -> State:
+    return chain.views(initial_values(chain.network, recipe.seed, *recipe.purpose))
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
+
+
+def _zeroed(values: Tensor, kept: Tensor | None) -> Tensor:
+    return values if kept is None else torch.where(kept, values, 0.0)
+
+
+def _packed(masks: Sequence[Tensor]) -> Tensor:
+    bits = pack_bits(torch.cat([m.reshape(-1) for m in masks]))
+    return torch.frombuffer(bytearray(bits), dtype=torch.uint8)
+
+
+def _stored(which: str, state: State, mask: Mapping[str, Tensor]) -> State:
+    """Kept values alone, one after the other; whole tensors where the mask does not reach."""
+    return {
+        f"{which}/{name}": (t[mask[name]] if name in mask else t).contiguous() for name, t in state.items()
+    }
+
+
+def _digest(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the description without its own digest, and every tensor's name, shape, type and values."""
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _metadata(content: bytes) -> dict[str, Any]:
+    """A safetensors file's own description: eight bytes say how long its JSON header is."""
+    length = int.from_bytes(content[:8], "little")
+    metadata: dict[str, Any] = json.loads(content[8 : 8 + length])["__metadata__"]
+    return metadata
+
+
+def _ticket(description: dict[str, Any], tensors: State) -> Ticket:
+    """The ticket of a description whose digest was right; ValueError where its parts do not fit together."""
+    entries = [(str(n), tuple(s), str(d), bool(c)) for n, s, d, c in description["entries"]]
+    mask = _masks(entries, tensors[_BITS])
+    chain, recipe = _chain(description["network"]), _recipe(description["recipe"])
+    if recipe is None:
+        initial = _restored("initial", entries, tensors, mask)
+    elif chain is not None and chain.network.parameters == sum(
+        math.prod(shape) for _, shape, _, _ in entries
+    ):
+        made = _regenerated(chain, recipe)
+        initial = {name: _zeroed(made[name], mask.get(name)).clone() for name, *_ in entries}
+    else:
+        raise ValueError(description["network"])
+    return Ticket(
+        mask=mask,
+        initial=initial,
+        trained=_restored("trained", entries, tensors, mask) if description["trained"] else None,
+        records=tuple(_record(r) for r in description["records"]),
+        chain=chain,
+        recipe=recipe,
+        about=description["about"],
+    )
+
+
+def _record(values: list[Any]) -> TrainingRecord:
+    iteration, *numbers = values
+    return TrainingRecord(iteration, *(math.nan if v is None else v for v in numbers))
+
+
+def _masks(entries: Sequence[_Entry], bits: Tensor) -> State:
+    covered = [(name, shape) for name, shape, _, is_covered in entries if is_covered]
+    counts = [math.prod(shape) for _, shape in covered]
+    flat = torch.split(unpack_bits(bits.numpy().tobytes(), sum(counts)), counts)
+    return {name: flags.view(shape).clone() for (name, shape), flags in zip(covered, flat, strict=True)}
+
+
+def _chain(values: dict[str, Any] | None) -> Chain | None:
+    if values is None:
+        return None
+    network = Network(tuple(values["sizes"]), values["activation"])
+    if network.activation not in ACTIVATIONS or len(values["layers"]) != len(network.sizes) - 1:
+        raise ValueError(values)
+    return Chain(network, tuple(values["layers"]))
+
+
+def _recipe(values: dict[str, Any] | None) -> Recipe | None:
+    return None if values is None else Recipe(values["seed"], tuple(values["purpose"]))
+
+
+def _restored(which: str, entries: Sequence[_Entry], tensors: State, mask: Mapping[str, Tensor]) -> State:
+    return {name: _spread(tensors[f"{which}/{name}"], shape, mask.get(name)) for name, shape, _, _ in entries}
+
+
+def _spread(values: Tensor, shape: tuple[int, ...], kept: Tensor | None) -> Tensor:
+    """Kept values back in their places; a whole tensor as it is."""
+    if kept is None:
+        return values.view(shape)
+    whole = values.new_zeros(shape)
+    whole[kept] = values
+    return whole

@@ -1,0 +1,97 @@
+"""Tickets: a supermask with the initial values that it keeps and, once trained, what became of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ltsm.library.chains import Chain
+    from ltsm.library.supermasks import Supermask
+    from ltsm.library.weights import State
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """What is kept of a ticket's training every so many iterations; NaN where there is no number."""
+
+    iteration: int
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What regenerates initial values: the seed, and the rest of their random stream's name."""
+
+    seed: int
+    purpose: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ticket:
+    """A network from which only a mask's share is left.
+
+    Attributes:
+        mask: by parameter name, True for what is kept; parameters that it does not cover are not in it.
+        initial: the whole state dict before training: initial values, and 0 where the mask says so.
+        trained: the whole state dict after it; None: it was not trained, and is the supermask alone.
+        records: of its training.
+        chain: the network as ours, where it is one; only then can it be written as ONNX.
+        recipe: what regenerates the initial values of a network of ours; None: a file has to hold them.
+        about: where it comes from, as JSON values; `val_accuracy`, `val_loss`, `images` and
+            `data_sha256` say what it achieved untrained, `trained_val_accuracy` and `trained_val_loss` trained.
+    """
+
+    mask: State
+    initial: State
+    trained: State | None = None
+    records: tuple[TrainingRecord, ...] = ()
+    chain: Chain | None = None
+    recipe: Recipe | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State:
+        """The trained state dict, or the untrained one where it was not trained."""
+        return self.initial if self.trained is None else self.trained
+
+    @property
+    def kept(self) -> int:
+        """How many parameters the mask keeps, of those that it covers."""
+        return sum(int(flags.sum()) for flags in self.mask.values())
+
+    @property
+    def covered(self) -> int:
+        """How many parameters the mask covers."""
+        return sum(flags.numel() for flags in self.mask.values())
+
+
+def ticket_of(supermask: Supermask) -> Ticket:
+    """The untrained ticket: the supermask with the values that it keeps."""
+    best = supermask.selected
+    about = {
+        "threshold": best.threshold,
+        "relative_size": best.relative_size,
+        "val_accuracy": _number(best.val_accuracy),
+        "val_loss": _number(best.val_loss),
+    }
+    return Ticket(mask=supermask.mask, initial=supermask.state, chain=supermask.chain, about=about)
+
+
+def trained_ticket(ticket: Ticket, state: State, records: Sequence[TrainingRecord]) -> Ticket:
+    """The ticket with what training made of it, and what it achieved last."""
+    about = dict(ticket.about)
+    if records and not math.isnan(records[-1].val_accuracy):
+        about["trained_val_accuracy"] = _number(records[-1].val_accuracy)
+        about["trained_val_loss"] = _number(records[-1].val_loss)
+    return replace(ticket, trained=state, records=tuple(records), about=about)
+
+
+def _number(value: float) -> float | None:
+    """NaN and infinity are no JSON."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,90 @@
+"""Masks as `torch.nn.utils.prune` knows them: applied, read back, made permanent, counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import prune
+
+from ltsm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_MASK, _ORIGINAL = "_mask", "_orig"
+
+
+class Count(NamedTuple):
+    """How many parameters are not zeroed, of how many."""
+
+    kept: int
+    total: int
+
+
+def apply_mask(module: nn.Module, mask: Mapping[str, Tensor]) -> nn.Module:
+    """Prune the module itself by torch's `custom_from_mask`, as its own pruning methods would; the module comes back.
+
+    Afterwards a parameter `fc.weight` is `fc.weight_orig`, times the buffer `fc.weight_mask` in every forward pass.
+
+    Args:
+        module: the network, which changes.
+        mask: by parameter name, True for what is kept.
+
+    Raises:
+        UsageError: the mask is of another network; nothing has changed then.
+    """
+    for name, kept in mask.items():
+        owner, attribute = _owner(module, name)
+        parameter = getattr(owner, attribute, None)
+        if not isinstance(parameter, Tensor) or parameter.shape != kept.shape:
+            raise UsageError(f"the mask is of another network: here is no {name!r} of {tuple(kept.shape)}.")
+    for name, kept in mask.items():
+        owner, attribute = _owner(module, name)
+        prune.custom_from_mask(owner, attribute, kept.to(getattr(owner, attribute).device))  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return module
+
+
+def read_mask(module: nn.Module) -> dict[str, Tensor]:
+    """The mask of a module pruned by torch, by parameter name: True for what is kept; empty where nothing is pruned."""
+    return {
+        name: getattr(owner, attribute + _MASK).bool().cpu() for name, owner, attribute in _pruned(module)
+    }
+
+
+def make_permanent(module: nn.Module) -> nn.Module:
+    """Turn torch's pruning into plain zeros, in the module itself, which comes back."""
+    for _, owner, attribute in list(_pruned(module)):
+        prune.remove(owner, attribute)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return module
+
+
+def count_parameters(module: nn.Module) -> Count:
+    """What is left: parameters that are neither pruned by torch nor 0, of all."""
+    masks = {f"{name}{_ORIGINAL}": mask for name, mask in read_mask(module).items()}
+    kept = total = 0
+    for name, parameter in module.named_parameters():
+        values = parameter.detach().cpu() != 0
+        kept += int((values & masks[name] if name in masks else values).sum())
+        total += parameter.numel()
+    return Count(kept, total)
+
+
+def _owner(module: nn.Module, name: str) -> tuple[nn.Module, str]:
+    place, _, attribute = name.rpartition(".")
+    try:
+        return module.get_submodule(place), attribute
+    except AttributeError:
+        raise UsageError(f"the mask is of another network: here is no {name!r}.") from None
+
+
+def _pruned(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    """Name, owner and attribute of every parameter that torch prunes."""
+    for place, owner in module.named_modules():
+        for buffer, _ in owner.named_buffers(recurse=False):
+            attribute = buffer.removesuffix(_MASK)
+            if attribute != buffer and isinstance(
+                getattr(owner, attribute + _ORIGINAL, None), torch.nn.Parameter
+            ):
+                yield (f"{place}.{attribute}" if place else attribute), owner, attribute

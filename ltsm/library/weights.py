@@ -1,0 +1,61 @@
+"""What a caller hands over: weights as modules or state dicts, and what can be said of a pair of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from ltsm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+State: TypeAlias = dict[str, Tensor]
+"""Parameters and buffers by name, as `nn.Module.state_dict` gives them."""
+Weights: TypeAlias = nn.Module | Mapping[str, Tensor]
+
+
+def state_of(weights: Weights) -> State:
+    """Copies of the tensors, on the CPU: what is done with them changes nothing of the caller's.
+
+    Raises:
+        UsageError: these are no weights.
+    """
+    named = weights.state_dict() if isinstance(weights, nn.Module) else weights
+    if not isinstance(named, Mapping):
+        raise UsageError(
+            f"weights are a module or a state dict, not {type(weights).__name__}.", "model.state_dict()"
+        )
+    return {str(k): v.detach().cpu().clone() for k, v in named.items() if isinstance(v, Tensor)}
+
+
+def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
+    """Refuse initial and trained weights that cannot be those of one network.
+
+    Args:
+        initial: values before training.
+        trained: values after it.
+        names: the parameters that a mask covers.
+
+    Raises:
+        UsageError: a parameter is missing from one, has two shapes or no real numbers, or none has changed.
+    """
+    names = list(names)
+    for name in names:
+        for what, state in (("initial", initial), ("trained", trained)):
+            if name not in state:
+                raise UsageError(f"the {what} weights lack {name!r}.", "both are state dicts of one network")
+        before, after = initial[name], trained[name]
+        if before.shape != after.shape:
+            shapes = f"{tuple(before.shape)} before training and {tuple(after.shape)} after it"
+            raise UsageError(f"{name!r} has the shape {shapes}.", "both are state dicts of one network")
+        if not (before.is_floating_point() and after.is_floating_point()):
+            raise UsageError(f"{name!r} holds {before.dtype} and {after.dtype}, not floats.")
+    if all(torch.equal(initial[name], trained[name]) for name in names):
+        raise UsageError(
+            "the initial weights are the trained ones.",
+            "copy.deepcopy(model.state_dict()) before training keeps them; state_dict() alone changes with the model",
+        )
