@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltsm.cli import (
+    benchmark,
     dashboard,
     data,
     db,
@@ -106,6 +107,7 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
     (RESULTS, "verify", verify.verify, verify.HELP, "Does this store reproduce the paper?"),
     (RESULTS, "dashboard", dashboard.dashboard, dashboard.HELP, "Watch a sweep; read its results."),
     (AROUND, "init", init.init, init.HELP, "Make the store; write a protocol to change."),
+    (AROUND, "benchmark", benchmark.benchmark, benchmark.HELP, "How fast this machine trains, beside PyTorch."),
     (AROUND, "doctor", doctor.doctor, doctor.HELP, "What this machine has, and what is wrong."),
 ]
 """In the order in which `ltsm --help` lists them: panel, name, function, help, help in a line."""

@@ -29,6 +29,17 @@ Data = Annotated[
     ),
 ]
 
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        envvar="LTSM_DEVICE",
+        metavar="DEVICE",
+        help="cpu, or a GPU as PyTorch names it: cuda, cuda:1.",
+        rich_help_panel="Where",
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 ProtocolName = Annotated[

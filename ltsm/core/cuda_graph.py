@@ -31,7 +31,7 @@ class _Graph:
 
     def __call__(self) -> None:
         if self._stream is None:
-            self._stream = torch.cuda.Stream(self._device)
+            self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch annotates no __new__
             self._run_on(self._stream)
             return
         if self._graph is None:

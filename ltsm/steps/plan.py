@@ -87,13 +87,16 @@ def dependents(tasks: Iterable[Task]) -> set[Task]:
 def cost(task: Task, protocol: Protocol) -> float:
     """How long a task takes, in units of no meaning but their ratio, for the estimate of the time left.
 
-    Every iteration touches each parameter; evaluation and the walk through the batch add a share of their
-    own. A baseline is taken for a quarter of the initial training, where the paper's stops.
+    Every iteration touches each parameter; evaluation and the walk through the batch add a share of their own.
     """
     if task.step == "supermask":
         return float(len(protocol.thresholds))
-    length = protocol.initial_iterations / 4 if task.step == "baseline" else task.spec(protocol).iterations
-    return length * (30 + sum(task.hidden)) / 1000
+    return expected_iterations(task, protocol) * (30 + sum(task.hidden)) / 1000
+
+
+def expected_iterations(task: Task, protocol: Protocol) -> int:
+    """How long a task trains; a baseline is taken for a quarter of the initial training, where the paper's stops."""
+    return protocol.initial_iterations // 4 if task.step == "baseline" else task.spec(protocol).iterations
 
 
 def next_ready(waiting: Sequence[Task], done: Collection[Task]) -> Task | None:

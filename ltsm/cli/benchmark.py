@@ -1,0 +1,165 @@
+"""`benchmark`: how fast this machine trains, beside plain PyTorch."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from ltsm.cli import say
+from ltsm.cli.options import Data, Device, Json
+
+if TYPE_CHECKING:
+    from ltsm.steps.benchmark import Result, Spread
+    from ltsm.steps.contestants import Contestant
+    from ltsm.steps.training import Place
+
+HELP = """Examples:
+
+[bold]ltsm benchmark[/]                          about two and a half minutes
+[bold]ltsm benchmark --seconds 1 --repeats 3[/]  a quick look
+[bold]ltsm benchmark --all-threads[/]            the PyTorch loops on all cores, too
+[bold]ltsm benchmark --json | jq .ratios[/]
+[bold]ltsm benchmark --scale[/]                  how time and memory grow, as Markdown
+
+Train the paper's network by a plain PyTorch loop, by a careful one and by every engine of this program, in turns,
+one thread each. Figures are medians over the rounds, with the smallest and the largest.
+"""
+Seconds = Annotated[
+    float, typer.Option("--seconds", min=0.01, metavar="S", help="Time for each program in each round.")
+]
+Repeats = Annotated[int, typer.Option("--repeats", min=1, metavar="N", help="Rounds.")]
+AllThreads = Annotated[
+    bool,
+    typer.Option("--all-threads", help="The PyTorch loops on all cores, too; the better way counts."),
+]
+Scale = Annotated[
+    bool, typer.Option("--scale", help="Seeds, widths, batch size and data, one at a time, instead.")
+]
+Name = Annotated[
+    str, typer.Option("--dataset", metavar="NAME|PATH", help="As for `ltsm sweep`; auto: MNIST, else digits.")
+]
+
+
+def benchmark(
+    data: Data = None,
+    dataset: Name = "auto",
+    seconds: Seconds = 5.0,
+    repeats: Repeats = 5,
+    device: Device = "cpu",
+    all_threads: AllThreads = False,
+    scale: Scale = False,
+    json: Json = False,
+) -> None:
+    """How fast this machine trains.
+
+    Raises:
+        LtsmError: the data cannot be had, or there is no such device.
+    """
+    from ltsm.core.datasets import resolve_dataset  # noqa: PLC0415 - torch
+    from ltsm.protocol import PAPER  # noqa: PLC0415
+    from ltsm.steps.benchmark import Effort, as_json  # noqa: PLC0415
+    from ltsm.steps.benchmark import benchmark as measure  # noqa: PLC0415
+    from ltsm.steps.training import Place  # noqa: PLC0415
+
+    resolved = resolve_dataset(dataset, data, os.environ, say=say.note)
+    if resolved.notice:
+        say.warn(resolved.notice)
+    place = Place(PAPER.changed(dataset=resolved.name), resolved.folder.absolute(), device=device)
+    if scale:
+        show_scale(place, json)
+        return
+    effort = Effort(seconds=seconds, repeats=repeats, device=device, all_threads=all_threads)
+    result = measure(place, effort, say.note)
+    if json:
+        say.as_json(machine() | as_json(result))
+    else:
+        show(result)
+
+
+def show(result: Result) -> None:
+    """The table, then who is how many times as fast as whom; what to mind on stderr."""
+    every = result.protocol.record_every
+    table = Table(
+        "program", "threads", "an iteration", "an evaluation", "model-iterations a second", "of the peak", "a sweep",
+        title=f"{result.protocol.dataset}, {'-'.join(map(str, result.network.sizes))}, batches of "
+        f"{result.protocol.batch_size}, an evaluation every {every} iterations, {result.effort.device}",
+        title_justify="left",
+    )  # fmt: skip
+    for one in result.contestants:
+        table.add_row(*cells(result, one))
+    say.table(table)
+    ours = result.best("ltsm").name
+    for kind in ("plain", "careful"):
+        ratio = result.ratio(kind)
+        say.data(
+            f"{ours} is {ratio.median:.1f} times ({ratio.low:.1f} to {ratio.high:.1f}) the {result.best(kind).name}"
+        )
+    found = machine()
+    say.data(f"{found['processor']}, {found['cores']} cores, torch {found['torch']}, {found['date']}")
+    for name, why in result.refused.items():
+        say.note(f"ltsm {name} was left out. {why}")
+    for warning in result.warnings:
+        say.warn(warning)
+
+
+def cells(result: Result, one: Contestant) -> list[str]:
+    """A contestant's line of the table."""
+    from ltsm.steps.benchmark import spread  # noqa: PLC0415 - torch
+
+    timings = result.timings[one]
+    return [
+        one.name if one.models == 1 else f"{one.name}, {one.models} side by side",
+        str(one.threads),
+        ranged(spread([t.iteration * 1e6 for t in timings]), "µs"),
+        ranged(spread([t.evaluation * 1e3 for t in timings]), "ms"),
+        ranged(spread(result.rates(one)), ""),
+        f"{result.share_of_peak(one):.1%}",
+        duration(result.sweep_seconds(one)),
+    ]
+
+
+def ranged(found: Spread, unit: str) -> str:
+    """Median and range: 26.1 (25.9 to 27.0) ms."""
+    digits = 0 if found.median >= 100 else 1  # noqa: PLR2004 - three digits say enough
+    low, high = (f"{value:,.{digits}f}" for value in (found.low, found.high))
+    return f"{found.median:,.{digits}f} ({low} to {high}) {unit}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    """A time as one would say it."""
+    if seconds < 120:  # noqa: PLR2004
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004
+
+
+def show_scale(place: Place, json: bool) -> None:
+    """Measure and print how time and memory grow."""
+    from ltsm.core.sources import source  # noqa: PLC0415 - numpy
+    from ltsm.steps.scale import as_json, scale, table  # noqa: PLC0415
+
+    images = len(source(place.protocol.dataset).read(place.data).train.labels)
+    lines = scale(place, images, say.note)
+    if json:
+        say.as_json(machine() | {"lines": as_json(lines)})
+    else:
+        say.data(table(lines))
+
+
+def machine() -> dict[str, Any]:
+    """Where and when this was measured."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+    from importlib.metadata import version  # noqa: PLC0415
+
+    from ltsm.steps.machine import cores  # noqa: PLC0415
+    from ltsm.steps.provenance import processor  # noqa: PLC0415
+
+    return {
+        "processor": processor(),
+        "cores": cores(),
+        "torch": version("torch"),
+        "ltsm": version("ltsm"),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
