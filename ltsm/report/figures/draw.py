@@ -169,6 +169,8 @@ def _bars(axes: Axes, layer: Bars) -> None:
         look = LOOKS[style]
         axes.bar(x, height, 0.6, color=look.colour, edgecolor="white", hatch=look.hatch, linewidth=0)
         if math.isfinite(error):
+            # A white edge, for bars as dark as the line.
+            axes.errorbar(x, height, error, color="white", capsize=6, elinewidth=3.5, capthick=3.5)
             axes.errorbar(x, height, error, color=_INK, capsize=5, elinewidth=1.2)
 
 
