@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ltsm.dashboard.widgets.sheet import Column
+from ltsm.dashboard.widgets.columns import Column
 from ltsm.dashboard.words import GLYPHS, TONES, percent, sizes
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from ltsm.dashboard.widgets.sheet import order
+from ltsm.dashboard.widgets.columns import order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ltsm.dashboard.widgets.sheet import Column
+    from ltsm.dashboard.widgets.columns import Column
 
 T = TypeVar("T")
 By = tuple[int, bool] | None

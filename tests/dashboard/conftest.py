@@ -28,13 +28,23 @@ class Watched:
 
     async def settle(self):
         """Until no thread reads and no message waits."""
+        await self._idle()
         await self.pilot.pause()
+
+    async def _idle(self):
+        await self.pilot._wait_for_screen()
         while not all(worker.is_finished for worker in self.app.workers):
             await self.app.workers.wait_for_complete()
-            await self.pilot.pause()
+            await self.pilot._wait_for_screen()
 
     async def press(self, *keys):
-        await self.pilot.press(*keys)
+        """Press one key after the other, each when all that followed from the one before has happened.
+
+        Pilot's own `press` waits for a silent processor, which takes a tenth of a second for every key.
+        """
+        for key in keys:
+            self.app.simulate_key(key)
+            await self._idle()
         await self.settle()
 
     @property

@@ -8,9 +8,9 @@ from single_runs import DONE, PENDING
 from ltsm.dashboard import curve_groups, filters, selection
 from ltsm.dashboard.moment import Moment
 from ltsm.dashboard.selection import Selection
-from ltsm.dashboard.source import Source
 from ltsm.dashboard.sorting import in_order, next_order
-from ltsm.dashboard.widgets.sheet import Column
+from ltsm.dashboard.source import Source
+from ltsm.dashboard.widgets.columns import Column
 from ltsm.errors import UsageError
 
 RUNS = [

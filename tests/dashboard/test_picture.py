@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from ltsm.dashboard.bands import band
-from ltsm.dashboard.widgets.chart import moved
 from ltsm.dashboard.widgets.picture import Level, Picture, Point, View, axes, band_curve
 
 STEPS = np.arange(0, 5001, 100.0)
@@ -44,14 +43,14 @@ def test_zooming_in_keeps_the_cursor_where_it_is_and_out_again_shows_all():
 
 
 def test_the_cursor_goes_from_record_to_record_and_stops_at_the_ends():
-    view = moved(View(), PICTURE, STEPS, 1)
+    view = View().moved(PICTURE, STEPS, 1)
     assert view.cursor == 0
-    assert moved(view, PICTURE, STEPS, 3).cursor == 300
-    assert moved(view, PICTURE, STEPS, -3).cursor == 0
-    assert moved(View(), PICTURE, STEPS, -1).cursor == 5000
-    assert moved(View(), PICTURE, np.empty(0), 1) == View()
+    assert view.moved(PICTURE, STEPS, 3).cursor == 300
+    assert view.moved(PICTURE, STEPS, -3).cursor == 0
+    assert View().moved(PICTURE, STEPS, -1).cursor == 5000
+    assert View().moved(PICTURE, np.empty(0), 1) == View()
 
 
 def test_the_window_follows_the_cursor():
     view = View(window=(0, 1000), cursor=1000.0)
-    assert moved(view, PICTURE, STEPS, 5).window == pytest.approx((500, 1500))
+    assert view.moved(PICTURE, STEPS, 5).window == pytest.approx((500, 1500))

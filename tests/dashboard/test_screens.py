@@ -26,7 +26,7 @@ async def test_every_binding_of_every_screen_can_be_pressed(watching, underway, 
             await watched.press(pressed)
             while len(watched.app.screen_stack) > 1:
                 await watched.press("escape")
-            if watched.screen.NAME != SCREENS[key]:
+            if SCREENS[key] != watched.screen.NAME:
                 await watched.press(key)
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -36,7 +36,7 @@ async def test_every_screen_opens_in_every_size(watching, underway, size):
     async with watching(underway, size=size) as watched:
         for key, name in SCREENS.items():
             await watched.press(key)
-            assert watched.screen.NAME == name
+            assert name == watched.screen.NAME
 
 
 @pytest.mark.parametrize("key", SCREENS)
@@ -289,7 +289,7 @@ class Alone(App[None]):
 
 
 async def test_only_rows_in_sight_are_turned_into_text():
-    from ltsm.dashboard.widgets.sheet import Column
+    from ltsm.dashboard.widgets.columns import Column
 
     drawn = set()
     column = Column(title="row", width=8, value=int, text=lambda row: drawn.add(row) or str(row))
@@ -303,7 +303,7 @@ async def test_only_rows_in_sight_are_turned_into_text():
 
 
 async def test_the_cursor_stays_with_its_row_when_others_come_before_it():
-    from ltsm.dashboard.widgets.sheet import Column
+    from ltsm.dashboard.widgets.columns import Column
 
     async with Alone().run_test(size=(20, 10)) as pilot:
         sheet = pilot.app.query_one(Sheet)

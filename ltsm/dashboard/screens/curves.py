@@ -16,10 +16,11 @@ from ltsm.dashboard.curve_picture import picture
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.selection import Selection, first_selection
-from ltsm.dashboard.widgets.chart import Chart, moved
+from ltsm.dashboard.widgets.chart import Chart
+from ltsm.dashboard.widgets.columns import Column
 from ltsm.dashboard.widgets.picture import View
 from ltsm.dashboard.widgets.scale import tick_label
-from ltsm.dashboard.widgets.sheet import Column, Sheet
+from ltsm.dashboard.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -134,7 +135,7 @@ class Curves(Page):
 
     def on_chart_picked(self, picked: Chart.Picked) -> None:
         """The cursor goes to the record next to the click."""
-        self.view = moved(replace(self.view, cursor=picked.x), self.query_one(Chart).picture, self._stops, 0)
+        self.view = replace(self.view, cursor=picked.x).moved(self.query_one(Chart).picture, self._stops, 0)
 
     def on_sheet_opened(self) -> None:
         """A double click does what space does."""
@@ -171,7 +172,7 @@ class Curves(Page):
 
     def action_cursor(self, by: int) -> None:
         """Read off the values some records further."""
-        self.view = moved(self.view, self.query_one(Chart).picture, self._stops, by)
+        self.view = self.view.moved(self.query_one(Chart).picture, self._stops, by)
 
     def action_zoom(self, factor: float) -> None:
         """Look closer around the cursor."""

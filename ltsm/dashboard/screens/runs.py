@@ -13,7 +13,8 @@ from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.sorting import By, in_order, next_order
-from ltsm.dashboard.widgets.sheet import Column, Grid
+from ltsm.dashboard.widgets.columns import Column
+from ltsm.dashboard.widgets.sheet import Grid
 from ltsm.dashboard.words import GLYPHS, TONES, number, percent, sizes
 from ltsm.errors import LtsmError
 from ltsm.store.values import RunRow

@@ -15,9 +15,10 @@ from ltsm.dashboard.bands import band
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.thresholds import ALL, PAPER, Line, Masks, Spread, lines, masks
-from ltsm.dashboard.widgets.chart import Chart, moved
+from ltsm.dashboard.widgets.chart import Chart
+from ltsm.dashboard.widgets.columns import Column
 from ltsm.dashboard.widgets.picture import Curve, Picture, Point, View, band_curve
-from ltsm.dashboard.widgets.sheet import Column, Sheet
+from ltsm.dashboard.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,9 +134,7 @@ class Supermask(Page):
 
     def _move(self, cursor: float | None, by: int) -> None:
         stops = self._masks.size.x if self._masks else np.empty(0)
-        self.view = moved(
-            replace(self.view, cursor=cursor), self.query_one("#size", Chart).picture, stops, by
-        )
+        self.view = replace(self.view, cursor=cursor).moved(self.query_one("#size", Chart).picture, stops, by)
 
     def action_zoom(self, factor: float) -> None:
         """Look closer around the cursor."""

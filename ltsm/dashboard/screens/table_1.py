@@ -11,7 +11,8 @@ from textual.widgets import Static
 from ltsm.dashboard import files
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.sorting import By, in_order, next_order
-from ltsm.dashboard.widgets.sheet import Column, Grid
+from ltsm.dashboard.widgets.columns import Column
+from ltsm.dashboard.widgets.sheet import Grid
 from ltsm.dashboard.words import sizes
 
 if TYPE_CHECKING:

@@ -74,6 +74,22 @@ class View:
     log: bool = False
     cursor: float | None = None
 
+    def moved(self, picture: Picture, stops: Floats, by: int) -> View:
+        """The cursor some stops further, and the window after it where it would leave it.
+
+        A first step to the right comes in at the left, one to the left at the right.
+        """
+        if not len(stops):
+            return self
+        low, high = self.window or picture.span
+        if self.cursor is None:
+            start = low if by > 0 else high
+            return replace(self, cursor=float(stops[np.abs(stops - start).argmin()]))
+        index = int(np.abs(stops - self.cursor).argmin()) + by
+        cursor = float(stops[max(0, min(index, len(stops) - 1))])
+        shift = min(0.0, cursor - low) + max(0.0, cursor - high)
+        return replace(self, cursor=cursor, window=self.window and (low + shift, high + shift))
+
     def zoomed(self, picture: Picture, factor: float) -> View:
         """A window narrower by `factor`, around the cursor; never wider than the picture."""
         low, high = self.window or picture.span

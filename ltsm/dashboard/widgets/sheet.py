@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import isnan
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.binding import Binding
 from textual.geometry import Region, Size, Spacing
@@ -15,6 +12,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from ltsm.dashboard.widgets.columns import Column, fitted
 from ltsm.dashboard.widgets.tones import COMPONENT_CLASSES, tone_style
 
 if TYPE_CHECKING:
@@ -25,32 +23,6 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 T = TypeVar("T")
-
-
-def _no_tone(_: Any) -> str:
-    return ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column(Generic[T]):
-    """One column of a sheet of `T`s.
-
-    `value` is what is sorted by and exported; `text` what is shown; `tone` in which colour. A `title`
-    may have several lines. Numbers stand right, words left.
-    """
-
-    title: str
-    width: int
-    value: Callable[[T], Any]
-    text: Callable[[T], str]
-    tone: Callable[[T], str] = _no_tone
-    left: bool = False
-
-
-def order(value: Any) -> tuple[bool, Any]:
-    """A sort key for values of one kind among which some are missing: those come last."""
-    missing = value is None or (isinstance(value, float) and isnan(value))
-    return (missing, 0 if missing else value)
 
 
 class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
@@ -246,14 +218,14 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         if self._sorted and self._sorted[0] == index and line == self._heading - 1:
             text += " ▼" if self._sorted[1] else " ▲"
         name = "sheet--title-here" if self._shows_column(index) else "sheet--title"
-        return Segment(_fitted(text, column.width, left=column.left), self.get_component_rich_style(name))
+        return Segment(fitted(text, column.width, left=column.left), self.get_component_rich_style(name))
 
     def _cell(self, row: int, index: int, base: Style) -> Segment:
         column, value = self.columns[index], self.rows[row]
         style = tone_style(self, column.tone(value), base)
         if row == self.row and self._shows_column(index) and self.has_focus:
             style = self.get_component_rich_style("sheet--cell-here")
-        return Segment(_fitted(column.text(value), column.width, left=column.left), style)
+        return Segment(fitted(column.text(value), column.width, left=column.left), style)
 
     def _row_style(self, row: int) -> Style:
         name = "sheet--here" if row == self.row and self.has_focus else "sheet--row"
@@ -288,11 +260,3 @@ class Grid(Sheet[T]):
 
     def _shows_column(self, index: int) -> bool:
         return index == self.column
-
-
-def _fitted(text: str, width: int, *, left: bool) -> str:
-    """The text in exactly so many cells; what does not fit ends in an ellipsis."""
-    if cell_len(text) > width:
-        return set_cell_size(text, width - 1) + "…"
-    space = " " * (width - cell_len(text))
-    return text + space if left else space + text

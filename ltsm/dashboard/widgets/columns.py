@@ -1,0 +1,48 @@
+"""The columns of a sheet: what they show, what they are sorted by, how wide they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from rich.cells import cell_len, set_cell_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+def _no_tone(_: Any) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column(Generic[T]):
+    """One column of a sheet of `T`s.
+
+    `value` is what is sorted by and exported; `text` what is shown; `tone` in which colour. A `title`
+    may have several lines. Numbers stand right, words left.
+    """
+
+    title: str
+    width: int
+    value: Callable[[T], Any]
+    text: Callable[[T], str]
+    tone: Callable[[T], str] = _no_tone
+    left: bool = False
+
+
+def order(value: Any) -> tuple[bool, Any]:
+    """A sort key for values of one kind among which some are missing: those come last."""
+    missing = value is None or (isinstance(value, float) and isnan(value))
+    return (missing, 0 if missing else value)
+
+
+def fitted(text: str, width: int, *, left: bool) -> str:
+    """The text in exactly so many cells; what does not fit ends in an ellipsis."""
+    if cell_len(text) > width:
+        return set_cell_size(text, width - 1) + "…"
+    space = " " * (width - cell_len(text))
+    return text + space if left else space + text
