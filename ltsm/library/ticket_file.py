@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,14 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of the files."""
 _BITS = "mask"
+_BROKEN = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RuntimeError,
+    safetensors.SafetensorError,
+)
 _HINT = "ltsm ticket export writes it anew"
 _Entry = tuple[str, tuple[int, ...], str, bool]
 """One tensor of the state dict: name, shape, type, whether the mask covers it."""
@@ -101,15 +110,7 @@ def ticket_from_bytes(content: bytes) -> Ticket:
         if _digest(description, tensors) != expected:
             raise StoreError("its contents differ from its own SHA-256: it is damaged.", _HINT)
         return _ticket(description, tensors)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-        RecursionError,
-        safetensors.SafetensorError,
-    ):
+    except _BROKEN:
         raise StoreError("this is no ticket file, or only a part of one.", _HINT) from None
 
 
@@ -205,7 +206,7 @@ def _ticket(description: dict[str, Any], tensors: State) -> Ticket:
     """The ticket of a description whose digest was right; ValueError where its parts do not fit together."""
     entries = [(str(n), tuple(s), str(d), bool(c)) for n, s, d, c in description["entries"]]
     mask = _masks(entries, tensors[_BITS])
-    chain, recipe = _chain(description["network"]), _recipe(description["recipe"])
+    chain, recipe = _chain(description["network"], entries), _recipe(description["recipe"])
     if recipe is None:
         initial = _restored("initial", entries, tensors, mask)
     elif chain is not None and chain.network.parameters == sum(
@@ -238,13 +239,17 @@ def _masks(entries: Sequence[_Entry], bits: Tensor) -> State:
     return {name: flags.view(shape).clone() for (name, shape), flags in zip(covered, flat, strict=True)}
 
 
-def _chain(values: dict[str, Any] | None) -> Chain | None:
+def _chain(values: dict[str, Any] | None, entries: Sequence[_Entry]) -> Chain | None:
+    """The network of ours, if it is one; its layers have to be the entries."""
     if values is None:
         return None
-    network = Network(tuple(values["sizes"]), values["activation"])
-    if network.activation not in ACTIVATIONS or len(values["layers"]) != len(network.sizes) - 1:
+    network, names = Network(tuple(values["sizes"]), values["activation"]), tuple(values["layers"])
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, (inputs, outputs) in zip(names, pairwise(network.sizes), strict=True):
+        shapes |= {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
+    if network.activation not in ACTIVATIONS or shapes != {name: shape for name, shape, _, _ in entries}:
         raise ValueError(values)
-    return Chain(network, tuple(values["layers"]))
+    return Chain(network, names)
 
 
 def _recipe(values: dict[str, Any] | None) -> Recipe | None:

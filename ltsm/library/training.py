@@ -203,7 +203,7 @@ def _step(
         optimiser.zero_grad()
         value = loss(network(images), labels)
         value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        return float(value)
+        return value.item()
 
     return float(optimiser.step(closure))
 

@@ -1,0 +1,203 @@
+"""Ticket files: the exact network comes back, or a sentence says why not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import onnxruntime
+import pytest
+import torch
+from safetensors.torch import save
+from torch import nn
+
+import ltsm
+from ltsm.core.network import Network, initial_values
+from ltsm.core.streams import uniform
+from ltsm.errors import StoreError, UsageError
+from ltsm.library import ticket_file
+from ltsm.library.chains import Chain
+from ltsm.library.files import read_weights, state_bytes
+from ltsm.library.ticket_evaluation import evaluate_ticket
+from ltsm.library.ticket_file import ticket_bytes, ticket_from_bytes
+from ltsm.library.tickets import Recipe, Ticket
+
+
+def chain_of(network):
+    return Chain(network, tuple(str(layer.index) for layer in network.layers))
+
+
+SMALL = Network((6, 5, 3))
+
+
+def seeded(network=SMALL, seed=3, share=0.4):
+    """A ticket as a sweep makes it: initial values from a seed, and a mask."""
+    chain = chain_of(network)
+    values = initial_values(network, seed, "initial")
+    kept = torch.from_numpy(uniform(seed, "kept", count=network.parameters)) < share
+    mask = {n: t.clone() for n, t in chain.views(kept).items()}
+    initial = {n: t.clone() for n, t in chain.views(torch.where(kept, values, 0.0)).items()}
+    return Ticket(
+        mask=mask, initial=initial, chain=chain, recipe=Recipe(seed, ("initial",)), about={"seed": seed}
+    )
+
+
+@pytest.fixture
+def own(trained, images):
+    _, initial, model = trained
+    return ltsm.train_ticket(ltsm.find_supermask(initial, model, images), images, images, iterations=10)
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[n], b[n]) and a[n].dtype == b[n].dtype for n in a)
+
+
+class TestRoundTrip:
+    def test_a_ticket_of_ones_own(self, own, tmp_path):
+        """Mask, initial and trained values, records and origin, bit for bit."""
+        ltsm.save_ticket(own, tmp_path / "own.ticket")
+        back = ltsm.load_ticket(tmp_path / "own.ticket")
+        assert same(back.mask, own.mask)
+        assert same(back.initial, own.initial)
+        assert same(back.trained, own.trained)
+        assert repr(back.records) == repr(own.records)
+        assert (back.about, back.chain, back.recipe) == (own.about, own.chain, None)
+
+    def test_a_seeded_ticket_holds_no_values(self):
+        """They come back from the seed."""
+        ticket = seeded()
+        back = ticket_from_bytes(ticket_bytes(ticket))
+        assert same(back.initial, ticket.initial)
+        assert back.recipe == ticket.recipe
+        assert ticket_bytes(back) == ticket_bytes(ticket)
+
+    def test_the_papers_network_takes_about_20_kb(self):
+        """163,340 bits are 20,418 bytes."""
+        assert 20_418 < len(ticket_bytes(seeded(Network((784, 200, 30, 10))))) < 22_000
+
+    def test_values_that_the_seed_does_not_give_are_kept_in_the_file(self):
+        """Another version's random numbers, or a changed file."""
+        ticket = seeded()
+        name = next(n for n, flags in ticket.mask.items() if flags.any())
+        initial = {n: t.clone() for n, t in ticket.initial.items()}
+        initial[name][ticket.mask[name]] += 1
+        changed = replace(ticket, initial=initial)
+        back = ticket_from_bytes(ticket_bytes(changed))
+        assert back.recipe is None
+        assert same(back.initial, initial)
+
+    def test_state_dicts(self, own, trained, images, tmp_path):
+        """As safetensors and as a PyTorch file: the same logits."""
+        model = trained[0]
+        ltsm.load_exactly(model, own.trained)
+        expected = model.eval()(images[0])
+        torch.save(own.trained, tmp_path / "t.pt")
+        (tmp_path / "t.safetensors").write_bytes(state_bytes(own.trained))
+        for name in ("t.pt", "t.safetensors"):
+            other = type(model)() if not isinstance(model, nn.Sequential) else model
+            ltsm.load_exactly(other, read_weights(tmp_path / name))
+            assert torch.equal(other.eval()(images[0]), expected)
+
+    def test_the_file_evaluates_to_the_last_image(self, own, trained, images, tmp_path):
+        """Untrained and trained."""
+        ltsm.save_ticket(own, tmp_path / "own.ticket")
+        back = ltsm.load_ticket(tmp_path / "own.ticket")
+        untrained, after = evaluate_ticket(back, images, trained[0])
+        assert untrained.val_accuracy == own.about["val_accuracy"]
+        assert after.val_accuracy == own.records[-1].val_accuracy
+        if own.chain is None:
+            with pytest.raises(UsageError, match="of one's own"):
+                evaluate_ticket(back, images)
+        else:
+            assert evaluate_ticket(back, images)[1].val_accuracy == after.val_accuracy
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
+def test_onnx_gives_the_same_logits(activation):
+    """Run with onnxruntime, for batches of any size."""
+    ticket = seeded(Network((6, 7, 5, 3), activation), share=0.8)
+    session = onnxruntime.InferenceSession(ltsm.onnx_bytes(ticket), providers=["CPUExecutionProvider"])
+    kinds = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
+    model = nn.Sequential(
+        nn.Linear(6, 7), kinds[activation](), nn.Linear(7, 5), kinds[activation](), nn.Linear(5, 3)
+    )
+    model.load_state_dict(ticket.initial)
+    for count in (1, 9):
+        images = torch.from_numpy(uniform(count, "images", count=6 * count)).view(count, 6)
+        (logits,) = session.run(["logits"], {"images": images.numpy()})
+        assert torch.allclose(torch.from_numpy(logits), model(images), atol=1e-6)
+
+
+def test_onnx_of_another_network_is_refused(own):
+    """A forward pass of one's own cannot be looked into."""
+    if own.chain is None:
+        with pytest.raises(UsageError, match="can be written as ONNX"):
+            ltsm.onnx_bytes(own)
+    else:
+        assert ltsm.onnx_bytes(own)
+
+
+def test_without_the_package_onnx_a_sentence_says_so(monkeypatch):
+    """It is an optional one."""
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    with pytest.raises(UsageError, match="onnx is not installed") as caught:
+        ltsm.onnx_bytes(seeded())
+    assert "ltsm[onnx]" in caught.value.hint
+
+
+class TestRefusals:
+    def test_any_flipped_bit(self):
+        """In the header, the description, the mask."""
+        content = ticket_bytes(seeded())
+        for place in range(len(content)):
+            for bit in (0, 5, 7):
+                flipped = bytearray(content)
+                flipped[place] ^= 1 << bit
+                with pytest.raises(StoreError):
+                    ticket_from_bytes(bytes(flipped))
+
+    def test_any_part_of_a_file(self):
+        """An interrupted copy."""
+        content = ticket_bytes(seeded())
+        for length in range(0, len(content), 7):
+            with pytest.raises(StoreError):
+                ticket_from_bytes(content[:length])
+
+    def test_another_version(self, monkeypatch):
+        """Said in a sentence that names it."""
+        monkeypatch.setattr(ticket_file, "FORMAT", 2)
+        newer = ticket_bytes(seeded())
+        monkeypatch.undo()
+        with pytest.raises(StoreError, match="version 2, not 1"):
+            ticket_from_bytes(newer)
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"\0" * 100, b"\xff" * 100, save({"mask": torch.zeros(3)}), save({}, {"ltsm_ticket": "[]"}),
+         save({}, {"ltsm_ticket": json.dumps({"format": 1})})],
+    )  # fmt: skip
+    def test_something_else(self, content):
+        with pytest.raises(StoreError, match=r"no ticket file|damaged"):
+            ticket_from_bytes(content)
+
+    def test_another_network(self, own):
+        """Names and shapes have to be the module's."""
+        for model in (nn.Linear(6, 3), nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 3))):
+            before = {n: t.clone() for n, t in model.state_dict().items()}
+            with pytest.raises(UsageError, match="a ticket of another network"):
+                ltsm.load_exactly(model, own.state)
+            assert same(model.state_dict(), before)
+
+    def test_a_description_whose_parts_do_not_fit(self):
+        """A right digest is no proof of sense."""
+        ticket = seeded()
+        wrong = replace(ticket, chain=chain_of(Network((6, 4, 3))), recipe=None)
+        with pytest.raises(StoreError, match="no ticket file"):
+            ticket_from_bytes(ticket_bytes(wrong))
+
+    def test_a_file_that_is_not_there_or_cannot_be_written(self, tmp_path):
+        with pytest.raises(StoreError, match="cannot read"):
+            ltsm.load_ticket(tmp_path / "none.ticket")
+        (tmp_path / "file").write_bytes(b"")
+        with pytest.raises(StoreError, match="cannot write"):
+            ltsm.save_ticket(seeded(), tmp_path / "file" / "t.ticket")
