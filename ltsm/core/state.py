@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import safetensors
@@ -16,6 +16,8 @@ from ltsm.core.network import Network
 from ltsm.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 FORMAT = 1
@@ -57,6 +59,48 @@ def fresh_state(
         second_moment=torch.zeros_like(pruned),
         masks=None if masks is None else masks.clone(),
     )
+
+
+def side_by_side(states: Sequence[TrainState]) -> TrainState:
+    """The models of several states in one, in this order; `apart` is its inverse.
+
+    Raises:
+        ValueError: they differ in shape or iteration, or only some are pruned.
+    """
+    first = states[0]
+    kinds = {(state.network, state.iteration, state.masks is None) for state in states}
+    if len(kinds) > 1:
+        raise ValueError(kinds)
+
+    def joined(name: str) -> Tensor:
+        return torch.cat([getattr(state, name) for state in states])
+
+    return TrainState(
+        network=first.network,
+        seeds=tuple(seed for state in states for seed in state.seeds),
+        iteration=first.iteration,
+        parameters=joined("parameters"),
+        first_moment=joined("first_moment"),
+        second_moment=joined("second_moment"),
+        masks=None if first.masks is None else joined("masks"),
+    )
+
+
+def apart(state: TrainState) -> list[TrainState]:
+    """Each of the state's models as a state of its own; the tensors are views."""
+
+    def alone(model: int) -> TrainState:
+        part = slice(model, model + 1)
+        return replace(
+            state,
+            seeds=state.seeds[part],
+            parameters=state.parameters[part],
+            first_moment=state.first_moment[part],
+            second_moment=state.second_moment[part],
+            masks=None if state.masks is None else state.masks[part],
+        )
+
+    return [alone(model) for model in range(len(state.seeds))]
 
 
 def pack(state: TrainState) -> bytes:

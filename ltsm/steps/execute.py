@@ -6,11 +6,13 @@ import contextlib
 import logging
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ltsm.errors import InterruptedRunError, LtsmError, RunError
 from ltsm.steps.jobs import Job, job
-from ltsm.steps.plan import Task, next_ready
+from ltsm.steps.lanes import lane_size, together
+from ltsm.steps.plan import Task, next_lane
 from ltsm.steps.worker import WorkerDiedError, WorkerProcess
 
 if TYPE_CHECKING:
@@ -49,7 +51,9 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Active:
-    job: Job
+    """The jobs that a worker has in hand: one, or a lane of them."""
+
+    jobs: list[Job]
     worker: Executor
     retried: bool = False
 
@@ -61,10 +65,11 @@ class Execution:
         setting: the store and all that the tasks share.
         tasks: what is to be done, in the order of preference.
         done: what the store has already.
-        workers: one task runs on each.
+        workers: one task runs on each, or a lane of tasks.
         watcher: is told of the progress.
         stop: asked often; the exit code to stop with, or 0 to go on.
         keep_going: a failed run keeps only those from running that need it.
+        lane: how many tasks of one shape a worker advances side by side.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class Execution:
         *,
         stop: Callable[[], int] = lambda: 0,
         keep_going: bool = False,
+        lane: int = 1,
     ) -> None:
         self._setting = setting
         self._done = set(done)
@@ -85,6 +91,7 @@ class Execution:
         self._watcher = watcher
         self._stop = stop
         self._keep_going = keep_going
+        self._lane = lane
         self._active: dict[Future[Any], _Active] = {}
         self.outcome = Outcome()
 
@@ -108,73 +115,85 @@ class Execution:
         return self.outcome
 
     def _start_ready(self) -> bool:
-        """Give every idle worker the next task that can begin."""
-        while self._idle and not self._stopping() and (task := next_ready(self._waiting, self._done)):
-            self._waiting.remove(task)
-            active = _Active(job(task, self._setting), self._idle.pop(0))
-            self._watcher.started(task, active.job.iteration, active.job.iterations)
+        """Give every idle worker the next task that can begin, and those that can be advanced beside it."""
+        while self._idle and not self._stopping() and (tasks := self._next_lane()):
+            self._waiting = [task for task in self._waiting if task not in tasks]
+            active = _Active([job(task, self._setting) for task in tasks], self._idle.pop(0))
+            for begun in active.jobs:
+                self._watcher.started(begun.task, begun.iteration, begun.iterations)
             self._submit(active)
         return bool(self._active)
+
+    def _next_lane(self) -> list[Task]:
+        return next_lane(self._waiting, self._done, self._lane)
 
     def _stopping(self) -> bool:
         return bool(self._stop()) or (bool(self.outcome.failed) and not self._keep_going)
 
     def _submit(self, active: _Active) -> None:
-        call = active.job.call()
-        assert call is not None  # noqa: S101 - a job that has ended is never submitted
-        self._active[active.worker.submit(call.function, *call.arguments)] = active
+        """Send off what the jobs want done next; none of them has ended."""
+        calls = [call for one in active.jobs if (call := one.call())]
+        if len(calls) == 1:
+            future = active.worker.submit(calls[0].function, *calls[0].arguments)
+        else:
+            future = active.worker.submit(together, [(call.function, call.arguments) for call in calls])
+        self._active[future] = active
 
     def _wait_and_take(self) -> None:
         finished, _ = wait(self._active, timeout=_GLANCE_S, return_when=FIRST_COMPLETED)
         for future in finished:
             active = self._active.pop(future)
-            error = future.exception()
-            if error is None:
-                self._take(active, future.result())
-            else:
+            if error := future.exception():
                 self._fail(active, error)
+            else:
+                self._take(active, [future.result()] if len(active.jobs) == 1 else future.result())
 
-    def _take(self, active: _Active, result: Any) -> None:
-        """Send the next segment off before this one is written: the worker need not wait for the disk."""
-        work = active.job
-        work.receive(result)
-        goes_on = work.ended is None and not self._stopping()
-        if goes_on:
+    def _take(self, active: _Active, results: list[Any]) -> None:
+        """Send the next segments off before these are written: the worker need not wait for the disk."""
+        jobs = active.jobs
+        for work, result in zip(jobs, results, strict=True):
+            work.receive(result)
+        stopping = self._stopping()
+        going_on = [work.ended is None and not stopping for work in jobs]
+        active.jobs = list(compress(jobs, going_on))
+        if active.jobs:
             self._submit(active)
-        metrics = work.commit(result)
-        self._watcher.advanced(work.task, work.iteration, metrics)
-        if not goes_on:
-            self._end(active, work.ended or "interrupted")
+        else:
+            self._idle.append(active.worker)
+        for work, result, goes_on in zip(jobs, results, going_on, strict=True):
+            metrics = work.commit(result)
+            self._watcher.advanced(work.task, work.iteration, metrics)
+            if not goes_on:
+                self._end(work, work.ended or "interrupted")
 
-    def _end(self, active: _Active, state: State, message: str = "") -> None:
-        work = active.job
+    def _end(self, work: Job, state: State, message: str = "") -> None:
         if state in {"interrupted", "failed"}:
             work.stop(state, message or None)
         elif state in {"done", "diverged"}:
             self._done.add(work.task)
             self.outcome.done.append(work.task)
-        self._idle.append(active.worker)
         self._watcher.ended(work.task, state, message)
 
     def _fail(self, active: _Active, error: BaseException) -> None:
         if isinstance(error, WorkerDiedError) and not active.retried and not self._stopping():
             active.retried = True
-            log.warning("%s: %s It is tried once more.", active.job.task, error.message)
+            log.warning("%s: %s It is tried once more.", active.jobs[0].task, error.message)
             self._submit(active)
             return
+        self._idle.append(active.worker)
         # These are wrong for every run alike; a failure of this run alone goes into its row.
         if not isinstance(error, RunError):
-            self._idle.append(active.worker)
             raise error
-        message = f"{error.message}{self._setting.keep_traceback(active.job.task, error)}"
-        self.outcome.failed[active.job.task] = message
-        self._end(active, "failed", message)
+        for work in active.jobs:
+            message = f"{error.message}{self._setting.keep_traceback(work.task, error)}"
+            self.outcome.failed[work.task] = message
+            self._end(work, "failed", message)
 
     def _abandon(self) -> None:
         """Something is wrong with the store, the data or the program: leave at once, keeping what is written."""
-        for active in self._active.values():
+        for work in (work for active in self._active.values() for work in active.jobs):
             with contextlib.suppress(LtsmError):
-                active.job.stop("interrupted")
+                work.stop("interrupted")
 
 
 def _interrupted(code: int) -> InterruptedRunError:
@@ -196,11 +215,14 @@ def execute(
     keep_going: bool = False,
 ) -> Outcome:
     """Run a plan on `jobs` processes of its own. See `Execution`."""
+    lane = lane_size(setting.place.device)
     waiting = set(tasks) - set(done)
     workers = [WorkerProcess() for _ in range(max(1, min(jobs, len(waiting))))]
     finished = False
     try:
-        execution = Execution(setting, tasks, done, workers, watcher, stop=stop, keep_going=keep_going)
+        execution = Execution(
+            setting, tasks, done, workers, watcher, stop=stop, keep_going=keep_going, lane=lane
+        )
         outcome = execution.run()
         finished = True
     finally:

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RECORDS_PER_SEGMENT = 10
-"""A segment is half a second to two seconds: what a kill may cost, and how long Ctrl-C may take."""
-
 
 class Call(NamedTuple):
     """A function for a worker and its arguments."""
@@ -105,7 +102,7 @@ class Training:
         place = self.setting.place
         if not self.state:
             return self._first_call(place)
-        segment = RECORDS_PER_SEGMENT * place.protocol.record_every
+        segment = place.records_per_segment * place.protocol.record_every
         until = min((self.iteration // segment + 1) * segment, self.iterations)
         return Call(stretch, (place, self.state, until, self.iterations))
 

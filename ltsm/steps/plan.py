@@ -99,6 +99,15 @@ def expected_iterations(task: Task, protocol: Protocol) -> int:
     return protocol.initial_iterations // 4 if task.step == "baseline" else task.spec(protocol).iterations
 
 
+def next_lane(waiting: Sequence[Task], done: Collection[Task], size: int) -> list[Task]:
+    """The first task that waits for nothing, and up to `size` in all that are the same step of the same shape."""
+    first = next_ready(waiting, done)
+    if first is None:
+        return []
+    alike = [task for task in waiting if (task.step, task.hidden) == (first.step, first.hidden)]
+    return [task for task in alike if task.needs is None or task.needs in done][:size]
+
+
 def next_ready(waiting: Sequence[Task], done: Collection[Task]) -> Task | None:
     """The first task that waits for nothing."""
     return next((task for task in waiting if task.needs is None or task.needs in done), None)

@@ -19,7 +19,7 @@ def find(place: Place, seed: int, initial: bytes, trained: bytes) -> list[MaskRo
 
     net = network(place, place.protocol.hidden)
     values = (read_weights(net, content) for content in (initial, trained))
-    results = evaluate_masks(dataset(place), place.protocol, net, *values)
+    results = evaluate_masks(dataset(place), place.protocol, net, *values, device=place.device)
     best = select(results, place.protocol)
     return [
         MaskRow(0, seed, r.threshold, r.relative_size, r.kept, r.val_loss, r.val_accuracy, i == best, r.bits)

@@ -11,13 +11,15 @@ from ltsm.errors import DataError
 from ltsm.store.values import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from torch import Tensor
 
     from ltsm.core.datasets import Dataset
     from ltsm.core.network import Network
+    from ltsm.core.records import Record
+    from ltsm.core.state import TrainState
     from ltsm.protocol import Protocol
 
 
@@ -32,6 +34,15 @@ class Place:
     data: Path
     digest: str = ""
     device: str = "cpu"
+
+    @property
+    def records_per_segment(self) -> int:
+        """How many records a segment has: it lasts half a second to two, which a kill may cost and Ctrl-C may take.
+
+        A GPU advances a lane of the paper's ten seeds; that it needs a hundred records to be so long is an
+        estimate, not a measurement.
+        """
+        return 10 if self.device == "cpu" else 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +134,46 @@ def stretch(place: Place, state: bytes, until: int, end: int) -> Stretch:
 
     The record at iteration 0 belongs to the first stretch.
     """
-    from ltsm.core.training import advance, pack, unpack  # noqa: PLC0415
+    from ltsm.core.training import unpack  # noqa: PLC0415 - brings torch, which only workers need
+
+    return stretches(place, [unpack(state)], until, [end])[0]
+
+
+def stretches(place: Place, states: Sequence[TrainState], until: int, ends: Sequence[int]) -> list[Stretch]:
+    """Advance runs of one shape, all at the same iteration, side by side; each is given its share of the time."""
+    from ltsm.core.state import apart, side_by_side  # noqa: PLC0415
+    from ltsm.core.training import advance  # noqa: PLC0415
 
     data = dataset(place)
     began = time.perf_counter()
-    after, records = advance(data, place.protocol, unpack(state), until, place.device)
-    metrics = tuple(Metric(r.iteration, r.train_loss[0], r.val_loss[0], r.val_accuracy[0]) for r in records)
+    after, records = advance(data, place.protocol, side_by_side(states), until, place.device)
+    seconds = (time.perf_counter() - began) / len(states)
+    return [
+        _stretch(alone, [_metric(record, model) for record in records], ends[model], seconds)
+        for model, alone in enumerate(apart(after))
+    ]
+
+
+def _stretch(after: TrainState, metrics: Sequence[Metric], end: int, seconds: float) -> Stretch:
+    from ltsm.core.training import pack  # noqa: PLC0415
+
+    last = after.iteration == end or not _sane(metrics)
     return Stretch(
         iteration=after.iteration,
-        metrics=metrics,
+        metrics=tuple(metrics),
         state=pack(after),
-        final=weights_file(after.network, after.parameters[0]) if until == end or not _sane(metrics) else b"",
-        seconds=time.perf_counter() - began,
+        final=weights_file(after.network, after.parameters[0]) if last else b"",
+        seconds=seconds,
     )
 
 
-def _sane(metrics: tuple[Metric, ...]) -> bool:
+def _metric(record: Record, model: int) -> Metric:
+    return Metric(
+        record.iteration, record.train_loss[model], record.val_loss[model], record.val_accuracy[model]
+    )
+
+
+def _sane(metrics: Sequence[Metric]) -> bool:
     """Whether the last record's loss is a number: once it is not, no later one will be."""
     return not metrics or metrics[-1].val_loss < float("inf")
 
