@@ -1,8 +1,9 @@
-"""How layer sizes and seeds are written, on the command line, in files and in the store."""
+"""How layer sizes and seeds are written, on the command line, in files and in the store; and text made harmless."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from ltsm.errors import UsageError
 
@@ -60,3 +61,21 @@ def format_seeds(seeds: tuple[int, ...]) -> str:
         else:
             parts.append([seed])
     return ",".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)
+
+
+def visible(text: str) -> str:
+    """The text with whatever steers a terminal made visible: ESC becomes ␛, a direction override its code.
+
+    Line breaks and tabs stay. What came from a file or a command line may hold anything.
+    """
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character in "\n\t" or character.isprintable():
+        return character
+    code = ord(character)
+    if code < 0x20:  # noqa: PLR2004 - Unicode has a picture for each of these
+        return chr(0x2400 + code)
+    category = unicodedata.category(character)
+    return f"\\u{code:04x}" if category in {"Cc", "Cf", "Cs", "Zl", "Zp"} else character

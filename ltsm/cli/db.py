@@ -72,8 +72,10 @@ def check(store: options.Store = options.STORE, json: options.Json = False) -> N
     from ltsm.store import schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
 
-    opened = schema.open_for_reading(store_path(store))
-    findings = [*damage(opened), *strangers(opened)]
+    opened = schema.open_for_reading(store_path(store), unchecked=True)
+    findings = list(damage(opened))
+    if not any(f["what"] == "damaged database" for f in findings):
+        findings += strangers(opened)
     opened.close()
     if json:
         say.as_json({"store": str(opened.path), "findings": findings})
@@ -90,10 +92,13 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
     """What is wrong with the database, and rows whose file is missing or has changed."""
     from ltsm.store import artifacts, read  # noqa: PLC0415
 
-    for fault in read.faults(store):
+    faults = read.faults(store)
+    for fault in faults:
         yield {"what": "damaged database", "where": fault, "do": "restore a backup", "damage": True}
+    if faults:
+        return  # what it says of files cannot be believed
     for run in read.runs(store):
-        for artifact in (run.initial, run.final, run.checkpoint):
+        for artifact in (run.initial, run.final, run.checkpoint, run.previous):
             if artifact is None:
                 continue
             try:
@@ -107,7 +112,12 @@ def strangers(store: Store) -> Iterator[dict[str, Any]]:
     """Files among the weights that no row names: a killed command may leave one."""
     from ltsm.store import read  # noqa: PLC0415
 
-    known = {a.path for run in read.runs(store) for a in (run.initial, run.final, run.checkpoint) if a}
+    known = {
+        a.path
+        for run in read.runs(store)
+        for a in (run.initial, run.final, run.checkpoint, run.previous)
+        if a
+    }
     for file in sorted((store.folder / "weights").rglob("*")):
         path = file.relative_to(store.folder).as_posix()
         if file.is_file() and path not in known:

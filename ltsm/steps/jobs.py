@@ -141,20 +141,31 @@ class Training:
         return best
 
     def _take_up(self) -> None:
-        """Go on from the run's checkpoint, if it has one that can be believed."""
+        """Go on from the run's last checkpoint that can be believed, if it has one."""
         run, store = self.run, self.setting.store
         if run.checkpoint is None:
             return
         try:
             self.state = artifacts.read(store.folder, run.checkpoint)
         except StoreError as error:
-            log.warning("%s starts again: %s", self.task, error.message)
-            write.reset(store, [run.id], self.setting.now())
+            self._step_back(error)
             return
         self.iteration = run.iteration
         now = self.setting.now()
         resumed = [*run.provenance.get("resumed", []), {"at": now.isoformat(), **self.setting.provenance}]
         write.go_on(store, run.id, provenance={**run.provenance, "resumed": resumed}, now=now)
+
+    def _step_back(self, damage: StoreError) -> None:
+        """The last checkpoint is damaged: go on from the one before it, else from the beginning."""
+        run, store, now = self.run, self.setting.store, self.setting.now()
+        if run.previous is None:
+            log.warning("%s starts again: %s", self.task, damage.message)
+            write.reset(store, [run.id], now)
+        else:
+            log.warning("%s goes back to iteration %s: %s", self.task, run.previous_iteration, damage.message)
+            write.rewind(store, run.id, now)
+        self.run = self.setting.run(self.task)
+        self._take_up()
 
     def _first_call(self, place: Place) -> Call:
         seed, hidden, setting = self.task.seed, self.task.hidden, self.setting
@@ -199,7 +210,7 @@ class Training:
         ended = self.ended if result.final else None
         name = "final.safetensors" if result.final else f"checkpoint-{result.iteration}.safetensors"
         written = artifacts.write(store.folder, f"{folder}/{name}", result.final or result.state)
-        before = self.setting.run(self.task).checkpoint
+        before = self.setting.run(self.task)
         segment = Segment(
             metrics=result.metrics,
             iteration=result.iteration,
@@ -210,7 +221,8 @@ class Training:
             error=f"diverged by iteration {result.iteration}" if ended == "diverged" else None,
         )
         write.record(store, self.run.id, segment, self.setting.now())
-        artifacts.remove(store.folder, before)
+        for file in (before.previous, before.checkpoint if ended else None):
+            artifacts.remove(store.folder, file)
 
 
 @dataclass(slots=True)

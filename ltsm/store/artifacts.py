@@ -25,14 +25,18 @@ def write(folder: Path, path: str, content: bytes) -> Artifact:
     partial = target.with_name(f".{target.name}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-        _flush_folder(target.parent)
+        partial.unlink(missing_ok=True)  # a killed command's, or a link that somebody put there
+        try:
+            with partial.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        flush_folder(target.parent)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         hint = "make space or choose another --store, then type the same command again: it goes on where it stopped"
         raise StoreError(f"cannot write {target}: {error.strerror}.", hint) from None
     return Artifact(path, hashlib.sha256(content).hexdigest())
@@ -61,16 +65,29 @@ def remove(folder: Path, artifact: Artifact | None) -> None:
         _inside(folder, artifact.path).unlink(missing_ok=True)
 
 
+FOLDERS = ("weights", "logs")
+"""All that a row may name lies below these: nothing else is read, replaced or deleted, the store itself least."""
+
+
 def _inside(folder: Path, path: str) -> Path:
-    """The path under the store's folder; a store from elsewhere must not name files outside it."""
+    """The path under the store's folder, links followed; a store from elsewhere must not name other files.
+
+    Raises:
+        StoreError: it leads out of the folders that are for files.
+    """
     root = folder.resolve()
-    target = (root / path).resolve()
-    if not target.is_relative_to(root):
+    try:
+        target = (root / path).resolve()
+        allowed = any(target.is_relative_to(root / name) and target != root / name for name in FOLDERS)
+    except (OSError, RuntimeError, ValueError):  # a circle of links, a name with a NUL in it
+        allowed = False
+    if not allowed:
         raise StoreError(f"the store names a file outside its folder: {path!r}.", "do not use this store")
     return target
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
     if os.name == "nt":  # a folder cannot be opened there
         return
     handle = os.open(folder, os.O_RDONLY)

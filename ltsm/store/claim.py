@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
 from ltsm.errors import StoreError
+from ltsm.notation import visible
 from ltsm.store.values import Holder
 
 if sys.platform == "win32":
@@ -52,7 +53,7 @@ def claim(store: Path, command: str, now: datetime, *, wait: bool = False) -> It
     path = lock_path(store)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="utf-8")
+        file = open(path, "a+", encoding="utf-8", opener=_not_through_links)  # noqa: SIM115 - Path has no opener
     except OSError as error:
         hint = "choose another with --store FILE"
         raise StoreError(f"cannot write to {path.parent}: {error.strerror}.", hint) from None
@@ -73,15 +74,24 @@ def holder(store: Path) -> Holder | None:
     except OSError:
         return None
     with file:
-        if _lock(file, shared=True):
+        try:
+            held = not _lock(file, shared=True)
+        except OSError:  # a file system without locks: nobody can hold one
+            return None
+        if not held:
             _unlock(file)
             return None
         return _signature(file)
 
 
+def _not_through_links(path: str, flags: int) -> int:
+    """Open the lock's file itself: it is emptied and signed, so a link would have another file emptied."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 def _acquire(file: IO[str], store: Path, *, wait: bool) -> None:
     tries = 0
-    while not _lock(file, shared=False):
+    while not _locked(file, store):
         if not wait and tries * 0.01 >= _READER_GLANCE_S:
             other = _signature(file)
             since = f" since {other.since:%Y-%m-%d %H:%M} UTC" if other.since else ""
@@ -91,6 +101,19 @@ def _acquire(file: IO[str], store: Path, *, wait: bool) -> None:
             )
         tries += 1
         time.sleep(0.01)
+
+
+def _locked(file: IO[str], store: Path) -> bool:
+    """Whether the lock is ours now.
+
+    Raises:
+        StoreError: the file system has no locks, so that two writers could not be kept apart.
+    """
+    try:
+        return _lock(file, shared=False)
+    except OSError as error:
+        hint = "keep the store on a local disk: --store FILE"
+        raise StoreError(f"the file system of {store} cannot lock files: {error.strerror}.", hint) from None
 
 
 def _sign(file: IO[str], command: str, now: datetime) -> None:
@@ -106,7 +129,8 @@ def _signature(file: IO[str]) -> Holder:
     file.seek(0)
     try:
         text = json.load(file)
-        return Holder(int(text["pid"]), text["host"], datetime.fromisoformat(text["since"]), text["command"])
+        since = datetime.fromisoformat(text["since"])
+        return Holder(int(text["pid"]), visible(str(text["host"])), since, visible(str(text["command"])))
     except (ValueError, KeyError, TypeError):
         return Holder(0, "this machine", None, "")
 

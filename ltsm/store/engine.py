@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -11,13 +14,25 @@ from urllib.parse import quote
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
-from ltsm.errors import StoreError
+from ltsm.errors import StoreError, UsageError
+from ltsm.store.filesystem import is_network
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Connection
+
+log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 30.0
 SQLITE_VERSION = sqlite3.sqlite_version
+OLDEST_SQLITE = (3, 24, 0)
+"""Before it there was no ON CONFLICT, and there were faults that damage files (sqlite.org/howtocorrupt.html, section 8)."""
+WAL_RESET_FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
+"""Until these, two connections that write or checkpoint at one moment may lose a commit (sqlite.org/wal.html#walresetbug)."""
+SYNCHRONOUS = ("NORMAL", "FULL", "EXTRA")
+VFS = ""
+"""Added to every address; a test names another of SQLite's ways to files here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +59,45 @@ def store_path(url: str | Path) -> Path:
         StoreError: another kind of database.
     """
     text = str(url).removeprefix("sqlite:///")
+    if not text or "\0" in text or not Path(text).absolute().name:
+        raise StoreError("--store names no file.", "--store results/ltsm.db")
     if "://" in text:
         raise StoreError(
             f"only SQLite stores are supported, not {text.split('://')[0]}.", "--store results/ltsm.db"
         )
-    return Path(text)
+    path = Path(text) if Path(text).name else Path(text).absolute()
+    try:
+        # Lock, log and weights lie beside the file itself, so that a link to it is no second store.
+        return path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError) as error:
+        raise StoreError(
+            f"cannot follow the link {path}: {error}.", "choose another with --store FILE"
+        ) from None
+
+
+def sqlite_fault(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
+    """What is known to damage stores in this SQLite version, for a sentence; "" when nothing is.
+
+    ltsm itself never gives the fault an occasion: one process writes, on one connection, and readers cannot checkpoint.
+    """
+    fixed = next((f for f in WAL_RESET_FIXED if f[:2] == version[:2]), max(WAL_RESET_FIXED))
+    if version >= fixed:
+        return ""
+    return (
+        f"versions before {'.'.join(map(str, fixed))} may lose a commit when two programs write at one moment"
+    )
+
+
+def synchronous(environ: Mapping[str, str]) -> str:
+    """How hard each commit is pushed to the disk: LTSM_SYNCHRONOUS, else NORMAL.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    named = environ.get("LTSM_SYNCHRONOUS", "").upper() or SYNCHRONOUS[0]
+    if named not in SYNCHRONOUS:
+        raise UsageError(f"LTSM_SYNCHRONOUS must be {' or '.join(SYNCHRONOUS)}, not {named!r}.")
+    return named
 
 
 def connect(path: Path, *, read_only: bool) -> Store:
@@ -56,9 +105,20 @@ def connect(path: Path, *, read_only: bool) -> Store:
 
     Readers cannot write, whatever they try. Where even SQLite's own shared memory cannot be made
     beside the file (a read-only folder) they read it as immutable.
+
+    Raises:
+        StoreError: this SQLite is too old.
+        UsageError: LTSM_SYNCHRONOUS is no level.
     """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise StoreError(
+            f"this Python has SQLite {SQLITE_VERSION}, which may damage stores.",
+            f"use a Python with SQLite {oldest} or newer",
+        )
+    level = synchronous(os.environ)
     mode = _readable_mode(path) if read_only else "mode=rwc"
-    uri = f"file:{quote(str(path.absolute()))}?{mode}"
+    uri = f"file:{quote(str(path.absolute()))}?{mode}{VFS}"
 
     def opened() -> sqlite3.Connection:
         return sqlite3.connect(
@@ -67,7 +127,7 @@ def connect(path: Path, *, read_only: bool) -> Store:
 
     # None of SQLAlchemy's own transaction control: `isolation_level=None` hands it all to _begin.
     engine = create_engine("sqlite://", creator=opened, poolclass=QueuePool, pool_size=2)
-    event.listen(engine, "connect", _reading if read_only else _writing)
+    event.listen(engine, "connect", _reading if read_only else partial(_writing, path=path, level=level))
     event.listen(engine, "begin", _begin_reading if read_only else _begin_writing)
     return Store(path, engine)
 
@@ -90,16 +150,52 @@ def _readable_mode(path: Path) -> str:
     return "mode=ro"
 
 
+_CAUTION = ("mmap_size=0", "trusted_schema=OFF", "cell_size_check=ON")
+"""A store may come from anybody: views and triggers in it may call nothing, and damaged pages are met early."""
+
+
 def _reading(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in ("query_only=ON", "mmap_size=0"):
+    for pragma in ("query_only=ON", *_CAUTION):
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _writing(connection: sqlite3.Connection, _record: object) -> None:
+def _writing(connection: sqlite3.Connection, _record: object, *, path: Path, level: str) -> None:
+    for pragma in ("foreign_keys=ON", *_CAUTION):
+        connection.execute(f"PRAGMA {pragma}")
+    wanted = "delete" if is_network(path.absolute().parent) else "wal"
+    found = _journal(connection, wanted)
+    if found != "wal":
+        log.warning(
+            "%s lies on a file system without shared memory: SQLite keeps a rollback journal there, and who reads"
+            " may have to wait for who writes.",
+            path,
+        )
     # NORMAL keeps a committed transaction through a killed process; only a power cut may take the last ones,
-    # and a run then goes on from an older checkpoint to the same bits.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "mmap_size=0"):
-        connection.execute(f"PRAGMA {pragma}")
+    # and a run then goes on from an older checkpoint to the same bits. A rollback journal needs more.
+    connection.execute(f"PRAGMA synchronous={'FULL' if found != 'wal' and level == 'NORMAL' else level}")
+
+
+def _journal(connection: sqlite3.Connection, wanted: str) -> str:
+    """Set the journal's mode and return what SQLite made of it: where it cannot have a log it says so or fails."""
+    try:
+        found = str(connection.execute(f"PRAGMA journal_mode={wanted}").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if "lock" not in str(error) or wanted == "delete":
+            raise
+        found = str(connection.execute("PRAGMA journal_mode=delete").fetchone()[0])
+    if wanted == "delete" and found == "wal":
+        raise sqlite3.OperationalError("its write-ahead log cannot be turned off on this network file system")
+    return found
+
+
+def journal_mode(path: Path) -> str:
+    """How the store at `path` keeps its journal: wal, delete, …; changes nothing."""
+    store = connect(path, read_only=True)
+    try:
+        with store.engine.connect() as connection:
+            return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
+    finally:
+        store.close()
 
 
 def _begin_reading(connection: Connection) -> None:

@@ -65,6 +65,7 @@ class Run(Base):
 
     Paths are relative to the store's folder; each has the SHA-256 of the file beside it.
     `seconds` is the time spent training, `relative_size` the parameters kept ÷ those of the baseline.
+    `previous_checkpoint` holds the state at `previous_iteration`, should `checkpoint` turn out damaged.
     """
 
     __tablename__ = "run"
@@ -101,6 +102,9 @@ class Run(Base):
     updated_at: Mapped[datetime]
     error: Mapped[str | None]
     provenance: Mapped[dict[str, Any]]
+    previous_checkpoint: Mapped[str | None]
+    previous_checkpoint_sha256: Mapped[str | None]
+    previous_iteration: Mapped[int | None]
 
 
 class Metric(Base):
@@ -135,3 +139,15 @@ class Mask(Base):
     val_accuracy: Mapped[float]
     selected: Mapped[bool]
     bits: Mapped[bytes]
+
+
+class Seal(Base):
+    """A SHA-256 over what was written, by which damage is found; see `ltsm.store.seal`.
+
+    Whoever adds a column to a run changes what its seal covers: after a migration every seal is written anew.
+    """
+
+    __tablename__ = "seal"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str]

@@ -14,9 +14,9 @@ from sqlalchemy import Row, column, func, select, table
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import aliased
 
-from ltsm.errors import StoreError
+from ltsm.errors import StoreError, UsageError
 from ltsm.protocol import format_sizes, parse_sizes
-from ltsm.store import models
+from ltsm.store import models, seal
 from ltsm.store.claim import holder
 from ltsm.store.values import Artifact, MaskRow, Metric, ProtocolRow, ResultRow, RunRow, RunSpec
 
@@ -172,25 +172,21 @@ def selected_mask(store: Store, run_id: int) -> MaskRow | None:
 
 
 def faults(store: Store) -> list[str]:
-    """What SQLite's own check finds wrong with the file and its references; nothing when all is well."""
+    """What is wrong with the file, its references or its content, in SQLite's words or ours; nothing when all is well."""
     with _reading(store) as connection:
-        checks = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-        dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    return [
-        *(str(c) for c in checks if c != "ok"),
-        *(f"{table} row {row} names no {other}" for table, row, other, _ in dangling),
-    ]
+        return seal.faults(connection, sealed=True)
 
 
 def change_counter(store: Store) -> tuple[int, int]:
     """A value that changes whenever the store may have: cheap enough to ask every second.
 
-    The newest change of any run in microseconds, and the number of runs.
+    When each run changed last, all together, and the number of runs: a clock that went backwards
+    gives another value too.
     """
     with _reading(store) as connection:
-        text = "SELECT coalesce(max(updated_at), ''), count(*) FROM run"
-        newest, count = connection.exec_driver_sql(text).one()
-    return hash(newest), int(count)
+        text = "SELECT coalesce(group_concat(updated_at), ''), count(*) FROM run"
+        moments, count = connection.exec_driver_sql(text).one()
+    return hash(moments), int(count)
 
 
 def _last_changes(store: Store) -> dict[int, datetime]:
@@ -208,6 +204,9 @@ def _reading(store: Store) -> Iterator[Connection]:
             yield connection
     except DatabaseError as error:
         raise StoreError(f"cannot read the store {store.path}: {error.orig}.", "ltsm db check") from None
+    # A value that is none of its column's: SQLite keeps any type in any column, a damaged or hostile file has them.
+    except (ValueError, TypeError, UsageError) as error:
+        raise StoreError(f"the store {store.path} is damaged: {error}.", "ltsm db check") from None
 
 
 def _chunks(ids: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
@@ -248,6 +247,8 @@ def _run(row: Row[Any], *, alive: bool) -> RunRow:
         updated_at=r.updated_at,
         error=r.error,
         provenance=r.provenance,
+        previous=_artifact(r.previous_checkpoint, r.previous_checkpoint_sha256),
+        previous_iteration=r.previous_iteration,
     )
 
 

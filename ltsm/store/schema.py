@@ -12,7 +12,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError
-from ltsm.store import write
+from ltsm.store import seal, write
 from ltsm.store.claim import claim
 from ltsm.store.engine import Store, connect
 
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002")
 """Every revision in `migrations/`, oldest first."""
 HEAD = VERSIONS[-1]
+SEALED_SINCE = "0002"
 _MAGIC = b"SQLite format 3\0"
 
 
-def open_for_reading(path: Path) -> Store:
-    """The store at `path`, for looking only.
+def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
+    """The store at `path`, for looking only. All of it is checked first, unless the caller wants to see the damage.
 
     Raises:
         StoreError: there is none, it is damaged or foreign, or made by another version of ltsm.
@@ -49,13 +50,15 @@ def open_for_reading(path: Path) -> Store:
         raise StoreError(
             f"the store {path} has the older version {found}; this ltsm reads {HEAD}.", "ltsm db upgrade"
         )
+    if not unchecked:
+        _refuse_damage(store, found)
     return store
 
 
-def open_for_writing(path: Path) -> Store:
+def open_for_writing(path: Path, *, unchecked: bool = False) -> Store:
     """The store at `path`, made if there is none, brought up to date if it is older. The caller holds its claim.
 
-    An older store is copied to `<name>.before-<version>` first.
+    An older store is copied to `<name>.before-<version>` first. All of it is checked, unless the caller says not to.
 
     Raises:
         StoreError: it is damaged, foreign, newer, or cannot be written.
@@ -67,7 +70,7 @@ def open_for_writing(path: Path) -> Store:
             f"cannot write to {path.parent}: {error.strerror}.", "choose another with --store FILE"
         ) from None
     _refuse_other_files(path)
-    found = _version_at(path)
+    found = _version_at(path, unchecked=unchecked)
     store = connect(path, read_only=False)
     try:
         if found != HEAD:
@@ -104,15 +107,48 @@ def version(store: Store) -> str | None:
     return found
 
 
-def _version_at(path: Path) -> str | None:
-    """The version of the store at `path`, looked up without the smallest change: it may be somebody else's."""
-    if not path.exists() or path.stat().st_size == 0:
+def _version_at(path: Path, *, unchecked: bool) -> str | None:
+    """The version of the store at `path`, looked up without the smallest change: it may be somebody else's.
+
+    Raises:
+        StoreError: as `version`; or it is damaged.
+    """
+    if not path.exists():
+        return None
+    if path.stat().st_size == 0:
+        _refuse_emptied(path)
         return None
     store = connect(path, read_only=True)
     try:
-        return version(store)
+        found = version(store)
+        if found is not None and not unchecked:
+            _refuse_damage(store, found)
+        return found
     finally:
         store.close()
+
+
+def _refuse_damage(store: Store, found: str) -> None:
+    """Close a store that is not as it was written, and say so."""
+    try:
+        with store.engine.connect() as connection:
+            faults = seal.faults(connection, sealed=found >= SEALED_SINCE)
+    except DatabaseError as error:
+        faults = [str(error.orig)]
+    if faults:
+        store.close()
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        hint = "restore a backup; ltsm db check lists all damage"
+        raise StoreError(f"the store {store.path} is damaged: {faults[0]}{more}.", hint)
+
+
+def _refuse_emptied(path: Path) -> None:
+    """An empty file becomes a store; but not where results were, which it would bury."""
+    log = path.with_name(f"{path.name}-wal")
+    weights = path.parent / "weights"
+    if (log.exists() and log.stat().st_size) or (weights.is_dir() and any(weights.iterdir())):
+        hint = f"restore a backup; or delete {path} to begin anew"
+        raise StoreError(f"the store {path} is damaged: it is empty, and weights lie beside it.", hint)
 
 
 def migrations_folder() -> Path:
@@ -133,6 +169,10 @@ def _stamped(connection: Connection) -> str | None:
 
 
 def _refuse_other_files(path: Path) -> None:
+    """Refuse what is no SQLite file, and companions that lead elsewhere: SQLite would write through them."""
+    for suffix in ("-wal", "-shm", "-journal"):
+        if (companion := path.with_name(path.name + suffix)).is_symlink():
+            raise StoreError(f"{companion} is a link, which SQLite never makes.", "do not use this store")
     try:
         with path.open("rb") as file:
             start = file.read(len(_MAGIC))
@@ -158,6 +198,7 @@ def _upgrade(store: Store, found: str | None) -> None:
     with store.engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        seal.seal_all(connection)
 
 
 def backup(store: Store, target: Path) -> None:

@@ -76,7 +76,7 @@ class ProtocolRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as stored."""
+    """A run as stored; `previous` is the checkpoint before the last, which held the state at `previous_iteration`."""
 
     id: int
     protocol_id: int
@@ -99,6 +99,8 @@ class RunRow:
     updated_at: datetime
     error: str | None
     provenance: dict[str, Any]
+    previous: Artifact | None = None
+    previous_iteration: int | None = None
 
     @property
     def spec(self) -> RunSpec:

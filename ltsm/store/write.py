@@ -6,13 +6,14 @@ import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError
 from ltsm.protocol import format_sizes
 from ltsm.store import models
+from ltsm.store.seal import seal_plan, seal_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ def add_protocol(store: Store, protocol: Protocol, now: datetime) -> int:
         values = {"name": protocol.name, "fingerprint": protocol.fingerprint, "settings": protocol.settings()}
         row = insert_or(models.Protocol).values(**values, created_at=now)
         connection.execute(row.on_conflict_do_nothing(index_elements=["fingerprint"]))
+        seal_plan(connection)
         query = select(models.Protocol.id).where(models.Protocol.fingerprint == protocol.fingerprint)
         return connection.execute(query).scalar_one()
 
@@ -40,8 +42,12 @@ def add_runs(store: Store, protocol_id: int, specs: Sequence[RunSpec], now: date
     if not specs:
         return
     with _transaction(store) as connection:
+        newest = connection.execute(select(func.coalesce(func.max(models.Run.id), 0))).scalar_one()
         row = insert_or(models.Run).on_conflict_do_nothing()
         connection.execute(row, [_pending(protocol_id, spec, now) for spec in specs])
+        added = connection.execute(select(models.Run.id).where(models.Run.id > newest)).scalars().all()
+        seal_runs(connection, added)
+        seal_plan(connection)
 
 
 def start(
@@ -91,6 +97,16 @@ def record(store: Store, run_id: int, segment: Segment, now: datetime) -> None:
         "checkpoint_sha256": checkpoint and checkpoint.sha256,
         "error": segment.error,
     }
+    # The right-hand sides are what the row holds before.
+    values |= (
+        _NO_PREVIOUS
+        if checkpoint is None
+        else {
+            "previous_checkpoint": models.Run.checkpoint,
+            "previous_checkpoint_sha256": models.Run.checkpoint_sha256,
+            "previous_iteration": models.Run.iteration,
+        }
+    )
     if final is not None:
         values |= {"final_weights": final.path, "final_weights_sha256": final.sha256, "finished_at": now}
     with _transaction(store) as connection:
@@ -108,8 +124,10 @@ def stop(store: Store, run_id: int, state: State, error: str | None, now: dateti
 def mark_interrupted(store: Store, now: datetime) -> None:
     """Runs that say `running` though the caller holds the claim were left by a process that died."""
     with _transaction(store) as connection:
-        rows = update(models.Run).where(models.Run.state == "running")
+        left = connection.execute(select(models.Run.id).where(models.Run.state == "running")).scalars().all()
+        rows = update(models.Run).where(models.Run.id.in_(left))
         connection.execute(rows.values(state="interrupted", updated_at=now))
+        seal_runs(connection, left)
 
 
 def add_masks(store: Store, run_id: int, masks: Sequence[MaskRow], now: datetime) -> None:
@@ -124,6 +142,7 @@ def forget_masks(store: Store, run_ids: Sequence[int]) -> None:
     """Delete the masks of these baseline runs."""
     with _transaction(store) as connection:
         connection.execute(delete(models.Mask).where(models.Mask.run_id.in_(run_ids)))
+        seal_runs(connection, run_ids)
 
 
 def reset(store: Store, run_ids: Sequence[int], now: datetime) -> None:
@@ -144,8 +163,29 @@ def reset(store: Store, run_ids: Sequence[int], now: datetime) -> None:
         for table in (models.Metric, models.Mask):
             connection.execute(delete(table).where(table.run_id.in_(run_ids)))
         connection.execute(update(models.Run).where(models.Run.id.in_(run_ids)).values(**values))
+        seal_runs(connection, run_ids)
 
 
+def rewind(store: Store, run_id: int, now: datetime) -> None:
+    """A run goes back to the checkpoint before its last, which is damaged; it must have one. Later records go."""
+    run = models.Run
+    with _transaction(store) as connection:
+        found = connection.execute(select(run.previous_iteration).where(run.id == run_id)).scalar_one()
+        later = (models.Metric.run_id == run_id, models.Metric.iteration > found)
+        connection.execute(delete(models.Metric).where(*later))
+        values = {
+            "iteration": found,
+            "best_iteration": _best_iteration(connection, run_id),
+            "checkpoint": run.previous_checkpoint,
+            "checkpoint_sha256": run.previous_checkpoint_sha256,
+            **_NO_PREVIOUS,
+        }
+        _change(connection, run_id, values, now)
+
+
+_NO_PREVIOUS: dict[str, Any] = dict.fromkeys(
+    ("previous_checkpoint", "previous_checkpoint_sha256", "previous_iteration")
+)
 _RESULT_COLUMNS = (
     "best_iteration",
     "parameters",
@@ -160,6 +200,7 @@ _RESULT_COLUMNS = (
     "started_at",
     "finished_at",
     "error",
+    *_NO_PREVIOUS,
 )
 
 
@@ -169,13 +210,14 @@ def _transaction(store: Store) -> Iterator[Connection]:
     try:
         with store.engine.begin() as connection:
             yield connection
-    except OperationalError as error:
+    except DatabaseError as error:
         hint = "make space if the disk is full, then type the same command again: it goes on where it stopped"
         raise StoreError(f"cannot write the store {store.path}: {error.orig}.", hint) from None
 
 
 def _change(connection: Connection, run_id: int, values: dict[str, Any], now: datetime) -> None:
     connection.execute(update(models.Run).where(models.Run.id == run_id).values(**values, updated_at=now))
+    seal_runs(connection, [run_id])
 
 
 def _best_iteration(connection: Connection, run_id: int) -> int | None:

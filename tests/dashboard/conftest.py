@@ -8,6 +8,7 @@ import made_up
 import pytest
 
 from ltsm.dashboard.app import Dashboard
+from ltsm.store import schema, seal
 from ltsm.store.values import RunSpec
 
 NOW = made_up.NOW + timedelta(hours=3)
@@ -32,7 +33,9 @@ class Watched:
         await self.pilot.pause()
 
     async def _idle(self):
-        await self.pilot._wait_for_screen()
+        # A key may bring another screen to the front, whose messages then have to be waited for.
+        for _ in range(3):
+            await self.pilot._wait_for_screen()
         while not all(worker.is_finished for worker in self.app.workers):
             await self.app.workers.wait_for_complete()
             await self.pilot._wait_for_screen()
@@ -65,7 +68,10 @@ async def dashboard(path, *, size=(80, 24), protocol=None, clock=lambda: NOW):
     app = Dashboard(path, protocol, clock=clock, poll_seconds=NEVER)
     async with app.run_test(size=size) as pilot:
         watched = Watched(app, pilot)
-        await watched.settle()
+        for _ in range(100):
+            await watched.settle()
+            if app.moment is not None or app.problem is not None:
+                break
         yield watched
 
 
@@ -125,6 +131,10 @@ def multiplied():
             COMMIT;
         """)  # noqa: S608 - numbers and the schema's own names
         database.close()
+        store = schema.open_for_writing(path, unchecked=True)
+        with store.engine.begin() as connection:
+            seal.seal_all(connection)
+        store.close()
         return path
 
     return multiply

@@ -138,7 +138,7 @@ def check_files(path):
     """Every file that a row names is there and is the one that was written."""
     store = schema.open_for_reading(path)
     for found in read.runs(store):
-        for artifact in filter(None, (found.initial, found.final, found.checkpoint)):
+        for artifact in filter(None, (found.initial, found.final, found.checkpoint, found.previous)):
             artifacts.read(store.folder, artifact)
     store.close()
 
@@ -190,14 +190,25 @@ def test_processes_give_the_same_bits_whatever_their_number(reference, tmp_path)
     assert len(both) == 2 * len(alone)
 
 
-def test_a_damaged_checkpoint_costs_only_time(reference, tmp_path):
+@pytest.mark.parametrize(("damaged", "goes_on_from"), [((), 200), ((200,), 100), ((100, 200), 0)])
+def test_a_damaged_checkpoint_costs_the_time_since_the_one_before_it(
+    reference, tmp_path, damaged, goes_on_from
+):
+    """Taken out: `previous_checkpoint` in write.record; the run began again at 0 and the second case failed."""
     path = tmp_path / "ltsm.db"
     watcher = Silent()
     with pytest.raises(InterruptedRunError):
         swept(path, watcher=watcher, stop=lambda: 130 if len(watcher.events) >= 3 else 0)
-    (checkpoint,) = path.parent.rglob("checkpoint*")
-    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
-    swept(path)
+    assert sorted(c.name for c in path.parent.rglob("checkpoint*")) == [
+        "checkpoint-100.safetensors",
+        "checkpoint-200.safetensors",
+    ]
+    for iteration in damaged:
+        (checkpoint,) = path.parent.rglob(f"checkpoint-{iteration}.*")
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    watcher = Silent()
+    swept(path, watcher=watcher)
+    assert watcher.events[0][2] == goes_on_from
     assert results(path) == results(reference)
 
 
