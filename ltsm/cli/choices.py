@@ -30,6 +30,7 @@ class Choices:
 
     store: options.Store = options.STORE
     data: options.Data = None
+    device: options.Device = "cpu"
     protocol: options.ProtocolName = None
     smoke: Annotated[
         bool, typer.Option("--smoke", help="The whole chain in small: about a minute.", rich_help_panel=PANEL)

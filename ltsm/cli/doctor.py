@@ -107,12 +107,12 @@ def _torchvision() -> Finding:
 
 
 def _processor() -> Finding:
-    from ltsm.cli.running import cores  # noqa: PLC0415
+    from ltsm.steps import machine  # noqa: PLC0415
     from ltsm.steps.provenance import processor  # noqa: PLC0415
 
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    text = f"{processor()}, {cores()} cores, load {load:.1f}"
-    if load > cores():
+    load, cores = machine.load(), machine.cores()
+    text = f"{processor()}, {cores} cores, load {load:.1f}"
+    if load > cores:
         return Finding("processor", "note", text, "other programs are using it: a sweep will be slower")
     return Finding("processor", "ok", text)
 

@@ -15,6 +15,7 @@ from ltsm.errors import RunError
 from ltsm.steps import plan
 from ltsm.steps.execute import Outcome, execute
 from ltsm.steps.jobs import Setting
+from ltsm.steps.machine import cores
 from ltsm.steps.plan import Task
 from ltsm.steps.provenance import provenance
 from ltsm.steps.training import Place
@@ -36,9 +37,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How to run: how many at once, what to do with finished or failed runs, with another writer."""
+    """How to run: on how many workers, what to do with finished or failed runs, with another writer.
 
-    jobs: int
+    `jobs` None: one worker a core, or one for a GPU.
+    """
+
+    jobs: int | None
     force: bool = False
     keep_going: bool = False
     wait: bool = False
@@ -94,9 +98,10 @@ def carried_out(setting: Setting, wanted: Sequence[Task], named: Sequence[Task],
     if not missing:
         say.note("nothing to do: all of it is in the store (--force redoes it)")
         return Outcome()
+    jobs = manner.jobs or default_jobs(setting.place.device)
     with stop_signals() as stop, progress.shown(missing, setting.place.protocol, "all") as watcher:
         return execute(
-            setting, missing, done, watcher, jobs=manner.jobs, stop=stop, keep_going=manner.keep_going
+            setting, missing, done, watcher, jobs=jobs, stop=stop, keep_going=manner.keep_going
         )
 
 
@@ -111,7 +116,7 @@ def located(choices: Choices, protocol: Protocol) -> Place:
     resolved = resolve_dataset(protocol.dataset, choices.data, os.environ, say=say.note)
     if resolved.notice:
         say.warn(resolved.notice)
-    return Place(replace(protocol, dataset=resolved.name), resolved.folder.absolute())
+    return Place(replace(protocol, dataset=resolved.name), resolved.folder.absolute(), device=choices.device)
 
 
 def stored(store: Store, protocol_id: int) -> set[Task]:
@@ -149,7 +154,7 @@ def forget(store: Store, protocol_id: int, wanted: Sequence[Task]) -> None:
 def _own_files(run: RunRow) -> list[Artifact | None]:
     """A baseline's and a ticket's initial weights are the initial training's."""
     own = run.initial if run.kind in {"initial", "hyperop"} else None
-    return [own, run.final, run.checkpoint, run.previous]
+    return [own, run.final, run.checkpoint]
 
 
 def report_failures(outcome: Outcome) -> None:
@@ -189,6 +194,6 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def default_jobs(device: str) -> int:
+    """A worker for every core; one for a GPU, which advances all runs of one shape side by side."""
+    return cores() if device == "cpu" else 1

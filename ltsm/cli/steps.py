@@ -23,7 +23,8 @@ Seed = Annotated[
     str, typer.Option("--seed", "--seeds", metavar="SEEDS", help="The replicates: 3, or 0-9, or 0,2,5.")
 ]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Networks trained at once; default: one a core.")
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="Worker processes; default: one a core, or one for a GPU."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Redo it, and drop what is built on it.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for another command that writes to the store.")]
@@ -123,9 +124,9 @@ def _run_chain(last: Step, choices: Choices, seed: str, manner: Manner) -> None:
 
 
 def _manner(jobs: int | None, force: bool, wait: bool) -> Manner:
-    from ltsm.cli.running import Manner, cores  # noqa: PLC0415
+    from ltsm.cli.running import Manner  # noqa: PLC0415
 
-    return Manner(jobs=jobs or cores(), force=force, wait=wait)
+    return Manner(jobs=jobs, force=force, wait=wait)
 
 
 def _run(

@@ -21,6 +21,7 @@ HELP = """Examples:
 [bold]ltsm sweep[/]                         the paper's evaluation: ten seeds, every step
 [bold]ltsm sweep --smoke[/]                 all of it in small
 [bold]ltsm sweep --seeds 0-99 --keep-going[/]
+[bold]ltsm sweep --device cuda[/]           all seeds side by side on a GPU
 [bold]ltsm sweep --dry-run[/]               what it would run
 [bold]ltsm sweep --protocol mine.toml --store mine/ltsm.db[/]
 
@@ -61,7 +62,7 @@ def sweep(
         protocol = running.located(choices, protocol).protocol if is_own_data(protocol.dataset) else protocol
         show_plan(choices, protocol, everything(protocol))
         return
-    manner = running.Manner(jobs=jobs or running.cores(), force=force, keep_going=keep_going, wait=wait)
+    manner = running.Manner(jobs=jobs, force=force, keep_going=keep_going, wait=wait)
     ran = running.run(choices, protocol, everything, everything, manner)
     say.note(f"{len(ran.asked_for)} of {len(ran.asked_for)} steps are in {ran.path}: ltsm report")
 
