@@ -50,7 +50,7 @@ app = typer.Typer(
 )
 
 
-@app.command(help=GET_HELP)
+@app.command(help=GET_HELP, short_help="Download or copy a data set.")
 def get(
     name: Name = "mnist",
     data: Data = None,
@@ -92,7 +92,7 @@ def get(
     say.data(str(folder))
 
 
-@app.command(help=CHECK_HELP)
+@app.command(help=CHECK_HELP, short_help="Compare files with their checksums; read your own data.")
 def check(name: Name = "mnist", data: Data = None, as_json: Json = False) -> None:
     """Print what there is to say about each file of a data set.
 

@@ -31,8 +31,8 @@ HELP = """Examples:
 [bold]ltsm prune --initial a.safetensors --trained b.safetensors --data mine.npz --out pruned/ --train[/]
 [bold]ltsm prune --initial a.pt --trained b.pt --data mine.npz --network model:make --only-linear[/]
 
-Steps 3 and 4 on saved weights of your own network: evaluate the initial values masked by what training
-made of them at every threshold, and choose the most accurate. --train adds steps 5 and 6.
+Steps 3 and 4 on saved weights of your own network: evaluate the initial values, masked by what training made of
+them, at every threshold, and choose the most accurate. --train adds steps 5 and 6. docs/guide.md tells more.
 """
 
 Network = Annotated[

@@ -51,7 +51,7 @@ app = typer.Typer(
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A ticket file.")]
 
 
-@app.command(help=EXPORT_HELP)
+@app.command(help=EXPORT_HELP, short_help="Write a seed's ticket; also as a state dict or ONNX.")
 def export(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN|FILE]", help="The id of a ticket's run, or a ticket file.")
@@ -93,7 +93,7 @@ def export(
     say.data(str(path))
 
 
-@app.command(help=SHOW_HELP)
+@app.command(help=SHOW_HELP, short_help="Check a ticket file, and say what is in it.")
 def show(file: File, as_json: options.Json = False) -> None:
     """Print what a ticket file holds.
 
@@ -113,7 +113,7 @@ def show(file: File, as_json: options.Json = False) -> None:
     say.table(table)
 
 
-@app.command(help=EVALUATE_HELP)
+@app.command(help=EVALUATE_HELP, short_help="Evaluate it, and compare with what was recorded.")
 def evaluate(
     file: File,
     data: Annotated[
