@@ -154,7 +154,7 @@ def forget(store: Store, protocol_id: int, wanted: Sequence[Task]) -> None:
 def _own_files(run: RunRow) -> list[Artifact | None]:
     """A baseline's and a ticket's initial weights are the initial training's."""
     own = run.initial if run.kind in {"initial", "hyperop"} else None
-    return [own, run.final, run.checkpoint]
+    return [own, run.final, run.checkpoint, run.previous]
 
 
 def report_failures(outcome: Outcome) -> None:
