@@ -19,6 +19,7 @@ from ltsm.cli import (
     prune,
     report,
     say,
+    signals,
     status,
     steps,
     sweep,
@@ -65,9 +66,7 @@ def common(
     ] = None,
 ) -> None:
     """Options for every command."""
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.WARNING, format="%(message)s", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[say.handler()])
     for noisy in ("alembic", "matplotlib", "PIL", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -107,7 +106,13 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
     (RESULTS, "verify", verify.verify, verify.HELP, "Does this store reproduce the paper?"),
     (RESULTS, "dashboard", dashboard.dashboard, dashboard.HELP, "Watch a sweep; read its results."),
     (AROUND, "init", init.init, init.HELP, "Make the store; write a protocol to change."),
-    (AROUND, "benchmark", benchmark.benchmark, benchmark.HELP, "How fast this machine trains, beside PyTorch."),
+    (
+        AROUND,
+        "benchmark",
+        benchmark.benchmark,
+        benchmark.HELP,
+        "How fast this machine trains, beside PyTorch.",
+    ),
     (AROUND, "doctor", doctor.doctor, doctor.HELP, "What this machine has, and what is wrong."),
 ]
 """In the order in which `ltsm --help` lists them: panel, name, function, help, help in a line."""
@@ -123,7 +128,8 @@ def main() -> None:
     """Run the command line; an error becomes a sentence, the next command to type, and an exit code."""
     debug = "--debug" in sys.argv
     try:
-        app()
+        with signals.leave_at_once():
+            app()
     except LtsmError as error:
         if debug:
             raise

@@ -1,9 +1,10 @@
-"""`db path|upgrade|check`: the store itself."""
+"""`db path|upgrade|check|backup`: the store itself."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,9 +37,17 @@ CHECK_HELP = """Examples:
 Look for damage: SQLite's own check, every row's files and their hashes, files that no row names.
 Exit code 0: all is well; 3: something is missing or damaged. Changes nothing.
 """
+BACKUP_HELP = """Examples:
+
+[bold]ltsm db backup /backups/monday/ltsm.db[/]
+[bold]ltsm db backup numbers.db --no-weights[/]     for a report elsewhere
+
+Copy the store as it is at this moment, and the weights files beside it; a sweep may go on meanwhile.
+To use the copy name it: ltsm report --store FILE; a sweep goes on from it too. Never over another file.
+"""
 
 app = typer.Typer(
-    help="The store: where it is, bring it up to date, check it.",
+    help="The store: where it is, bring it up to date, check it, copy it.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -86,6 +95,29 @@ def check(store: options.Store = options.STORE, json: options.Json = False) -> N
             say.data(f"{opened.path}: every row has its files, every file its row, every hash is right")
     if any(f["damage"] for f in findings):
         raise typer.Exit(StoreError.exit_code)
+
+
+@app.command(help=BACKUP_HELP)
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy's name, in another folder.")],
+    store: options.Store = options.STORE,
+    weights: Annotated[
+        bool, typer.Option("--weights/--no-weights", help="Copy the weights too, or the numbers alone.")
+    ] = True,
+) -> None:
+    """Copy the store."""
+    from ltsm.store import backup as copying  # noqa: PLC0415
+    from ltsm.store import schema  # noqa: PLC0415
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    target = store_path(str(file))
+    opened = schema.open_for_reading(store_path(store))
+    try:
+        count = copying.copy(opened, target, weights=weights)
+    finally:
+        opened.close()
+    say.note(f"copied the store and {count} weights files" if weights else "copied the store without weights")
+    say.data(str(target))
 
 
 def damage(store: Store) -> Iterator[dict[str, Any]]:

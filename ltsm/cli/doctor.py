@@ -63,6 +63,8 @@ def doctor(
         _engine,
         lambda: _data(folder),
         lambda: _store(path),
+        lambda: _journal(path),
+        lambda: _file_system(path),
         lambda: _space(path),
         lambda: _lock(path),
         _sqlite,
@@ -153,8 +155,39 @@ def _store(path: Path) -> Finding:
     return Finding("store", "ok", f"{path}, version {schema.HEAD}")
 
 
+def _journal(path: Path) -> Finding:
+    from ltsm.store.engine import journal_mode, synchronous  # noqa: PLC0415
+
+    try:
+        level = synchronous(os.environ)
+        mode = journal_mode(path) if path.exists() else "wal"
+    except LtsmError as error:
+        return Finding("journal", "wrong", error.message, error.hint)
+    text = f"{mode}, synchronous {level}" + ("" if path.exists() else ", once there is a store")
+    if mode == "wal":
+        return Finding("journal", "ok", text)
+    return Finding(
+        "journal", "note", text, "the next command that writes makes it wal, where the disk is local"
+    )
+
+
+def _file_system(path: Path) -> Finding:
+    from ltsm.store import filesystem  # noqa: PLC0415
+
+    folder = _folder(path)
+    kind = filesystem.kind(folder) or "unknown"
+    if filesystem.is_network(folder):
+        advice = "keep the store on a local disk: --store FILE; ltsm db backup copies it from there"
+        return Finding("file system", "note", f"{kind}, a network's: no write-ahead log there", advice)
+    return Finding("file system", "ok", kind)
+
+
+def _folder(path: Path) -> Path:
+    return next(p for p in (path.absolute().parent, *path.absolute().parents) if p.exists())
+
+
 def _space(path: Path) -> Finding:
-    folder = next(p for p in (path.absolute().parent, *path.absolute().parents) if p.exists())
+    folder = _folder(path)
     free = shutil.disk_usage(folder).free
     verdict: Verdict = "note" if free < LITTLE_SPACE else "ok"
     return Finding(
@@ -175,6 +208,9 @@ def _lock(path: Path) -> Finding:
 
 
 def _sqlite() -> Finding:
-    from ltsm.store.engine import SQLITE_VERSION  # noqa: PLC0415
+    from ltsm.store.engine import SQLITE_VERSION, sqlite_fault  # noqa: PLC0415
 
+    if fault := sqlite_fault():
+        advice = "ltsm gives it no occasion; let no other program write to a store while ltsm does"
+        return Finding("SQLite", "note", f"{SQLITE_VERSION}: {fault}", advice)
     return Finding("SQLite", "ok", SQLITE_VERSION)

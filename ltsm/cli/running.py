@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ltsm.cli import progress, say
+from ltsm.cli.signals import stop_signals
 from ltsm.errors import RunError
 from ltsm.steps import plan
 from ltsm.steps.execute import Outcome, execute
@@ -23,9 +22,8 @@ from ltsm.store import artifacts, read, schema, write
 from ltsm.store.engine import store_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
-    from types import FrameType
 
     from ltsm.cli.choices import Choices
     from ltsm.protocol import Protocol
@@ -100,9 +98,7 @@ def carried_out(setting: Setting, wanted: Sequence[Task], named: Sequence[Task],
         return Outcome()
     jobs = manner.jobs or default_jobs(setting.place.device)
     with stop_signals() as stop, progress.shown(missing, setting.place.protocol, "all") as watcher:
-        return execute(
-            setting, missing, done, watcher, jobs=jobs, stop=stop, keep_going=manner.keep_going
-        )
+        return execute(setting, missing, done, watcher, jobs=jobs, stop=stop, keep_going=manner.keep_going)
 
 
 def located(choices: Choices, protocol: Protocol) -> Place:
@@ -167,26 +163,6 @@ def report_failures(outcome: Outcome) -> None:
         task, message = next(iter(outcome.failed.items()))
         more = f" (and {len(outcome.failed) - 1} more)" if len(outcome.failed) > 1 else ""
         raise RunError(f"{task} failed: {message}{more}", "type the same command again to try them once more")
-
-
-@contextmanager
-def stop_signals() -> Iterator[Callable[[], int]]:
-    """Turn Ctrl-C, SIGTERM and SIGHUP into the exit code to stop with; a second one stops at once."""
-    received: list[int] = []
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(130 if number == signal.SIGINT else 143)
-        say.note("stopping after the segments that are under way; once more to stop at once")
-
-    names = [n for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    before = {getattr(signal, n): signal.signal(getattr(signal, n), handle) for n in names}
-    try:
-        yield lambda: received[0] if received else 0
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def now() -> datetime:

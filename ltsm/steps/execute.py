@@ -184,7 +184,12 @@ class Execution:
         # These are wrong for every run alike; a failure of this run alone goes into its row.
         if not isinstance(error, RunError):
             raise error
+        # What told this process to stop, a closed terminal or a cluster's scheduler, may have ended the worker too.
+        told = isinstance(error, WorkerDiedError) and bool(self._stop())
         for work in active.jobs:
+            if told:
+                self._end(work, "interrupted")
+                continue
             message = f"{error.message}{self._setting.keep_traceback(work.task, error)}"
             self.outcome.failed[work.task] = message
             self._end(work, "failed", message)

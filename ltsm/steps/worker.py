@@ -11,12 +11,13 @@ import signal
 import sys
 import traceback
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ltsm.errors import LtsmError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
 P = ParamSpec("P")
@@ -77,7 +78,8 @@ class WorkerProcess(Executor):
             context = multiprocessing.get_context("spawn")
             self._connection, theirs = context.Pipe()
             self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-            self._process.start()
+            with _deaf():
+                self._process.start()
             theirs.close()
         return self._connection
 
@@ -91,10 +93,29 @@ class WorkerProcess(Executor):
         return f"the worker process {process.pid} died of {cause}{hint}."
 
 
+_GROUP_SIGNALS = [name for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Start a process that a Ctrl-C cannot end before it is ready to ignore it: it inherits what is blocked."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in _GROUP_SIGNALS])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(connection: Connection[Any, Any]) -> None:
     """The worker's life: it ends when the other end is closed, also when the other process was killed."""
-    # A terminal's Ctrl-C reaches all processes of the group; when to stop is the driving one's to say.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal's Ctrl-C and its closing reach all processes of the group; when to stop is the driving one's to say.
+    for name in _GROUP_SIGNALS:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [getattr(signal, name) for name in _GROUP_SIGNALS])
     _one_thread()
     while True:
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from ltsm.errors import StoreError, UsageError
@@ -194,6 +195,8 @@ def journal_mode(path: Path) -> str:
     try:
         with store.engine.connect() as connection:
             return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
+    except DatabaseError as error:
+        raise StoreError(f"the store {path} cannot be read: {error.orig}.", "ltsm db check") from None
     finally:
         store.close()
 

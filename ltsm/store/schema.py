@@ -209,6 +209,9 @@ def backup(store: Store, target: Path) -> None:
             source = connection.connection.driver_connection
             assert isinstance(source, sqlite3.Connection)  # noqa: S101 - engine.connect makes no other
             source.backup(copy)
+        copy.execute(
+            "PRAGMA journal_mode=DELETE"
+        )  # a single file, which can be read where nothing can be written
     finally:
         copy.close()
 

@@ -1,0 +1,76 @@
+"""Ctrl-C, SIGTERM and SIGHUP: stop after the segment, or leave at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ltsm.cli import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+def exit_code(number: int) -> int:
+    """What a shell expects: 130 after Ctrl-C, 143 when told to end."""
+    return 130 if number == signal.SIGINT else 143
+
+
+@contextmanager
+def leave_at_once() -> Iterator[None]:
+    """While the block runs, a signal ends the program quietly, with the exit code of its kind."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(exit_code(number))
+
+    with _handled_by(leave):
+        yield
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], int]]:
+    """Turn a signal into the exit code to stop with, or 0; a second one ends the program where it stands.
+
+    That is no worse than a power cut: what was committed stays, and the same command goes on from there.
+    """
+    received: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if received:
+            _end(received[0])
+        received.append(exit_code(number))
+        say.note("stopping after the segments that are under way; once more to stop at once")
+
+    with _handled_by(stop):
+        yield lambda: received[0] if received else 0
+
+
+def _end(code: int) -> None:
+    # An exception could be raised anywhere here, in the middle of another's clean-up, and be swallowed there.
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    say.words.show_cursor()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Hand signals to `handler`; one that is ignored, as SIGHUP under nohup, stays ignored."""
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    before = {n: signal.getsignal(n) for n in numbers}
+    heard = [n for n in numbers if before[n] is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])

@@ -1,0 +1,92 @@
+"""A copy of a store, weights and all, also while a sweep writes to it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DatabaseError
+
+from ltsm.errors import StoreError
+from ltsm.store import artifacts, engine, read, schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ltsm.store.engine import Store
+    from ltsm.store.values import Artifact, RunRow
+
+ATTEMPTS = 20
+"""A sweep deletes a checkpoint once there are two newer ones: seconds, and copying what is left takes less."""
+
+
+def copy(store: Store, target: Path, *, weights: bool = True) -> int:
+    """Copy the store to the new file `target`, and the files its rows name below the same folder.
+
+    The database is one moment of the store. Every file is checked, and there before `target` gets its name, so
+    that an interrupted copy is no store.
+
+    Returns:
+        How many files were copied beside the database.
+
+    Raises:
+        StoreError: something is there already, cannot be written, or the store is damaged.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    if os.path.lexists(target):
+        raise StoreError(f"there is something at {target} already.", "choose another name for the copy")
+    if weights and target.parent.resolve() == store.folder.resolve():
+        # It would share its files with the store, which deletes those that it needs no more.
+        raise StoreError(f"{target} lies in the store's own folder.", "choose another folder for the copy")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        count = _copied(store, partial, target.parent, weights=weights)
+        partial.replace(target)
+        artifacts.flush_folder(target.parent)
+    except (OSError, sqlite3.Error, DatabaseError) as error:
+        cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
+        raise StoreError(
+            f"cannot write the copy {target}: {cause}.", "make space, or choose another place"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def _copied(store: Store, partial: Path, folder: Path, *, weights: bool) -> int:
+    """The database at `partial` and its files; another moment is taken when a sweep has deleted one of them."""
+    for attempt in range(ATTEMPTS):
+        partial.unlink(missing_ok=True)
+        partial.open("xb").close()  # no link that somebody put there
+        schema.backup(store, partial)
+        taken = engine.connect(partial, read_only=True)
+        try:
+            named = _files(read.runs(taken)) if weights else []
+            for artifact in named:
+                _copy_file(store, artifact, folder)
+        except StoreError:
+            # The last moment's fault is not one of timing.
+            if attempt == ATTEMPTS - 1:
+                raise
+            continue
+        finally:
+            taken.close()
+        return len(named)
+    raise AssertionError("unreachable")
+
+
+def _files(runs: list[RunRow]) -> list[Artifact]:
+    """What the rows name, each once: a ticket's initial weights are the initial training's. The fleeting last."""
+    lasting = [a for run in runs for a in (run.initial, run.final)]
+    fleeting = [a for run in runs for a in (run.previous, run.checkpoint)]
+    return list(dict.fromkeys(a for a in (*lasting, *fleeting) if a is not None))
+
+
+def _copy_file(store: Store, artifact: Artifact, folder: Path) -> None:
+    """Copy one file; one that is there already, from another copy or attempt, must be the same."""
+    there = folder / artifact.path
+    if there.exists():
+        artifacts.read(folder, artifact)
+    else:
+        artifacts.write(folder, artifact.path, artifacts.read(store.folder, artifact))
