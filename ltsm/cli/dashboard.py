@@ -7,9 +7,9 @@ from ltsm.store.engine import store_path
 
 HELP = """Examples:
 
-[bold]ltsm dashboard[/]                              beside a running sweep, or for its results
-[bold]ltsm dashboard --store results/ltsm.db[/]      another store, also a copied or read-only one
-[bold]NO_COLOR=1 ltsm dashboard[/]                   without colour
+[bold]ltsm dashboard[/]                    beside a sweep, or for its results
+[bold]ltsm dashboard --store FILE.db[/]    another store, also a read-only one
+[bold]NO_COLOR=1 ltsm dashboard[/]         without colour
 
 It only looks: it writes nothing, and closing it changes nothing. Keys 1 to 5 are its screens, ? lists all keys,
 q quits.

@@ -18,6 +18,7 @@ from ltsm.dashboard.widgets.tones import COMPONENT_CLASSES, tone_style
 
 if TYPE_CHECKING:
     from textual import events
+    from textual.color import Color
 
 _WASH = 0.28
 """How much of its colour a band gives to the background."""
@@ -81,13 +82,15 @@ class Chart(Widget):
         framed = frame(self.picture, self.view, width, height)
         if framed is not None:
             rows = cells(self.picture, self.view, framed, dotted=bool(self.app.no_color))
-            looks: dict[tuple[str, str, bool, int], Style] = {}
+            looks: dict[tuple[str, str, bool, str, int], Style] = {}
             for label, row in zip(labels(framed), rows, strict=True):
                 lines.append([Segment(label, axis), *self._segments(row, looks)])
             lines += [[Segment(text, axis)] for text in below(self.picture, self.view, framed)]
         return [Strip(line).adjust_cell_length(width, self.rich_style) for line in lines]
 
-    def _segments(self, row: list[Cell], looks: dict[tuple[str, str, bool, int], Style]) -> list[Segment]:
+    def _segments(
+        self, row: list[Cell], looks: dict[tuple[str, str, bool, str, int], Style]
+    ) -> list[Segment]:
         segments = []
         for look, run in groupby(row, key=lambda cell: cell[1:]):
             if look not in looks:
@@ -95,12 +98,16 @@ class Chart(Widget):
             segments.append(Segment("".join(cell.text for cell in run), looks[look]))
         return segments
 
-    def _style(self, tone: str, wash: str, shaded: bool, edge: int) -> Style:
+    def _style(self, tone: str, wash: str, shaded: bool, beneath: str, edge: int) -> Style:
         base = self.get_component_rich_style("chart--shaded") if shaded else self.rich_style
         if wash:
-            inside = self.get_component_styles("chart--shaded").background
-            ground = inside if shaded else self.background_colors[1]
-            band = ground.blend(self.get_component_styles(f"tone--{wash}").color, _WASH)
+            band, ground = self._washed(wash, shaded=shaded), self._washed(beneath, shaded=shaded)
             colours = {1: (band, ground), -1: (ground, band)}.get(edge, (None, band))
             base += Style.from_color(*(colour and colour.rich_color for colour in colours))
         return tone_style(self, tone, base)
+
+    def _washed(self, tone: str, *, shaded: bool) -> Color:
+        """The ground in the light of a band; the ground itself for no tone."""
+        inside = self.get_component_styles("chart--shaded").background
+        ground = inside if shaded else self.background_colors[1]
+        return ground.blend(self.get_component_styles(f"tone--{tone}").color, _WASH) if tone else ground

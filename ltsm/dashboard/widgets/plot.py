@@ -28,13 +28,14 @@ class Cell(NamedTuple):
     """One character of the plot: its tone, the tone that washes its background, and whether it is shaded.
 
     An `edge` is the end of a band within the cell: the character is then drawn in the washed colour on the
-    ground, or for -1 the other way round.
+    ground, or for -1 the other way round. The ground is washed by `beneath`, where another band ends later.
     """
 
     text: str
     tone: str = ""
     wash: str = ""
     shaded: bool = False
+    beneath: str = ""
     edge: int = 0
 
 
@@ -81,16 +82,16 @@ def cells(picture: Picture, view: View, frame: Frame, *, dotted: bool) -> list[l
     """The plot row by row, with the curves' letters at the end; bands are dots instead of colour if `dotted`."""
     raster = _drawn(picture, frame)
     text, ink = raster.characters(dotted=dotted).tolist(), raster.ink_of_cells().tolist()
-    owner, covered = raster.wash_of_cells()
-    wash = owner.tolist()
+    wash = raster.wash_of_cells()
+    owner, beneath = wash.owner.tolist(), wash.beneath.tolist()
     tones = [*(level.tone for level in picture.levels), *(curve.tone for curve in picture.curves), ""]
     shaded = _shaded(picture, frame)
 
     def cell(y: int, x: int) -> Cell:
-        line, band = tones[ink[y][x]], tones[wash[y][x]]
+        line, band = tones[ink[y][x]], tones[owner[y][x]]
         if dotted or not band:
             return Cell(text[y][x], line or band, "", shaded[x])
-        return _ended(Cell(text[y][x], line, band, shaded[x]), covered[y, x])
+        return _ended(Cell(text[y][x], line, band, shaded[x], tones[beneath[y][x]]), wash.covered[y, x])
 
     rows = [[cell(y, x) for x in range(frame.width)] for y in range(frame.height)]
     _mark_cursor(rows, frame.column(view.cursor))
@@ -163,7 +164,7 @@ def _ended(cell: Cell, covered: NDArray[np.bool_]) -> Cell:
     if quarters == DOWN:
         return cell
     if cell.text not in _EMPTY or covered[0] == covered[-1]:
-        return cell if quarters * 2 >= DOWN else cell._replace(wash="")
+        return cell if quarters * 2 >= DOWN else cell._replace(wash=cell.beneath)
     if covered[-1]:
         return cell._replace(text=_QUARTERS[quarters], edge=1)
     return cell._replace(text=_QUARTERS[DOWN - quarters], edge=-1)

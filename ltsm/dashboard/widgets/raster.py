@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,17 @@ _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _BRAILLE = 0x2800
 DASHES = ((1, 0), (8, 3), (2, 3), (8, 3, 2, 3))
 """Dots on, dots off, … along a line, so that lines differ without colour."""
+
+
+class Wash(NamedTuple):
+    """The bands in each cell, `(height, width)`: the `owner` and the one `beneath` it, -1 for none.
+
+    `covered`, `(height, width, 4)`, says which quarters the owner covers, top first.
+    """
+
+    owner: NDArray[np.int16]
+    beneath: NDArray[np.int16]
+    covered: NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -81,12 +92,14 @@ class Raster:
         owner: NDArray[np.int16] = self._cells(self.ink).max(axis=(1, 3))
         return owner
 
-    def wash_of_cells(self) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-        """Which band is in each cell, -1 for none; and `(height, width, 4)`: which quarters it covers, top first."""
+    def wash_of_cells(self) -> Wash:
+        """Which bands are in each cell, and where."""
         cells = self._cells(self.wash)
-        owner: NDArray[np.int16] = cells.max(axis=(1, 3))
-        covered = (cells == owner[:, None, :, None]).any(axis=3) & (owner >= 0)[:, None, :]
-        return owner, covered.transpose(0, 2, 1)
+        owner = cells.max(axis=(1, 3))
+        own = cells == owner[:, None, :, None]
+        beneath = np.where(own, -1, cells).max(axis=(1, 3))
+        covered = own.any(axis=3) & (owner >= 0)[:, None, :]
+        return Wash(owner, beneath, covered.transpose(0, 2, 1))
 
     def _cells(self, dots: NDArray[np.int16] | NDArray[np.bool_]) -> NDArray[np.int16]:
         return dots.reshape(self.height, DOWN, self.width, ACROSS).astype(np.int16)
