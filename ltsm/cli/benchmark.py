@@ -22,7 +22,7 @@ HELP = """Examples:
 [bold]ltsm benchmark --seconds 1 --repeats 3[/]  a quick look
 [bold]ltsm benchmark --all-threads[/]            the PyTorch loops on all cores, too
 [bold]ltsm benchmark --json | jq .ratios[/]
-[bold]ltsm benchmark --scale[/]                  how time and memory grow, as Markdown
+[bold]ltsm benchmark --scale[/]                  how time and memory grow, as Markdown; some three minutes
 
 Train the paper's network by a plain PyTorch loop, by a careful one and by every engine of this program, in turns,
 one thread each. Figures are medians over the rounds, with the smallest and the largest.

@@ -13,7 +13,7 @@ from small import TOML, results
 
 LTSM = [sys.executable, "-m", "ltsm"]
 COMMANDS = [
-    "sweep", "train-baseline", "find-supermask", "train-ticket", "train-hyperop", "status", "report", "init", "doctor",
+    "sweep", "train-baseline", "find-supermask", "train-ticket", "train-hyperop", "status", "report", "init", "doctor", "benchmark",
     "data get", "data check", "db path", "db upgrade", "db check",
 ]  # fmt: skip
 
@@ -53,7 +53,15 @@ def test_every_help_opens_with_examples(command):
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], ["status"], ["db", "path"], ["sweep", "--dry-run"], ["doctor", "--help"]]
+    "command",
+    [
+        ["--help"],
+        ["status"],
+        ["db", "path"],
+        ["sweep", "--dry-run"],
+        ["doctor", "--help"],
+        ["benchmark", "--help"],
+    ],
 )
 def test_looking_loads_no_torch(room, command):
     code = (

@@ -144,7 +144,7 @@ def test_the_loops_learn(monkeypatch):
     for loop in loops():
         loop.train(10)
         early = loop.loss
-        loop.train(200)
+        loop.train(100)
         loop.train(10)
         assert loop.loss < early
         loss, accuracy = loop.evaluate()
