@@ -12,8 +12,8 @@ from ltsm.cli import say
 from ltsm.cli.options import Data, Device, Json
 
 if TYPE_CHECKING:
-    from ltsm.steps.benchmark import Result, Spread
     from ltsm.steps.contestants import Contestant
+    from ltsm.steps.measurement import Result, Spread
     from ltsm.steps.training import Place
 
 HELP = """Examples:
@@ -60,8 +60,8 @@ def benchmark(
     """
     from ltsm.core.datasets import resolve_dataset  # noqa: PLC0415 - torch
     from ltsm.protocol import PAPER  # noqa: PLC0415
-    from ltsm.steps.benchmark import Effort, as_json  # noqa: PLC0415
     from ltsm.steps.benchmark import benchmark as measure  # noqa: PLC0415
+    from ltsm.steps.measurement import Effort, as_json  # noqa: PLC0415
     from ltsm.steps.training import Place  # noqa: PLC0415
 
     resolved = resolve_dataset(dataset, data, os.environ, say=say.note)
@@ -107,7 +107,7 @@ def show(result: Result) -> None:
 
 def cells(result: Result, one: Contestant) -> list[str]:
     """A contestant's line of the table."""
-    from ltsm.steps.benchmark import spread  # noqa: PLC0415 - torch
+    from ltsm.steps.measurement import spread  # noqa: PLC0415 - torch
 
     timings = result.timings[one]
     return [

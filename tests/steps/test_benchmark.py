@@ -12,9 +12,9 @@ from small import SMALL
 from ltsm.core.engine import refusals
 from ltsm.core.evaluation import evaluate
 from ltsm.core.network import Network, flat_parameters
-from ltsm.steps import benchmark, contestants, machine, scale
-from ltsm.steps.benchmark import Effort, Result, Timing
+from ltsm.steps import benchmark, contestants, machine, measurement, scale
 from ltsm.steps.contestants import CarefulLoop, PlainLoop
+from ltsm.steps.measurement import Effort, Result, Timing
 from ltsm.steps.training import Place, dataset, network
 
 PLACE = Place(SMALL, Path())
@@ -49,7 +49,7 @@ def test_both_loops_and_every_engine_that_serves_are_measured_in_every_round(res
 
 
 def test_its_json_is_json_and_has_both_ratios(result):
-    found = json.loads(json.dumps(benchmark.as_json(result), allow_nan=False))
+    found = json.loads(json.dumps(measurement.as_json(result), allow_nan=False))
     for kind in ("plain", "careful"):
         low, high = found["ratio_ranges"][kind]
         assert 0 < low <= found["ratios"][kind] <= high
@@ -93,21 +93,21 @@ THREE_ROUNDS = {
 
 def test_a_ratio_is_the_median_of_the_rounds_evaluations_included(monkeypatch):
     """In the second round everything took twice as long: its ratio is that of the first."""
-    monkeypatch.setattr(benchmark, "cores", lambda: 1)
+    monkeypatch.setattr(measurement, "cores", lambda: 1)
     result = made_up(THREE_ROUNDS)
     assert result.ratio("plain") == pytest.approx((100, 100, 200))
     assert result.ratio("careful") == pytest.approx((5, 5, 10))
 
 
 def test_a_loop_that_needs_all_cores_is_compared_with_one_process_a_core(monkeypatch):
-    monkeypatch.setattr(benchmark, "cores", lambda: 2)
+    monkeypatch.setattr(measurement, "cores", lambda: 2)
     assert made_up(THREE_ROUNDS, threads=2).ratio("plain").median == pytest.approx(200)
     assert made_up(THREE_ROUNDS, threads=1).ratio("plain").median == pytest.approx(100)
 
 
 def test_the_sweep_is_all_runs_and_searches_of_the_protocol(monkeypatch):
     """Two seeds of 300 + 75 + 200 + 2 · 200 iterations and 11 thresholds each."""
-    monkeypatch.setattr(benchmark, "cores", lambda: 2)
+    monkeypatch.setattr(measurement, "cores", lambda: 2)
     result = made_up({"ltsm": [(0.01, 1.0)]})
     assert result.sweep_seconds(result.contestants[0]) == pytest.approx((2 * 975 * 0.02 + 2 * 11 * 1.0) / 2)
 
@@ -117,7 +117,7 @@ def test_operations_are_those_of_dense_layers(monkeypatch):
     products = 64 * 12 + 12 * 6 + 6 * 10
     step = 2 * 60 * (3 * products - 64 * 12)
     images = len(dataset(PLACE).validation_labels)
-    assert benchmark.operations(made_up({})) == pytest.approx(step + 2 * images * products / 100)
+    assert measurement.operations(made_up({})) == pytest.approx(step + 2 * images * products / 100)
 
 
 def loops(threads=1):
