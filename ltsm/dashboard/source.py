@@ -13,6 +13,7 @@ from ltsm.report.evaluation import Evaluation
 from ltsm.report.table1 import table_1
 from ltsm.store import read, schema
 from ltsm.store.claim import holder
+from ltsm.store.values import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ltsm.report.table1 import Table
     from ltsm.store.engine import Store
     from ltsm.store.values import Holder, MaskRow, Metric, RunRow
+
+    _Key = tuple[tuple[int, datetime], ...]
 
 
 class _File(NamedTuple):
@@ -60,7 +63,8 @@ class Source:
         self._seen: _Seen | None = None
         # Kept when the store is opened again: another store's run of the same id has another moment.
         self._records: dict[int, tuple[datetime, list[Metric]]] = {}
-        self._masks: tuple[tuple[tuple[int, datetime], ...], list[MaskRow]] = ((), [])
+        self._masks: tuple[_Key, list[MaskRow]] = ((), [])
+        self._table: tuple[tuple[int, _Key], Table] | None = None
 
     def look(self) -> Moment | None:
         """What the store holds now, or None if that is what the last look gave."""
@@ -90,10 +94,14 @@ class Source:
             return self._masks[1]
 
     def table_1(self, moment: Moment) -> Table:
-        """Table 1 of everything that is finished."""
+        """Table 1 of everything that is finished; made again once something else is."""
+        key = tuple((run.id, run.updated_at) for run in moment.runs if run.state in {*FINISHED, "failed"})
         with self._lock:
-            results = read.results(self._opened(), moment.protocol_id)
-        return table_1(Evaluation(moment.protocol, moment.runs, tuple(results), (), {}, ()))
+            if self._table is None or self._table[0] != (len(moment.runs), key):
+                results = tuple(read.results(self._opened(), moment.protocol_id))
+                table = table_1(Evaluation(moment.protocol, moment.runs, results, (), {}, ()))
+                self._table = ((len(moment.runs), key), table)
+            return self._table[1]
 
     def close(self) -> None:
         """Give the store back."""
