@@ -219,10 +219,25 @@ class Training:
             checkpoint=None if ended else written,
             final=written if ended else None,
             error=f"diverged by iteration {result.iteration}" if ended == "diverged" else None,
+            device=self._engines(before.device or "", result.engine),
         )
         write.record(store, self.run.id, segment, self.setting.now())
         for file in (before.previous, before.checkpoint if ended else None):
             artifacts.remove(store.folder, file)
+
+    def _engines(self, before: str, now: str) -> str:
+        """All engines that computed this run. A second one is said: the bits are no longer those of either alone."""
+        engines = [name for name in before.split(", ") if name]
+        if now in engines:
+            return before
+        if engines:
+            log.warning(
+                "%s was begun by the engine %s and goes on with %s: its bits are its own",
+                self.task,
+                before,
+                now,
+            )
+        return ", ".join([*engines, now])
 
 
 @dataclass(slots=True)

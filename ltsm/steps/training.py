@@ -59,13 +59,17 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What came of a segment; `final` are the bytes of the trained weights file, once `until` is reached."""
+    """What came of a segment, and which engine computed it.
+
+    `final` are the bytes of the trained weights file, once the run has ended.
+    """
 
     iteration: int
     metrics: tuple[Metric, ...]
     state: bytes
     final: bytes
     seconds: float
+    engine: str
 
 
 def dataset(place: Place) -> Dataset:
@@ -141,6 +145,7 @@ def stretch(place: Place, state: bytes, until: int, end: int) -> Stretch:
 
 def stretches(place: Place, states: Sequence[TrainState], until: int, ends: Sequence[int]) -> list[Stretch]:
     """Advance runs of one shape, all at the same iteration, side by side; each is given its share of the time."""
+    from ltsm.core.engine import choose_engine  # noqa: PLC0415
     from ltsm.core.state import apart, side_by_side  # noqa: PLC0415
     from ltsm.core.training import advance  # noqa: PLC0415
 
@@ -148,13 +153,14 @@ def stretches(place: Place, states: Sequence[TrainState], until: int, ends: Sequ
     began = time.perf_counter()
     after, records = advance(data, place.protocol, side_by_side(states), until, place.device)
     seconds = (time.perf_counter() - began) / len(states)
+    engine = choose_engine(data, states[0].network, place.protocol, place.device).name
     return [
-        _stretch(alone, [_metric(record, model) for record in records], ends[model], seconds)
+        _stretch(alone, [_metric(record, model) for record in records], ends[model], seconds, engine)
         for model, alone in enumerate(apart(after))
     ]
 
 
-def _stretch(after: TrainState, metrics: Sequence[Metric], end: int, seconds: float) -> Stretch:
+def _stretch(after: TrainState, metrics: Sequence[Metric], end: int, seconds: float, engine: str) -> Stretch:
     from ltsm.core.training import pack  # noqa: PLC0415
 
     last = after.iteration == end or not _sane(metrics)
@@ -164,6 +170,7 @@ def _stretch(after: TrainState, metrics: Sequence[Metric], end: int, seconds: fl
         state=pack(after),
         final=weights_file(after.network, after.parameters[0]) if last else b"",
         seconds=seconds,
+        engine=engine,
     )
 
 

@@ -51,7 +51,8 @@ class Segment:
     """A stretch of one run's training: its new records, and where the run stands after it.
 
     `checkpoint` holds the state after `iteration`, None once the run is finished; `final` the trained
-    weights of a finished run; `seconds` is the time spent on this stretch; `error` says why a diverged run ended.
+    weights of a finished run; `seconds` is the time spent on this stretch; `error` says why a diverged run ended;
+    `device` names every engine that computed the run so far, where it changed.
     """
 
     metrics: Sequence[Metric]
@@ -61,6 +62,7 @@ class Segment:
     checkpoint: Artifact | None = None
     final: Artifact | None = None
     error: str | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,8 @@ def record(store: Store, run_id: int, segment: Segment, now: datetime) -> None:
         "checkpoint_sha256": checkpoint and checkpoint.sha256,
         "error": segment.error,
     }
+    if segment.device is not None:
+        values["device"] = segment.device
     # The right-hand sides are what the row holds before.
     values |= (
         _NO_PREVIOUS

@@ -143,6 +143,27 @@ def check_files(path):
     store.close()
 
 
+def test_a_run_that_goes_on_with_another_engine_says_so(tmp_path, monkeypatch, caplog):
+    """Another machine, or a kernel that is gone: the row names both engines, for its bits are those of neither."""
+    from ltsm.core import engine
+    from ltsm.core.torch_engine import TorchEngine
+
+    class Other(TorchEngine):
+        name = "other"
+
+    path = tmp_path / "ltsm.db"
+    watcher = Silent()
+    with pytest.raises(InterruptedRunError):
+        swept(path, watcher=watcher, stop=lambda: 130 if len(watcher.events) >= 3 else 0)
+    monkeypatch.setattr(engine, "ENGINES", (Other,))
+    swept(path, tasks=plan.chain(ONE_SEED, 0, "baseline"))
+    store = schema.open_for_reading(path)
+    assert run(store, "initial").device.endswith(", other")
+    assert run(store, "baseline").device == "other"
+    store.close()
+    assert "goes on with other" in caplog.text
+
+
 def test_a_sweep_that_dies_between_file_and_row_ends_with_the_same_bits(reference, tmp_path, monkeypatch):
     """The process ends at each write in turn, with nothing said: the row never names a file that is not there."""
 
