@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
 from ltsm.cli import options
-from ltsm.store.engine import store_path
 
 HELP = """Examples:
 
@@ -21,7 +22,10 @@ def dashboard(
     protocol: options.StoredProtocol = None,
 ) -> None:
     """Look at a store until the user has seen enough."""
+    # A thread that reads the store hands over to the keys after a millisecond instead of five.
+    sys.setswitchinterval(0.001)
     # Textual takes a quarter of a second to import, and only this command needs it.
     from ltsm.dashboard.app import Dashboard  # noqa: PLC0415
+    from ltsm.store.engine import store_path  # noqa: PLC0415
 
     Dashboard(store_path(store), protocol).run()
