@@ -119,11 +119,16 @@ class Source:
         return moment
 
     def _opened(self) -> Store:
-        """The store, opened again if the path names another file by now."""
+        """The store, opened again if the path names another file by now, or one that was written over.
+
+        Another file is checked from end to end. One that only changed is not: a sweep's own checkpoints
+        change it every few seconds, and a check reads all of it.
+        """
         file = _file(self.path)
         if self._store is None or file != self._file:
+            known = file is not None and self._file is not None and file[:2] == self._file[:2]
             self._close()
-            self._store, self._file = schema.open_for_reading(self.path), file
+            self._store, self._file = schema.open_for_reading(self.path, unchecked=known), file
         return self._store
 
     def _read(self, store: Store, holder: Holder | None) -> Moment:

@@ -50,9 +50,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """Every seed's masked networks by threshold, their bands in percent, and the paper's line."""
+    """Every seed's masked networks by threshold, those selected, their bands in percent, and the paper's line."""
 
     seeds: Mapping[int, Sequence[MaskRow]]
+    selected: Sequence[MaskRow]
     size: Band
     accuracy: Band
     paper: Line | None
@@ -65,6 +66,7 @@ def masks(source: Source, moment: Moment) -> Masks:
         seeds[mask.seed].append(mask)
     return Masks(
         dict(seeds),
+        [mask for seed in seeds.values() for mask in seed if mask.selected],
         band([(mask.threshold, 100 * mask.relative_size) for mask in seed] for seed in seeds.values()),
         band([(mask.threshold, 100 * mask.val_accuracy) for mask in seed] for seed in seeds.values()),
         _paper(),
@@ -96,7 +98,10 @@ def _line(seed: int, masks: Sequence[MaskRow]) -> Line:
 
 
 def _spread(values: Iterable[float]) -> Spread:
-    over = band([[(0.0, value)] for value in values])
+    found = list(values)
+    if len(found) == 1:
+        return Spread(found[0])
+    over = band([[(0.0, value)] for value in found])
     return Spread(float(over.mean[0]), float(over.deviation[0]))
 
 

@@ -1,5 +1,6 @@
 """The door to the store: what a look gives, and what goes wrong."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,20 @@ def test_only_the_records_of_changed_runs_are_read_again(source, path, monkeypat
     store.close()
     source.records(source.look().runs)
     assert asked == [interrupted.id]
+
+
+def test_only_another_file_is_checked_from_end_to_end(source, path, tmp_path, monkeypatch):
+    checked = []
+    opening = schema.open_for_reading
+    monkeypatch.setattr(
+        schema, "open_for_reading", lambda path, *, unchecked: checked.append(not unchecked) or opening(path)
+    )
+    source.look()
+    os.utime(path, (0, 0))
+    source.look()
+    shutil.copy(path, tmp_path / "other.db").replace(path)
+    source.look()
+    assert checked == [True, False, True]
 
 
 def test_a_replaced_store_is_read_anew(source, path, tmp_path):

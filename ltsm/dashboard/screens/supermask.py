@@ -185,8 +185,7 @@ def _accuracy(mask: MaskRow) -> float:
 
 def _points(found: Masks, value: Callable[[MaskRow], float], seed: int) -> list[Point]:
     """Each seed's choice; the one of the seed under the cursor on top, and filled."""
-    chosen = [mask for masks in found.seeds.values() for mask in masks if mask.selected]
-    chosen.sort(key=lambda mask: mask.seed == seed)
+    chosen = sorted(found.selected, key=lambda mask: mask.seed == seed)
     return [
         Point(mask.threshold, value(mask), *((SEED_TONE, "◆") if mask.seed == seed else ("strong", "◇")))
         for mask in chosen
