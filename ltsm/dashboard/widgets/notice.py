@@ -25,6 +25,6 @@ class Notice(Static):
         sentence = problem.message[:1].upper() + problem.message[1:]
         parts: list[tuple[str, str] | str] = [(sentence, "bold")]
         if problem.hint:
-            parts += ["\n", ("Next: ", "dim"), (problem.hint, "bold $accent")]
+            parts += ["\n", ("Next: ", "dim"), (problem.hint, "bold $text-accent")]
         parts.append(("\nThis screen comes alive by itself.", "dim"))
         self.update(Content.assemble(*parts))
