@@ -26,7 +26,10 @@ def room(tmp_path, monkeypatch):
     for name in ("LTSM_STORE", "LTSM_DATA", "LTSM_MIRROR"):
         monkeypatch.delenv(name, raising=False)
     Path("small.toml").write_text(TOML)
-    return tmp_path
+    # Tests that were started in the background ignore Ctrl-C, as would every program that they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield tmp_path
+    signal.signal(signal.SIGINT, before)
 
 
 def ltsm(*arguments, **more):

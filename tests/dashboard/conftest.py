@@ -50,6 +50,14 @@ class Watched:
             await self._idle()
         await self.settle()
 
+    async def until(self, condition):
+        """Settle until something is so: a footer is put together anew some refreshes after its screen."""
+        for _ in range(100):
+            if condition():
+                return
+            await self.settle()
+        pytest.fail(f"never came to be: {self.text}")
+
     @property
     def screen(self):
         return self.app.screen

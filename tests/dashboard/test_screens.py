@@ -43,10 +43,10 @@ async def test_every_screen_opens_in_every_size(watching, underway, size):
 async def test_all_of_a_screen_fits_80_columns(watching, underway, key):
     async with watching(underway) as watched:
         await watched.press(key)
+        await watched.until(lambda: "q Quit" in watched.text.splitlines()[-1])
         lines = watched.text.splitlines()
         assert len(lines) == 24
         assert all(f" {number} " in lines[1] for number in SCREENS)
-        assert "q Quit" in lines[-1]
 
 
 @pytest.mark.parametrize("theme", [*(theme.name for theme in THEMES), "textual-light"])
