@@ -12,7 +12,7 @@ test: .venv/ready
 	$(BIN)/pytest -n auto -m "not torture"
 
 torture: .venv/ready
-	$(BIN)/pytest -m torture
+	$(BIN)/pytest -n auto -m torture -o timeout=3600 tests/torture
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+GRACE_S = 1.5
+"""How long a program that leaves may clean up."""
 
 
 def exit_code(number: int) -> int:
@@ -28,7 +31,13 @@ def leave_at_once() -> Iterator[None]:
     """While the block runs, a signal ends the program quietly, with the exit code of its kind."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(exit_code(number))
+        code = exit_code(number)
+        # The exception cleans up; where it falls into an object's last moments Python says so, and drops it.
+        sys.unraisablehook = lambda _fault: None
+        last = threading.Timer(GRACE_S, _end, [code])
+        last.daemon = True
+        last.start()
+        raise SystemExit(code)
 
     with _handled_by(leave):
         yield

@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
@@ -63,7 +63,8 @@ def claim(store: Path, command: str, now: datetime, *, wait: bool = False) -> It
             _sign(file, command, now)
             yield
         finally:
-            file.truncate(0)
+            with suppress(OSError):
+                file.truncate(0)
             _unlock(file)
 
 
@@ -120,8 +121,9 @@ def _sign(file: IO[str], command: str, now: datetime) -> None:
     file.seek(0)
     file.truncate(0)
     text = {"pid": os.getpid(), "host": socket.gethostname(), "since": now.isoformat(), "command": command}
-    json.dump(text, file)
-    file.flush()
+    # Past Python's buffer, which would try again what failed, when the file is closed.
+    with suppress(OSError):  # a full disk leaves the lock unsigned, and is told of by the first write to the store
+        os.write(file.fileno(), json.dumps(text).encode())
 
 
 def _signature(file: IO[str]) -> Holder:

@@ -1,0 +1,161 @@
+"""kill -9 and signals at any moment: nothing lost, nothing doubled, and the same bits in the end."""
+
+import os
+import random
+import signal
+
+from small import results
+from torture.counts import counted
+from torture.oracle import check_if_any, finish
+from torture.program import Program
+
+from ltsm.store import read, schema
+
+IN_A_STORE = 6
+"""Kills of one sweep before it is left alone to end."""
+LONGEST_S = 0.5
+
+
+def states(path):
+    store = schema.open_for_reading(path)
+    found = {run.state for run in read.runs(store)}
+    store.close()
+    return found
+
+
+@counted("kills")
+def test_killed_at_any_moment_a_sweep_ends_with_the_same_bits(context, tmp_path, undisturbed, count):
+    """Taken out: writing the checkpoint before its row (`jobs._commit_stretch`, row first); `check_if_any` found a
+    row without its file.
+    """
+    draw, killed, rounds = random.Random(count), 0, 0
+    while killed < count:
+        program = Program(context, tmp_path / str(rounds))
+        rounds += 1
+        for _ in range(min(IN_A_STORE, count - killed)):
+            run = program.sweep()
+            if run.within(draw.uniform(0.0, LONGEST_S)):
+                assert run.ended() == 0, run.words
+                break
+            run.kill()
+            killed += 1
+            check_if_any(program.store)
+        finish(program, undisturbed)
+
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
+
+
+@counted("signals in the driver")
+def test_a_signal_stops_the_sweep_soon_and_costs_nothing(context, tmp_path, undisturbed, count):
+    """Ctrl-C, SIGTERM and SIGHUP at random moments, its start and its end among them; every other time a second one.
+
+    Taken out: `signals.leave_at_once` in `cli.main`; a Ctrl-C before the training ended otherwise than with 130.
+    """
+    draw, sent, rounds = random.Random(count), 0, 0
+    while sent < count:
+        program = Program(context, tmp_path / str(rounds))
+        rounds += 1
+        for _ in range(min(IN_A_STORE, count - sent)):
+            run, number = program.sweep(prepare=ready), draw.choice(list(CODES))
+            run.said("ready")
+            if run.within(draw.uniform(0.0, LONGEST_S)):
+                break
+            run.signal(number)
+            if twice := sent % 2:
+                run.within(draw.uniform(0.0, 0.02))
+                run.signal(number)
+            sent += 1
+            # 2 s after the segment; this machine may be busy with other tests
+            assert run.within(20), run.words
+            assert run.ended() in {0, CODES[number]}, (number, run.words)
+            check_if_any(program.store)
+            if run.ended() and not twice and "segments that are under way" in run.words:
+                assert "error: stopped; every finished segment is kept" in run.words
+            assert "Traceback" not in run.words
+        finish(program, undisturbed)
+
+
+def ready():
+    print("ready", flush=True)
+
+
+def test_a_stopped_run_is_interrupted_and_not_running(ltsm):
+    run = ltsm.sweep()
+    run.said("baseline done")
+    run.signal(signal.SIGTERM)
+    assert run.ended() == 143
+    assert states(ltsm.store) <= {"done", "interrupted", "pending"}
+
+
+def test_what_is_ignored_stays_ignored(ltsm):
+    """Under nohup a hangup stops nothing. Taken out: the look at SIG_IGN in `signals._handled_by`; it stopped."""
+    run = ltsm.sweep(prepare=ignore_hangup)
+    run.said("initial training done")
+    run.signal(signal.SIGHUP)
+    assert run.ended() == 0, run.words
+
+
+def ignore_hangup():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+@counted("signals in the workers")
+def test_signals_to_workers_change_nothing(context, tmp_path, undisturbed, count):
+    """A worker leaves Ctrl-C and hangups to the driver; ended by SIGTERM it is started again, its run retried.
+
+    Taken out: ignoring SIGHUP in `worker._serve`; the worker died of it and the second assertion failed.
+    """
+    draw, sent, rounds = random.Random(count), 0, 0
+    while sent < count:
+        program = Program(context, tmp_path / str(rounds))
+        rounds += 1
+        run, number = program.sweep(), draw.choice(list(CODES))
+        run.within(draw.uniform(0.1, 0.4))
+        sent += run.signal_worker(number)
+        assert run.ended() == 0, run.words
+        assert ("died of" in run.words) <= (number == signal.SIGTERM), run.words
+        assert results(program.store) == undisturbed
+
+
+@counted("worker deaths")
+def test_a_killed_worker_costs_nothing(context, tmp_path, undisturbed, count):
+    """Taken out: the retry in `Execution._fail`; the sweep ended with exit code 1."""
+    draw, killed, named = random.Random(count), 0, 0
+    while killed < count:
+        program = Program(context, tmp_path / str(killed))
+        run = program.sweep()
+        run.within(draw.uniform(0.1, 0.4))
+        if run.signal_worker(signal.SIGKILL):
+            killed += 1
+        assert run.ended() == 0, run.words
+        named += "died of signal SIGKILL, perhaps for want of memory" in run.words
+        assert results(program.store) == undisturbed
+    assert named > count / 2
+
+
+def test_a_run_whose_worker_dies_twice_fails_alone(ltsm, undisturbed):
+    """Named with how it died; the others go on; the same command tries it again.
+
+    Taken out: `active.retried`; the run was retried for ever.
+    """
+    run = ltsm.sweep("--keep-going", prepare=deadly)
+    assert run.ended() == 1
+    assert "hyperop (4, 3) failed: the worker process" in run.words
+    assert "died of exit code 9" in run.words
+    found = results(ltsm.store)
+    assert found[0, "hyperop", (4, 3)][0] == "failed"
+    assert sum(run[0] == "done" for run in found.values()) == len(found) - 1
+    finish(ltsm, undisturbed)
+
+
+def deadly():
+    """Every worker that is to make this hyperop dies."""
+    from ltsm.steps.worker import WorkerProcess
+
+    submit = WorkerProcess.submit
+
+    def submitted(self, fn, /, *args):
+        return submit(self, os._exit, 9) if (4, 3) in args else submit(self, fn, *args)
+
+    WorkerProcess.submit = submitted

@@ -1,0 +1,49 @@
+"""Imported by the server before it forks: everything that a sweep needs, and a sweep, so that none waits for either."""
+
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from small import Here
+from torture.program import GROUP_SIGNALS, TOML
+
+
+class Inside(Here):
+    """A worker in this process: a server that forks must have no threads and no children of its own."""
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        pass
+
+
+def sweep():
+    """The small sweep, all of it in this process."""
+    import torch
+
+    from ltsm import cli
+    from ltsm.steps import execute
+
+    torch.set_num_threads(1)
+    before, there, worker = sys.argv, Path.cwd(), execute.WorkerProcess
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        Path("small.toml").write_text(TOML)
+        execute.WorkerProcess = Inside
+        sys.argv = ["ltsm", "sweep", "--protocol", "small.toml", "--jobs", "1"]
+        stderr, sys.stderr = sys.stderr, open(os.devnull, "w")  # noqa: SIM115, PTH123
+        try:
+            cli.say.words._file = sys.stderr
+            cli.main()
+        except SystemExit as end:
+            if end.code:
+                raise
+        finally:
+            sys.stderr, sys.argv, execute.WorkerProcess = stderr, before, worker
+            cli.say.words._file = None
+            os.chdir(there)
+
+
+sweep()
+# As a worker is born of a driver that has these blocked (`ltsm.steps.worker`); the driver's process unblocks them.
+signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
