@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "KINDS", "PAPER", "PRESETS", "SMOKE", "Activation", "Kind", "MaskScope", "Order", "Pixels", "Protocol",
+    "AUTO", "KINDS", "PAPER", "PRESETS", "SMOKE", "Activation", "Kind", "MaskScope", "Order", "Pixels", "Protocol",
     "format_seeds", "format_sizes", "format_value", "from_settings", "is_own_data", "load", "parse_seeds",
-    "parse_sizes", "preset", "scaled_hyperops", "to_toml",
+    "parse_sizes", "preset", "scaled_hyperops",
+    "settled", "to_toml",
 ]  # fmt: skip
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+AUTO = "auto"
+"""The data set MNIST where it can be had, else digits: a choice and no setting, which is settled before a run."""
 SAME_FOR_EVERY_RUN = frozenset({"name", "seeds"})
 """Fields that decide no run's numbers: a label, and which replicates to make."""
 
@@ -115,11 +118,18 @@ class Protocol:
             settings["hyperops"] = scaled_hyperops(settings["hidden"])
         new = dataclasses.replace(self, **settings)
         names = [k for k in settings if k not in {"name", "seeds", "hyperops"}]
-        differing = [k for k in names if getattr(new, k) != getattr(self, k)]
+        differing = [k for k in names if getattr(new, k) not in {getattr(self, k), AUTO}]
         if "name" in settings or not differing:
             return new
         label = " ".join([self.name, *(f"{k}={_short(getattr(new, k))}" for k in differing)])
         return dataclasses.replace(new, name=label)
+
+
+def settled(protocol: Protocol, dataset: str) -> Protocol:
+    """The protocol on the data set that its `dataset` stood for; where `auto` was not the paper's, its name says so."""
+    if protocol.dataset == AUTO and dataset != PAPER.dataset:
+        return protocol.changed(dataset=dataset)
+    return dataclasses.replace(protocol, dataset=dataset)
 
 
 def is_own_data(dataset: str) -> bool:

@@ -18,6 +18,7 @@ from ltsm.protocol import (
     parse_seeds,
     parse_sizes,
     scaled_hyperops,
+    settled,
     to_toml,
 )
 
@@ -68,6 +69,14 @@ def test_a_changed_protocol_says_what_was_changed():
     assert PAPER.changed(lr=0.01, order="shuffled", seeds=(3,)).name == "paper lr=0.01 order=shuffled"
     assert PAPER.changed(lr=0.0012).name == "paper"
     assert PAPER.changed(hidden=(300, 100)).name == "paper hidden=300,100"
+
+
+def test_auto_leaves_no_trace_but_where_it_took_other_data():
+    """The paper's protocol on MNIST is the paper's, however MNIST was asked for."""
+    chosen = PAPER.changed(dataset="auto")
+    assert settled(chosen, "mnist") == PAPER
+    assert settled(chosen, "digits").name == "paper dataset=digits"
+    assert settled(PAPER.changed(dataset="digits"), "digits").name == "paper dataset=digits"
 
 
 @pytest.mark.parametrize("protocol", [PAPER, SMOKE, PAPER.changed(hidden=(7,), lr=1e-5, dataset="digits")])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ltsm.cli import progress, say
 from ltsm.cli.signals import stop_signals
 from ltsm.errors import RunError
+from ltsm.protocol import settled
 from ltsm.steps import plan
 from ltsm.steps.execute import Outcome, execute
 from ltsm.steps.jobs import Setting
@@ -112,7 +113,7 @@ def located(choices: Choices, protocol: Protocol) -> Place:
     resolved = resolve_dataset(protocol.dataset, choices.data, os.environ, say=say.note)
     if resolved.notice:
         say.warn(resolved.notice)
-    return Place(replace(protocol, dataset=resolved.name), resolved.folder.absolute(), device=choices.device)
+    return Place(settled(protocol, resolved.name), resolved.folder.absolute(), device=choices.device)
 
 
 def stored(store: Store, protocol_id: int) -> set[Task]:

@@ -10,7 +10,7 @@ from rich.table import Table
 from ltsm.cli import say
 from ltsm.cli.choices import Choices, with_choices
 from ltsm.cli.steps import Force, Jobs, Wait
-from ltsm.protocol import format_seeds, is_own_data
+from ltsm.protocol import AUTO, PAPER, format_seeds, is_own_data, settled
 
 if TYPE_CHECKING:
     from ltsm.protocol import Protocol
@@ -60,6 +60,7 @@ def sweep(
     if dry_run:
         # without its content's digest, data of one's own would look as if nothing were done yet
         protocol = running.located(choices, protocol).protocol if is_own_data(protocol.dataset) else protocol
+        protocol = settled(protocol, PAPER.dataset) if protocol.dataset == AUTO else protocol
         show_plan(choices, protocol, everything(protocol))
         return
     manner = running.Manner(jobs=jobs, force=force, keep_going=keep_going, wait=wait)

@@ -15,7 +15,7 @@ from ltsm.core import download, idx, own
 from ltsm.core.images import content_digest, first, mean_and_deviation, scaled, tensor
 from ltsm.core.sources import source
 from ltsm.errors import DataError
-from ltsm.protocol import is_own_data
+from ltsm.protocol import AUTO, is_own_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ltsm.core.download import Say
     from ltsm.protocol import Pixels
 
-AUTO = "auto"
-"""MNIST where there is one to be had, else digits; the only name that may stand for another."""
 DEFAULT_FOLDER = Path("data")
 SHARED_FOLDER = Path("..", "shared", "data")
 """Where `auto`, and nothing else, also looks."""
