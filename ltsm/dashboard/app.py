@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from time import monotonic, process_time
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from ltsm.dashboard.source import Source
 
 POLL_SECONDS = 1.0
+SHARE_OF_A_CORE = 0.01
+"""How much of the processor following a sweep may take; keys are answered at once all the same."""
+MOST_REST_S = 3.0
+"""The longest rest between two looks: an interrupted sweep must show within five seconds."""
 
 
 def utc_now() -> datetime:
@@ -99,6 +104,7 @@ class Dashboard(App[None]):
         self._clock = clock
         self._poll_seconds = poll_seconds
         self._looking = False
+        self._looked_at = self._spent_before = 0.0
 
     @cached_property
     def source(self) -> Source:
@@ -118,7 +124,18 @@ class Dashboard(App[None]):
             self.register_theme(theme)
         self.time = self._clock()
         self.call_after_refresh(self.look)
-        self.set_interval(self._poll_seconds, self.look)
+        self.set_interval(self._poll_seconds, self._tick)
+
+    def _tick(self) -> None:
+        """Look once a second, but never so often that looking and drawing cost a sweep its processor.
+
+        The slower the machine, and the larger the screen, the longer the rest; never longer than MOST_REST_S.
+        """
+        self.time = self._clock()
+        spent, rested = process_time() - self._spent_before, monotonic() - self._looked_at
+        if rested >= min(MOST_REST_S, spent / SHARE_OF_A_CORE):
+            self._spent_before, self._looked_at = process_time(), monotonic()
+            self.look()
 
     def look(self) -> None:
         """Look at the store, unless the last look has not come back yet."""
