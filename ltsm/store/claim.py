@@ -118,11 +118,11 @@ def _locked(file: IO[str], store: Path) -> bool:
 
 
 def _sign(file: IO[str], command: str, now: datetime) -> None:
-    file.seek(0)
-    file.truncate(0)
     text = {"pid": os.getpid(), "host": socket.gethostname(), "since": now.isoformat(), "command": command}
-    # Past Python's buffer, which would try again what failed, when the file is closed.
-    with suppress(OSError):  # a full disk leaves the lock unsigned, and is told of by the first write to the store
+    # A full disk leaves the lock unsigned, and is told of by the first write to the store. Past Python's buffer,
+    # which would try again what failed, when the file is closed.
+    with suppress(OSError):
+        file.truncate(0)
         os.write(file.fileno(), json.dumps(text).encode())
 
 
