@@ -9,8 +9,8 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
-from torture.program import Program
 from small import results
+from torture.program import Program
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +54,14 @@ def undisturbed(context, tmp_path_factory):
     assert program.sweep().ended() == 0, program.words
     yield results(program.store)
     program.close()
+
+
+@pytest.fixture
+def kept():
+    """Copies a store of a past version, as it was written then, to a folder."""
+
+    def copy(version, folder):
+        shutil.copytree(Path(__file__).parents[1] / "store" / "schemas" / version, folder)
+        return folder / "ltsm.db"
+
+    return copy

@@ -52,8 +52,8 @@ def serve(server, folder, arguments, words, prepare, function):
     handle = os.open(words, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115, PTH123 - the process's own
-    sys.stderr = open(2, "w", closefd=False, buffering=1)  # noqa: SIM115, PTH123
+    sys.stdout = open(1, "w", closefd=False)
+    sys.stderr = open(2, "w", closefd=False, buffering=1)
     import logging
 
     from ltsm.cli import say

@@ -31,7 +31,7 @@ def sweep():
         Path("small.toml").write_text(TOML)
         execute.WorkerProcess = Inside
         sys.argv = ["ltsm", "sweep", "--protocol", "small.toml", "--jobs", "1"]
-        stderr, sys.stderr = sys.stderr, open(os.devnull, "w")  # noqa: SIM115, PTH123
+        stderr, sys.stderr = sys.stderr, open(os.devnull, "w")  # noqa: PTH123
         try:
             cli.say.words._file = sys.stderr
             cli.main()
