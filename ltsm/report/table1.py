@@ -190,6 +190,8 @@ def _notes(evaluation: Evaluation, rows: Sequence[Row]) -> list[str]:
         notes.append(f"No run is finished of: {', '.join(missing)}.")
     if other := evaluation.other_settings:
         notes.append(f"The protocol is not the paper's in: {', '.join(other)}.")
+    if evaluation.protocol.order == "shuffled":
+        notes.append("The training images were reshuffled every epoch; the paper's are taken in file order.")
     if not evaluation.runs:
         notes.append("The store holds no runs yet: ltsm sweep fills it.")
     return notes

@@ -1,6 +1,7 @@
 """Table 1: the paper's rows, groups, order and number format."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,14 @@ SIZE, FINAL, MINIMAL, ITERATION = COLUMNS
 @pytest.fixture
 def table(evaluations):
     return table_1(evaluations("full"))
+
+
+def test_a_new_order_every_epoch_is_said(evaluations):
+    """Data of one's own is reshuffled by default, and who reads the table must know."""
+    full = evaluations("full")
+    shuffled = replace(full, protocol=full.protocol.changed(order="shuffled"))
+    assert any("reshuffled every epoch" in note for note in table_1(shuffled).notes)
+    assert not any("reshuffled" in note for note in table_1(full).notes)
 
 
 def test_rows_have_the_papers_labels_groups_and_order(table):
