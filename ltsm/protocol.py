@@ -175,7 +175,8 @@ def load(path: Path) -> Protocol:
         raise UsageError(
             f"cannot read the protocol {path}: {error.strerror}.", "ltsm init --protocol-file FILE"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # ValueError: also a number too long for Python, a TOMLDecodeError and a UnicodeDecodeError
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{path} is not TOML: {error}.", "ltsm init --protocol-file FILE writes one"
         ) from None
@@ -250,7 +251,7 @@ def _typed(field: str, value: Any) -> Any:
     if field == "hyperops" and isinstance(value, list):
         return tuple(_sizes(v) for v in value)
     if field in NUMBERS and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < 2**53 else value
     return value
 
 

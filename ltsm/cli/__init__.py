@@ -69,6 +69,8 @@ def common(
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[say.handler()])
     for noisy in ("alembic", "matplotlib", "PIL", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It reports, with a traceback, that a second Ctrl-C came while it closed a connection.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.DEBUG if debug else logging.CRITICAL)
 
 
 METHOD = "The method, step by step"

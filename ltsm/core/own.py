@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ltsm.core.images import Labelled, RawData, content_digest
 from ltsm.errors import DataError
 
 if TYPE_CHECKING:
+    from numpy.lib.npyio import NpzFile
     from numpy.typing import NDArray
 
     from ltsm.core.images import Values
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 ARRAYS = ("x_train", "y_train", "x_val", "y_val")
 LARGEST_PIXEL = 1_000.0
 MOST_CLASSES = 10_000
+MUCH = 2**28
+DENSEST = 100
+"""An archive of more than `MUCH` bytes that was packed more than so many times smaller holds no images."""
 DIGEST_DIGITS = 16
 """As many digits of the content's SHA-256 stand in a data set's name."""
 IMAGE_SIZE = (32, 32)
@@ -159,11 +164,39 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
                 raise _broken(path, "it holds one array and no names")
             if lacking := [name for name in ARRAYS if name not in file.files]:
                 raise _broken(path, f"it lacks {', '.join(lacking)}")
+            _refuse_bombs(path, file)
             return {name: file[name] for name in ARRAYS}
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
         raise _broken(path, f"it is no readable .npz file ({' '.join(str(error).split())[:120]})") from None
     except OSError as error:
         raise _broken(path, f"it cannot be read ({error.strerror or error})") from None
+
+
+def _refuse_bombs(path: Path, file: NpzFile) -> None:
+    """Refuse an archive that claims far more than it holds, before anything is unpacked.
+
+    Raises:
+        DataError: an array's header or the whole archive announces more than can be there.
+    """
+    archive = file.zip
+    assert archive is not None  # noqa: S101 - it was opened just now
+    members = [archive.getinfo(f"{name}.npy") for name in ARRAYS]
+    unpacked, packed = (sum(getattr(m, size) for m in members) for size in ("file_size", "compress_size"))
+    if unpacked > MUCH and unpacked > DENSEST * packed:
+        raise _broken(path, f"its {packed:,} bytes unpack to {unpacked:,}: such a file is made to fill the memory")
+    for member in members:
+        with archive.open(member) as stream:
+            announced = _announced(stream)
+        if announced > member.file_size:
+            raise _broken(path, f"{member.filename} announces {announced:,} bytes and holds {member.file_size:,}")
+
+
+def _announced(stream: IO[bytes]) -> int:
+    """How many bytes an array's header says will follow."""
+    version = np.lib.format.read_magic(stream)
+    reader = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
+    shape, _, dtype = reader(stream)
+    return math.prod(shape) * dtype.itemsize
 
 
 def _labelled(path: Path, part: str, images: NDArray[Any], labels: NDArray[Any]) -> Labelled:

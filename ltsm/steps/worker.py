@@ -12,6 +12,7 @@ import sys
 import traceback
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ltsm.errors import LtsmError, RunError
@@ -39,6 +40,8 @@ class WorkerProcess(Executor):
         self._calls = ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker")
         self._process: multiprocessing.process.BaseProcess | None = None
         self._connection: Connection[Any, Any] | None = None
+        self._starting = Lock()
+        self._over = False
 
     @property
     def pid(self) -> int | None:
@@ -51,13 +54,18 @@ class WorkerProcess(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the process: after the call that it is in, or at once if `wait` is false."""
-        if not wait and self._process is not None:
-            self._process.kill()
+        with self._starting:  # its thread may be starting it now, or burying it
+            self._over = not wait
+            process = self._process
+        if not wait and process is not None:
+            process.kill()
         self._calls.shutdown(wait=wait, cancel_futures=cancel_futures)
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.join()
+        with self._starting:
+            process, connection = self._process or process, self._connection
+        if connection is not None:
+            connection.close()
+        if process is not None:
+            process.join()
 
     def _call(self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         connection = self._started()
@@ -73,18 +81,28 @@ class WorkerProcess(Executor):
         return value  # type: ignore[no-any-return]  # the worker calls what it is told to
 
     def _started(self) -> Connection[Any, Any]:
-        if self._connection is None:
-            # A fresh interpreter: a fork of a process with threads may stop dead in torch.
-            context = multiprocessing.get_context("spawn")
-            self._connection, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        with self._starting:
+            if self._over:
+                raise WorkerDiedError("the worker was ended before it began.")
+            return self._connection or self._start()
+
+    def _start(self) -> Connection[Any, Any]:
+        # A fresh interpreter: a fork of a process with threads may stop dead in torch.
+        context = multiprocessing.get_context("spawn")
+        connection, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        try:
             with _deaf():
-                self._process.start()
-            theirs.close()
-        return self._connection
+                process.start()
+        except ConnectionError:
+            raise WorkerDiedError("the worker process died before it began.") from None
+        theirs.close()
+        self._process, self._connection = process, connection
+        return connection
 
     def _epitaph(self) -> str:
-        process, self._process, self._connection = self._process, None, None
+        with self._starting:
+            process, self._process, self._connection = self._process, None, None
         assert process is not None  # noqa: S101 - it answered nothing, so it was started
         process.join()
         code = process.exitcode or 0
