@@ -183,12 +183,16 @@ def _refuse_bombs(path: Path, file: NpzFile) -> None:
     members = [archive.getinfo(f"{name}.npy") for name in ARRAYS]
     unpacked, packed = (sum(getattr(m, size) for m in members) for size in ("file_size", "compress_size"))
     if unpacked > MUCH and unpacked > DENSEST * packed:
-        raise _broken(path, f"its {packed:,} bytes unpack to {unpacked:,}: such a file is made to fill the memory")
+        raise _broken(
+            path, f"its {packed:,} bytes unpack to {unpacked:,}: such a file is made to fill the memory"
+        )
     for member in members:
         with archive.open(member) as stream:
             announced = _announced(stream)
         if announced > member.file_size:
-            raise _broken(path, f"{member.filename} announces {announced:,} bytes and holds {member.file_size:,}")
+            raise _broken(
+                path, f"{member.filename} announces {announced:,} bytes and holds {member.file_size:,}"
+            )
 
 
 def _announced(stream: IO[bytes]) -> int:
