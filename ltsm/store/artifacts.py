@@ -60,9 +60,18 @@ def read(folder: Path, artifact: Artifact) -> bytes:
 
 
 def remove(folder: Path, artifact: Artifact | None) -> None:
-    """Delete a file that no row names any more; one that is gone already is fine."""
-    if artifact is not None:
-        _inside(folder, artifact.path).unlink(missing_ok=True)
+    """Delete a file that no row names any more; one that is gone already is fine.
+
+    Raises:
+        StoreError: it cannot be deleted, or lies where none of ours can.
+    """
+    if artifact is None:
+        return
+    target = _inside(folder, artifact.path)
+    try:
+        target.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot delete {target}: {error.strerror}.", "ltsm db check") from None
 
 
 FOLDERS = ("weights", "logs")

@@ -73,6 +73,7 @@ def open_for_writing(path: Path, *, unchecked: bool = False) -> Store:
     found = _version_at(path, unchecked=unchecked)
     store = connect(path, read_only=False)
     try:
+        store.engine.connect().close()  # whatever hinders a connection is said here and now
         if found != HEAD:
             _upgrade(store, found)
     except (DatabaseError, sqlite3.Error) as error:

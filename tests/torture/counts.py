@@ -14,8 +14,8 @@ COUNTS = {
     "damages": (300, 10_000),
     "damaged stores": (100, 2_000),
     "data files": (500, 50_000),
-    "command lines": (300, 14_000),
-    "protocol files": (200, 6_000),
+    "command lines": (300, 8_000),
+    "protocol files": (200, 12_000),
 }
 
 

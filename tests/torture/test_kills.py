@@ -121,9 +121,10 @@ def test_signals_to_workers_change_nothing(context, tmp_path, undisturbed, count
 @counted("worker deaths")
 def test_a_killed_worker_costs_nothing(context, tmp_path, undisturbed, count):
     """Taken out: the retry in `Execution._fail`; the sweep ended with exit code 1."""
-    draw, killed, named = random.Random(count), 0, 0
+    draw, killed, named, rounds = random.Random(count), 0, 0, 0
     while killed < count:
-        program = Program(context, tmp_path / str(killed))
+        program = Program(context, tmp_path / str(rounds))
+        rounds += 1
         run = program.sweep()
         run.within(draw.uniform(0.1, 0.4))
         if run.signal_worker(signal.SIGKILL):
