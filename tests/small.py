@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ltsm.protocol import Protocol
-from ltsm.steps import plan
+from ltsm.steps import plan, training
 from ltsm.steps.execute import Execution
 from ltsm.steps.jobs import Setting
 from ltsm.steps.training import Place
 from ltsm.store import read, schema, write
+
+training.RECORDS_PER_SEGMENT = 10  # so that runs as short as these have several segments
 
 SMALL = Protocol(
     name="small",

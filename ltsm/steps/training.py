@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from ltsm.protocol import Protocol
 
 
+RECORDS_PER_SEGMENT = 30
+"""A segment lasts half a second to two, which a kill may cost and Ctrl-C may take. Ten made the driving process,
+which flushes two files a segment, as busy as the workers: they waited for it a third of the time."""
+RECORDS_PER_SEGMENT_ON_A_GPU = 100
+"""For a lane of the paper's ten seeds; an estimate, not a measurement."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What every call needs: the protocol, where its data lies, what the data must be, and where to compute.
@@ -37,12 +44,8 @@ class Place:
 
     @property
     def records_per_segment(self) -> int:
-        """How many records a segment has: it lasts half a second to two, which a kill may cost and Ctrl-C may take.
-
-        A GPU advances a lane of the paper's ten seeds; that it needs a hundred records to be so long is an
-        estimate, not a measurement.
-        """
-        return 10 if self.device == "cpu" else 100
+        """How many records a segment has."""
+        return RECORDS_PER_SEGMENT if self.device == "cpu" else RECORDS_PER_SEGMENT_ON_A_GPU
 
 
 @dataclass(frozen=True, slots=True)
