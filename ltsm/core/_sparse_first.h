@@ -83,24 +83,22 @@ INLINE void step_pair(const int vectors, struct network *n, const struct batch *
     EACH(k, 2) step_vectors(n, at + k * row, vectors, gradient + k * vectors, rates);
 }
 
-/* Odd steps run forwards, even ones backwards: what the last one left in the cache comes first. */
 INLINE void step_part(const int vectors, struct network *n, const struct batch *b, struct block block, int from,
-                      int odd, const struct rates *rates) {
-    EACH(i, b->pairs) step_pair(vectors, n, b, block, from, odd ? i : b->pairs - 1 - i, rates);
+                      const struct rates *rates) {
+    if (vectors <= PART) /* which it always is: the rest need not be compiled */
+        EACH(i, b->pairs) step_pair(vectors, n, b, block, from, i, rates);
 }
 
-static void step_block(struct network *n, const struct batch *b, struct block block, int odd,
-                       const struct rates *rates) {
+static void step_block(struct network *n, const struct batch *b, struct block block, const struct rates *rates) {
     int parts = (block.vectors + PART - 1) / PART;
     EACH(i, parts) {
         int from = i * block.vectors / parts, vectors = (i + 1) * block.vectors / parts - from;
-        BY_VECTORS(vectors, step_part, n, b, block, from, odd, rates)
+        BY_VECTORS(vectors, step_part, n, b, block, from, rates)
     }
 }
 
 static void first_step(struct network *n, const struct batch *b, int64_t step, const struct rates *rates) {
-    int blocks = block_count(n), odd = step % 2;
-    EACH(i, blocks) step_block(n, b, block_at(n, odd ? i : blocks - 1 - i), odd, rates);
+    EACH(i, block_count(n)) step_block(n, b, block_at(n, i), rates);
     EACH(i, b->pairs) n->active[b->pair[i]] = 1, n->done[b->pair[i]] = step;
 }
 
