@@ -80,7 +80,8 @@ INLINE void step_pair(const int vectors, struct network *n, const struct batch *
     }
     UNROLLED(c, vectors) gradient[c] = one[c], gradient[vectors + c] = two[c];
     int64_t row = (int64_t)block.vectors * LANES, at = block.at + 2 * b->pair[i] * row + from * LANES;
-    EACH(k, 2) step_vectors(n, at + k * row, vectors, gradient + k * vectors, rates);
+    int calls = vectors == block.vectors ? 1 : 2; /* whole rows lie side by side: one call is 1 of 31 us faster */
+    EACH(k, calls) step_vectors(n, at + k * row, 2 / calls * vectors, gradient + k * vectors, rates);
 }
 
 INLINE void step_part(const int vectors, struct network *n, const struct batch *b, struct block block, int from,

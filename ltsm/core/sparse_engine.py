@@ -6,13 +6,13 @@ EPYC (Zen 5), MNIST (81 % of the pixels are 0), the network 784-200-30-10, batch
 |                                 | C, AVX-512 | C, AVX2 | C, SSE2 | PyTorch |
 |---------------------------------|------------|---------|---------|---------|
 | first layer, forward            | 23         | 35      | 70      |         |
-| its gradient, and Adam          | 31         | 54      | 127     |         |
+| its gradient, and Adam          | 30         | 54      | 127     |         |
 | steps put off, made up          | 4          | 7       | 14      |         |
 | later layers and the loss       | 14         | 23      | 55      |         |
-| a whole step                    | 75         | 123     | 272     | 491     |
+| a whole step                    | 74         | 123     | 272     | 491     |
 | evaluation of 10,000 images, ms | 4.5        | 6.9     | 14.6    | 33      |
 
-The bounds that AVX-512 leaves: multiplying alone takes 14 of the 23 and 16 of the 31 µs, square roots and divisions
+The bounds that AVX-512 leaves: multiplying alone takes 14 of the 23 and 16 of the 30 µs, square roots and divisions
 another 10 of these. Numba 0.68 took three times as long as an earlier kernel: it keeps the sums in memory.
 
 PyTorch's operators serve where there is no compiler, and where more than three pixels in five are not 0
