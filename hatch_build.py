@@ -24,7 +24,15 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("ltsm", "core")
-SOURCES = ("_sparse.c", "_sparse_images.h", "_sparse_matmul.h", "_sparse_network.h", "_sparse_vec.h")
+SOURCES = (
+    "_sparse.c",
+    "_sparse_batches.h",
+    "_sparse_first.h",
+    "_sparse_images.h",
+    "_sparse_matmul.h",
+    "_sparse_network.h",
+    "_sparse_vec.h",
+)
 # No -ffast-math: the arithmetic is IEEE's, in the order that the source says.
 FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", "-fPIC", "-shared")
 AVX2 = ("-mavx2", "-mfma", "-mpopcnt")

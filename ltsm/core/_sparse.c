@@ -1,13 +1,14 @@
 /* Training and evaluation of small fully connected networks on sparse images; see sparse_engine.py.
 
    The first layer's weights lie transposed, a row per pixel, in blocks of columns that fit the registers:
-   a pixel that is 0 costs nothing, neither forward nor in the gradient. Adam is fused into the gradient,
-   which is never stored. A row that a batch does not touch gets its Adam steps, with gradient 0, when it is
-   next needed: the same steps in the same arithmetic.
+   a pixel that is 0 costs nothing, neither forward nor, unless its neighbour is inked, in the gradient. Adam
+   follows row by row, so that no gradient is kept. A row that a batch does not touch gets its Adam steps, with
+   gradient 0, when it is next needed: the same steps in the same arithmetic.
 
    Every sum runs in a fixed order, whatever the blocking: results are functions of the values alone. */
 #define _GNU_SOURCE
-#include "_sparse_images.h"
+#include "_sparse_batches.h"
+#include "_sparse_first.h"
 #include "_sparse_matmul.h"
 #include "_sparse_network.h"
 #include "_sparse_vec.h"
@@ -26,94 +27,6 @@ const char *sparse_best_variant(void) {
 
 /* SHA-256 of the source that this was compiled from. */
 const char *sparse_source(void) { return SOURCE; }
-
-/* ---- the first layer ---------------------------------------------------------------------------- */
-
-/* Runs f with the number of vectors as a constant, so that sums stay in registers. */
-#define BY_VECTORS(vectors, f, ...) \
-    switch (vectors) { \
-        case 1: f(1, __VA_ARGS__); break; \
-        case 2: f(2, __VA_ARGS__); break; \
-        case 3: f(3, __VA_ARGS__); break; \
-        case 4: f(4, __VA_ARGS__); break; \
-        case 5: f(5, __VA_ARGS__); break; \
-        case 6: f(6, __VA_ARGS__); break; \
-        case 7: f(7, __VA_ARGS__); break; \
-    }
-
-INLINE void forward_block(const int vectors, const struct network *n, const struct batch *b, struct block block) {
-    const float *weights = n->first[W] + block.at;
-    const vec *bias = (const vec *)(n->rest[W] + n->bias[1] + block.columns);
-    EACH(q, (b->images + 1) / 2) {
-        vec one[BLOCK], two[BLOCK];
-        UNROLLED(c, vectors) one[c] = two[c] = bias[c];
-        for (int32_t k = b->pair_first[q]; k < b->pair_first[q + 1]; k++) {
-            const vec *row = (const vec *)(weights + (int64_t)b->pair_pixel[k] * vectors * LANES);
-            vec x = splat(b->pair_value[2 * k]), y = splat(b->pair_value[2 * k + 1]);
-            UNROLLED(c, vectors) one[c] += row[c] * x, two[c] += row[c] * y;
-        }
-        float *out = n->out[1] + (int64_t)2 * q * n->width[1] + block.columns;
-        UNROLLED(c, vectors) ((vec *)out)[c] = one[c], ((vec *)(out + n->width[1]))[c] = two[c];
-    }
-}
-
-static void first_forward(const struct network *n, const struct batch *b) {
-    EACH(i, block_count(n)) {
-        struct block block = block_at(n, i);
-        BY_VECTORS(block.vectors, forward_block, n, b, block)
-    }
-}
-
-/* The gradient of one pixel's weights, and their Adam step. */
-INLINE void step_row(const int vectors, struct network *n, const struct batch *b, struct block block, int i,
-                     const struct rates *rates) {
-    const float *error = n->error[1] + block.columns;
-    int64_t at = block.at + (int64_t)b->pixel[i] * vectors * LANES, width = n->width[1];
-    vec sum[BLOCK];
-    UNROLLED(c, vectors) sum[c] = (vec){0};
-    for (int32_t k = b->first[i]; k < b->first[i + 1]; k++) {
-        const vec *row = (const vec *)(error + b->image[k] * width);
-        vec x = splat(b->value[k]);
-        UNROLLED(c, vectors) sum[c] += row[c] * x;
-    }
-    vec *w = (vec *)(n->first[W] + at), *m = (vec *)(n->first[M] + at), *v = (vec *)(n->first[V] + at);
-    UNROLLED(c, vectors) adam(w + c, m + c, v + c, sum[c], rates);
-}
-
-/* Odd steps run forwards, even ones backwards: what the last one left in the cache comes first. */
-INLINE void step_block(const int vectors, struct network *n, const struct batch *b, struct block block, int odd,
-                       const struct rates *rates) {
-    EACH(i, b->touched) step_row(vectors, n, b, block, odd ? i : b->touched - 1 - i, rates);
-}
-
-static void first_step(struct network *n, const struct batch *b, int64_t step, const struct rates *rates) {
-    int blocks = block_count(n), odd = step % 2;
-    EACH(i, blocks) {
-        struct block block = block_at(n, odd ? i : blocks - 1 - i);
-        BY_VECTORS(block.vectors, step_block, n, b, block, odd, rates)
-    }
-    EACH(i, b->touched) n->active[b->pixel[i]] = 1, n->done[b->pixel[i]] = step;
-}
-
-INLINE void catch_up_vector(vec *w, vec *m, vec *v, const struct rates *rates, int64_t steps) {
-    vec weights = *w, mean = *m, square = *v;
-    for (int64_t s = 0; s < steps; s++) adam(&weights, &mean, &square, (vec){0}, rates + s);
-    *w = weights, *m = mean, *v = square;
-}
-
-/* Gives a pixel's row the steps up to `step` that it has not had; rates[0] are those of step `first` + 1. */
-static void catch_up(struct network *n, int pixel, int64_t first, int64_t step, const struct rates *rates) {
-    int64_t steps = step - n->done[pixel];
-    if (steps <= 0 || !n->active[pixel]) return;
-    rates += n->done[pixel] - first;
-    EACH(i, block_count(n)) {
-        struct block block = block_at(n, i);
-        int64_t at = block.at + (int64_t)pixel * block.vectors * LANES;
-        vec *w = (vec *)(n->first[W] + at), *m = (vec *)(n->first[M] + at), *v = (vec *)(n->first[V] + at);
-        EACH(c, block.vectors) catch_up_vector(w + c, m + c, v + c, rates, steps);
-    }
-    n->done[pixel] = step;
-}
 
 /* ---- activations and the loss ------------------------------------------------------------------- */
 
@@ -232,8 +145,9 @@ static struct rates *rates_of(int64_t begin, int64_t end, const double *hyper) {
     return rates;
 }
 
-static double train_step(struct network *n, const struct batch *b, int64_t begin, int64_t t, const struct rates *rates) {
-    EACH(i, b->touched) catch_up(n, b->pixel[i], begin, t, rates);
+static double train_step(struct network *n, const struct batch *b, int64_t begin, int64_t t,
+                         const struct rates *rates) {
+    EACH(i, b->pairs) catch_up(n, b->pair[i], begin, t, rates);
     forward(n, b);
     double sum = loss(n, b);
     backward(n, b);
@@ -253,9 +167,9 @@ int sparse_network_train(struct network *n, struct images *s, const int64_t *ord
     struct batch *b = NULL;
     uint64_t before = flush_denormals();
     *loss = 0.0;
-    for (int64_t t = begin; rates && t < end && (b = batch_at(s, order, t % batches, batch, &n->scratch)); t++)
+    for (int64_t t = begin; rates && t < end && (b = batch_at(s, order, t % batches, batch, 1, &n->scratch)); t++)
         *loss += train_step(n, b, begin, t, rates);
-    if (b) EACH(p, n->size[0]) catch_up(n, p, begin, end, rates);
+    if (b) EACH(p, n->pairs) catch_up(n, p, begin, end, rates);
     restore(before);
     free(rates);
     return begin == end || b != NULL;
@@ -267,7 +181,7 @@ int sparse_network_evaluate(struct network *n, struct images *s, double *loss, d
     double total = 0.0, sum;
     int64_t correct = 0;
     for (int64_t k = 0; k < (s->count + CHUNK - 1) / CHUNK; k++) {
-        struct batch *b = batch_at(s, NULL, k, CHUNK, &n->scratch);
+        struct batch *b = batch_at(s, NULL, k, CHUNK, 0, &n->scratch);
         if (!b) return 0;
         forward(n, b);
         EACH(i, b->images) {

@@ -5,26 +5,31 @@
 #include "_sparse_images.h"
 #include "_sparse_vec.h"
 
-#define BLOCK 7  /* vectors of columns: two images' sums and the weights fit 16 to 32 registers */
+#define BLOCK 13 /* vectors of columns whose sums, and a pixel, fit 16 registers */
+#if LANES == 16
+#define PART 13 /* those for two pixels at once, with 32 registers */
+#else
+#define PART 6 /* with 16 */
+#endif
 #define LAYERS 65
-#define CHUNK 64 /* images evaluated at a time */
+#define CHUNK 256 /* images evaluated at a time */
 
 enum { RELU, TANH, GELU };
 enum { W, M, V }; /* parameters, and Adam's means of the gradient and of its square */
 
 /* One network in working order, and room for one batch.
 
-   first: the first layer's weights, by blocks of columns, each (pixels, the block's columns).
+   first: the first layer's weights, by blocks of columns, each (2 · pairs of pixels, the block's columns).
    rest: the later layers' weights (outputs, padded inputs), then all biases, padded.
    turned: the later layers' weights, transposed. out, slope, error: (images, padded outputs) per layer:
    activations, their derivatives (GELU only), and the loss's derivatives before the activation. */
 struct network {
-    int layers, activation, room, size[LAYERS + 1], width[LAYERS + 1];
+    int layers, activation, room, pairs, size[LAYERS + 1], width[LAYERS + 1];
     int64_t rest_size, weight[LAYERS + 1], bias[LAYERS + 1];
     float *first[3], *rest[3], *gradient, *turned[LAYERS + 1];
     float *out[LAYERS + 1], *slope[LAYERS + 1], *error[LAYERS + 1];
-    char *active;  /* per pixel: whether its row has means that are not 0 */
-    int64_t *done; /* per pixel: the last step that its row has had */
+    char *active;  /* per pair of pixels: whether its rows have means that are not 0 */
+    int64_t *done; /* per pair of pixels: the last step that its rows have had */
     struct batch scratch;
 };
 
@@ -40,7 +45,7 @@ static int block_count(const struct network *n) { return (n->width[1] / LANES + 
 static struct block block_at(const struct network *n, int i) {
     int64_t vectors = n->width[1] / LANES, blocks = block_count(n);
     int64_t begin = i * vectors / blocks, end = (i + 1) * vectors / blocks;
-    return (struct block){begin * LANES * n->size[0], (int)begin * LANES, (int)(end - begin)};
+    return (struct block){begin * LANES * 2 * n->pairs, (int)begin * LANES, (int)(end - begin)};
 }
 
 static void turn(const struct network *n) {
@@ -68,14 +73,14 @@ static void lay_out(struct network *n) {
     }
 }
 
-/* Takes memory for everything; 0 when there is not enough. Every buffer has room for one image more. */
+/* Takes memory for everything; 0 when there is not enough. */
 static int allocate(struct network *n) {
-    int64_t first = (int64_t)n->size[0] * n->width[1] * 4;
-    int taken = (n->gradient = reserve(n->rest_size * 4)) && (n->active = reserve(n->size[0])) &&
-                (n->done = reserve((int64_t)n->size[0] * 8));
+    int64_t first = (int64_t)2 * n->pairs * n->width[1] * 4;
+    int taken = (n->gradient = reserve(n->rest_size * 4)) && (n->active = reserve(n->pairs)) &&
+                (n->done = reserve((int64_t)n->pairs * 8));
     EACH(i, 3) taken = taken && (n->first[i] = reserve(first)) && (n->rest[i] = reserve(n->rest_size * 4));
     for (int l = 1; l <= n->layers; l++) {
-        int64_t bytes = (int64_t)(n->room + 1) * n->width[l] * 4;
+        int64_t bytes = (int64_t)n->room * n->width[l] * 4;
         taken = taken && (n->out[l] = reserve(bytes)) && (n->slope[l] = reserve(bytes)) &&
                 (n->error[l] = reserve(bytes)) && (n->turned[l] = reserve((int64_t)n->size[l - 1] * n->width[l] * 4));
     }
@@ -90,6 +95,7 @@ struct network *sparse_network_new(int layers, const int64_t *sizes, int activat
     if (!n) return NULL;
     n->layers = layers, n->activation = activation, n->room = batch < CHUNK ? CHUNK : batch;
     EACH(l, layers + 1) n->size[l] = (int)sizes[l], n->width[l] = padded(n->size[l]);
+    n->pairs = (n->size[0] + 1) / 2;
     lay_out(n);
     if (allocate(n)) return n;
     sparse_network_free(n);
@@ -125,12 +131,12 @@ static void copy(const struct network *n, float *flat, float *blocks, float *res
     }
 }
 
-static int row_is_active(const struct network *n, int pixel) {
+static int pair_is_active(const struct network *n, int pair) {
     EACH(i, block_count(n)) {
         struct block block = block_at(n, i);
-        int64_t at = block.at + (int64_t)pixel * block.vectors * LANES;
-        EACH(c, block.vectors * LANES)
-            if (n->first[M][at + c] != 0.0f || (n->first[V][at + c] != 0.0f && n->first[V][at + c] != INFINITY)) return 1;
+        int64_t size = (int64_t)2 * block.vectors * LANES, at = block.at + pair * size;
+        for (int64_t k = at; k < at + size; k++)
+            if (n->first[M][k] != 0.0f || (n->first[V][k] != 0.0f && n->first[V][k] != INFINITY)) return 1;
     }
     return 0;
 }
@@ -144,7 +150,7 @@ void sparse_network_load(struct network *n, float *w, float *m, float *v, int64_
     if (!m) return;
     copy(n, m, n->first[M], n->rest[M], 0);
     copy(n, v, n->first[V], n->rest[V], 0);
-    EACH(p, n->size[0]) n->active[p] = (char)row_is_active(n, p), n->done[p] = step;
+    EACH(p, n->pairs) n->active[p] = (char)pair_is_active(n, p), n->done[p] = step;
 }
 
 /* Gives back what `load` took; the second mean of a pruned parameter is +inf or NaN. */

@@ -25,10 +25,18 @@ typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
 #if defined(__clang__)
 #define UNROLLED(c, n) _Pragma("clang loop unroll(full)") EACH(c, n)
 #else
-#define UNROLLED(c, n) _Pragma("GCC unroll 8") EACH(c, n)
+#define UNROLLED(c, n) _Pragma("GCC unroll 16") EACH(c, n)
 #endif
 
 INLINE vec splat(float x) { return x - (vec){0}; }
+
+/* Makes the compiler load x into a register, once: GCC would load it again for every use, as an operand. */
+INLINE vec held(vec x) {
+#if defined(__x86_64__)
+    __asm__("" : "+v"(x));
+#endif
+    return x;
+}
 
 INLINE vec choose(ivec where, vec yes, vec no) { return (vec)((where & (ivec)yes) | (~where & (ivec)no)); }
 

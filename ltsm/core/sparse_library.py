@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FOLDER = Path(__file__).parent
-SOURCES = ("_sparse.c", "_sparse_images.h", "_sparse_matmul.h", "_sparse_network.h", "_sparse_vec.h")
+SOURCES = (
+    "_sparse.c",
+    "_sparse_batches.h",
+    "_sparse_first.h",
+    "_sparse_images.h",
+    "_sparse_matmul.h",
+    "_sparse_network.h",
+    "_sparse_vec.h",
+)
 
 _pointer, _int, _long = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
 _SIGNATURES: dict[str, tuple[type | None, Sequence[type]]] = {

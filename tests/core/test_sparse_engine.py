@@ -144,7 +144,7 @@ def test_activations_agree_with_autograd(data: Dataset, activation: str) -> None
     assert_agreement_over_100_iterations(data, Network((PIXELS, 17, 9, CLASSES), activation), protocol())
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 60, 1_000])
+@pytest.mark.parametrize("batch_size", [*range(1, 10), 60, 1_000])
 @pytest.mark.usefixtures("variant")
 def test_batches_of_any_size_agree_with_autograd(data: Dataset, batch_size: int) -> None:
     sized = replace(protocol(), batch_size=batch_size)
@@ -219,6 +219,68 @@ def test_one_parameter_that_is_no_number_makes_the_loss_no_number(data: Dataset)
     found = SparseEngine(data, network, protocol(), "cpu").evaluate_parameters(parameters)
     assert np.isnan(found.loss[0])
     assert found.accuracy == (0.0,)
+
+
+@pytest.fixture
+def wide(data: Dataset) -> Dataset:
+    """148 pixels, more than the forward pass takes at a time."""
+    train, validation = (
+        torch.cat([images, *(sparse_images(seed + place, len(images)) for place in (2, 4, 6))], 1)
+        for seed, images in enumerate((data.train_images, data.validation_images))
+    )
+    return replace(data, train_images=train, validation_images=validation, image_shape=(4 * PIXELS,))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 60])
+@pytest.mark.usefixtures("variant")
+def test_images_of_several_tiles_agree_with_autograd(wide: Dataset, batch_size: int) -> None:
+    sized = replace(protocol(), batch_size=batch_size)
+    assert_agreement_over_100_iterations(wide, Network((4 * PIXELS, 33, CLASSES)), sized)
+
+
+@pytest.mark.parametrize("count", [*range(1, 10), 300])
+@pytest.mark.usefixtures("variant")
+def test_an_image_alone_has_the_bits_that_it_has_among_others(wide: Dataset, count: int) -> None:
+    network = Network((4 * PIXELS, 200, 9, CLASSES))
+    model, images, truth = SparseNetwork(network, 1), wide.train_images, wide.train_labels
+    images, truth = torch.cat([images, images])[:count], torch.cat([truth, truth])[:count]
+    model.load(start(network), 0)
+    alone = [
+        model.evaluate(SparseImages(image[None], label[None], 1))
+        for image, label in zip(images, truth, strict=True)
+    ]
+    together = model.evaluate(SparseImages(images, truth, 1))
+    assert together == tuple(sum(found) / count for found in zip(*alone, strict=True))
+
+
+@pytest.mark.usefixtures("variant")
+def test_a_pixel_that_is_never_inked_changes_no_bit(data: Dataset) -> None:
+    """The last of an odd number of pixels has no neighbour, and gets one here."""
+    narrow, padded = Network((PIXELS, 20, CLASSES)), Network((PIXELS + 1, 20, CLASSES))
+    initial, place = initial_values(narrow, 0, "test"), torch.arange(padded.parameters)
+    kept = (place >= 20 * (PIXELS + 1)) | (place % (PIXELS + 1) < PIXELS)
+    extended = torch.zeros(padded.parameters)
+    extended[kept] = initial
+    blank = replace(data, train_images=nn.functional.pad(data.train_images, (0, 1)))
+    ours = trained(blank, protocol(), fresh_state(padded, (0,), extended[None], None), 50)
+    theirs = trained(data, protocol(), fresh_state(narrow, (0,), initial[None], None), 50)
+    assert torch.equal(ours.parameters[:, kept], theirs.parameters)
+    assert torch.equal(ours.second_moment[:, kept], theirs.second_moment)
+
+
+def test_images_that_were_evaluated_can_be_trained_on(data: Dataset) -> None:
+    """Batches of evaluation lack what the gradient needs, though they are of the same size here."""
+    state, count = start(Network((PIXELS, 17, CLASSES))), 256
+    pixels, truth = (torch.cat([of, of])[:count] for of in (data.train_images, data.train_labels))
+    model, images = SparseNetwork(state.network, count), SparseImages(pixels, truth, 1)
+    sized = replace(protocol(), batch_size=count)
+    losses = []
+    for evaluated in (False, True, True):
+        model.load(state, 0)
+        found = model.evaluate(images) if evaluated else None
+        losses.append(model.train(images, None, sized, 0, 20))
+        assert found is None or model.evaluate(images) != found
+    assert losses == [losses[0]] * 3
 
 
 def test_batches_of_another_size_are_made_anew(data: Dataset) -> None:
