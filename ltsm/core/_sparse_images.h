@@ -63,63 +63,15 @@ void sparse_images_free(struct images *s) {
     free(s->kept), free(s->first), free(s->pixel), free(s->value), free(s->label), free(s);
 }
 
-static int pixels_of_either(const uint64_t *one, const uint64_t *two, int words) {
-    int found = 0;
-    for (int w = 0; w < words; w++) found += __builtin_popcountll(one[w] | two[w]);
-    return found;
-}
-
-/* Puts next to each other the images that share most pixels: each gets the best partner still free. */
-static void match(const uint64_t *bits, int words, int n, int *order) {
-    for (int i = 0; i < n; i++) order[i] = i;
-    for (int i = 0; i + 2 < n; i += 2) {
-        int best = i + 1, least = 1 << 30;
-        for (int j = i + 1; j < n; j++) {
-            const uint64_t *mine = bits + (size_t)order[i] * words;
-            int either = pixels_of_either(mine, bits + (size_t)order[j] * words, words);
-            if (either < least) least = either, best = j;
-        }
-        int partner = order[best];
-        memmove(order + i + 2, order + i + 1, (best - i - 1) * sizeof *order);
-        order[i + 1] = partner;
-    }
-}
-
-static void mark_pixels(const float *dense, int64_t pixels, int n, int words, uint64_t *bits) {
-    memset(bits, 0, (size_t)n * words * sizeof *bits);
-    for (int i = 0; i < n; i++)
-        for (int64_t p = 0; p < pixels; p++)
-            if (dense[i * pixels + p] != 0.0f) bits[(size_t)i * words + p / 64] |= (uint64_t)1 << p % 64;
-}
-
-static void append(struct images *s, int64_t place, const float *dense, int64_t label) {
-    int64_t k = s->first[place];
+static void append(struct images *s, int64_t image, const float *dense) {
+    int64_t k = s->first[image];
     for (int64_t p = 0; p < s->pixels; p++)
         if (dense[p] != 0.0f) s->pixel[k] = (uint16_t)p, s->value[k++] = dense[p];
-    s->first[place + 1] = k, s->label[place] = label;
+    s->first[image + 1] = k;
 }
 
-static int fill(struct images *s, const float *dense, const int64_t *label, int64_t window) {
-    int words = (int)(s->pixels + 63) / 64;
-    uint64_t *bits = malloc((size_t)window * words * sizeof *bits);
-    int *order = malloc((size_t)window * sizeof *order);
-    for (int64_t start = 0; bits && order && start < s->count; start += window) {
-        int n = (int)(s->count - start < window ? s->count - start : window);
-        const float *here = dense + start * s->pixels;
-        mark_pixels(here, s->pixels, n, words, bits);
-        match(bits, words, n, order);
-        for (int i = 0; i < n; i++) append(s, start + i, here + order[i] * s->pixels, label[start + order[i]]);
-    }
-    int filled = bits && order;
-    free(bits), free(order);
-    return filled;
-}
-
-/* Copies dense images (count, pixels) and labels; NULL when memory is out.
-
-   Within each `window` of images similar ones become neighbours; 1 keeps the order as it is. */
-struct images *sparse_images_new(const float *dense, const int64_t *label, int64_t count, int64_t pixels,
-                                 int64_t window) {
+/* Copies dense images (count, pixels) and labels; NULL when memory is out. */
+struct images *sparse_images_new(const float *dense, const int64_t *label, int64_t count, int64_t pixels) {
     struct images *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     s->count = count, s->pixels = pixels;
@@ -128,9 +80,13 @@ struct images *sparse_images_new(const float *dense, const int64_t *label, int64
     s->pixel = reserve(s->entries * sizeof *s->pixel);
     s->value = reserve(s->entries * sizeof *s->value);
     s->label = reserve(count * sizeof *s->label);
-    if (s->first && s->pixel && s->value && s->label && fill(s, dense, label, window)) return s;
-    sparse_images_free(s);
-    return NULL;
+    if (!s->first || !s->pixel || !s->value || !s->label) {
+        sparse_images_free(s);
+        return NULL;
+    }
+    memcpy(s->label, label, count * sizeof *label);
+    for (int64_t i = 0; i < count; i++) append(s, i, dense + i * pixels);
+    return s;
 }
 
 #endif

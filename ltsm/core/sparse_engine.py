@@ -55,8 +55,6 @@ DENSEST = 0.6
 MOST_PIXELS = 65_535
 MOST_PIXELS_IN_A_BATCH = 2**29
 MOST_LAYERS = 65
-SEARCHED = 2_048
-"""Among how many images each gets a similar neighbour. This saves no time; sums run in the order that it makes."""
 
 
 class SparseEngine:
@@ -72,9 +70,7 @@ class SparseEngine:
         del device
         self._data, self._network, self._protocol = data, network, protocol
         self._batches = Batches(len(data.train_images), protocol.batch_size, protocol.order)
-        self._training = _training_images(
-            data, self._batches.places(0).stop if protocol.order == "file" else 1
-        )
+        self._training = _training_images(data)
         self._loaded: TrainState | None = None
         self._models: list[SparseNetwork] = []
         self._iteration = 0
@@ -155,13 +151,13 @@ def _evaluation(found: list[tuple[float, float]]) -> Evaluation:
 
 # Kept, since every segment of every run uses the same data set.
 @lru_cache(maxsize=2)
-def _training_images(data: Dataset, window: int) -> SparseImages:
-    return SparseImages(data.train_images, data.train_labels, window if window <= SEARCHED else 1)
+def _training_images(data: Dataset) -> SparseImages:
+    return SparseImages(data.train_images, data.train_labels)
 
 
 @lru_cache(maxsize=2)
 def _validation_images(data: Dataset) -> SparseImages:
-    return SparseImages(data.validation_images, data.validation_labels, SEARCHED)
+    return SparseImages(data.validation_images, data.validation_labels)
 
 
 @lru_cache(maxsize=2)

@@ -35,7 +35,7 @@ _pointer, _int, _long = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
 _SIGNATURES: dict[str, tuple[type | None, Sequence[type]]] = {
     "sparse_best_variant": (ctypes.c_char_p, ()),
     "sparse_source": (ctypes.c_char_p, ()),
-    "sparse_images_new": (_pointer, (_pointer, _pointer, _long, _long, _long)),
+    "sparse_images_new": (_pointer, (_pointer, _pointer, _long, _long)),
     "sparse_images_free": (None, (_pointer,)),
     "sparse_network_new": (_pointer, (_int, _pointer, _int, _int)),
     "sparse_network_free": (None, (_pointer,)),

@@ -35,12 +35,11 @@ class SparseImages:
     Args:
         images: (n, features), float32.
         labels: (n,), int64.
-        window: within every so many images, similar ones are made neighbours.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, window: int) -> None:
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
         kernel, dense, truth = _kernel(), images.contiguous(), labels.contiguous()
-        self.handle = _made(kernel.sparse_images_new(address(dense), address(truth), *dense.shape, window))
+        self.handle = _made(kernel.sparse_images_new(address(dense), address(truth), *dense.shape))
         self.pixels = images.shape[1]
         self.classes = range(int(labels.min()), int(labels.max()) + 1)
         self.lock = threading.Lock()

@@ -246,10 +246,10 @@ def test_an_image_alone_has_the_bits_that_it_has_among_others(wide: Dataset, cou
     images, truth = torch.cat([images, images])[:count], torch.cat([truth, truth])[:count]
     model.load(start(network), 0)
     alone = [
-        model.evaluate(SparseImages(image[None], label[None], 1))
+        model.evaluate(SparseImages(image[None], label[None]))
         for image, label in zip(images, truth, strict=True)
     ]
-    together = model.evaluate(SparseImages(images, truth, 1))
+    together = model.evaluate(SparseImages(images, truth))
     assert together == tuple(sum(found) / count for found in zip(*alone, strict=True))
 
 
@@ -272,7 +272,7 @@ def test_images_that_were_evaluated_can_be_trained_on(data: Dataset) -> None:
     """Batches of evaluation lack what the gradient needs, though they are of the same size here."""
     state, count = start(Network((PIXELS, 17, CLASSES))), 256
     pixels, truth = (torch.cat([of, of])[:count] for of in (data.train_images, data.train_labels))
-    model, images = SparseNetwork(state.network, count), SparseImages(pixels, truth, 1)
+    model, images = SparseNetwork(state.network, count), SparseImages(pixels, truth)
     sized = replace(protocol(), batch_size=count)
     losses = []
     for evaluated in (False, True, True):
@@ -292,9 +292,9 @@ def test_batches_of_another_size_are_made_anew(data: Dataset) -> None:
         model.load(state, 0)
         return model.train(images, None, replace(protocol(), batch_size=size), 0, 20)
 
-    images = SparseImages(data.train_images, data.train_labels, 1)
+    images = SparseImages(data.train_images, data.train_labels)
     for size in (7, 11, 5):
-        assert loss(images, size) == loss(SparseImages(data.train_images, data.train_labels, 1), size)
+        assert loss(images, size) == loss(SparseImages(data.train_images, data.train_labels), size)
 
 
 @pytest.mark.parametrize("hidden", [(1,), (17, 33), (200, 30)])
@@ -339,7 +339,7 @@ def test_bits_do_not_depend_on_addresses(data: Dataset, places: int) -> None:
 def test_one_thread_at_a_time_uses_the_images(data: Dataset) -> None:
     """Batches are made on first use: two threads must not make them at once."""
     network = Network((PIXELS, 33, CLASSES))
-    training, validation = _training_images(data, 7), _validation_images(data)
+    training, validation = _training_images(data), _validation_images(data)
     training.lock, validation.lock = MagicMock(), MagicMock()
     engine = SparseEngine(data, network, protocol(), "cpu")
     engine.load(start(network))
