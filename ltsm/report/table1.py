@@ -180,9 +180,9 @@ def _notes(evaluation: Evaluation, rows: Sequence[Row]) -> list[str]:
         if row.diverged
     ]
     for kind in ("initial", "baseline"):
-        if found := evaluation.diverged(kind):
-            seeds = seeds_text([r.seed for r in found])
-            notes.append(f"{run_name(kind, baseline, baseline)} diverged for {seeds}: no ticket.")
+        # A minimum before that is one to stop at: such a seed may well have a ticket.
+        if seeds := [r.seed for r in evaluation.diverged(kind)]:
+            notes += [f"{run_name(kind, baseline, baseline)} diverged for {seeds_text(seeds)}."]
     failed = [r for r in evaluation.runs if r.state == "failed"]
     notes += [f"{run_name(r.kind, r.hidden, baseline)} of seed {r.seed} failed." for r in failed]
     missing = [row.label for row in rows if not row.n and not row.diverged]
