@@ -109,9 +109,7 @@ def check_layers(name: str, sizes: Any, hint: str) -> None:
         UsageError: a layer without units, too wide a one, or too many.
     """
     if not is_sizes(sizes):
-        raise UsageError(
-            f"{name}: every layer needs between 1 and {MAX_WIDTH:,} units, not {sizes!r}.", hint
-        )
+        raise UsageError(f"{name}: every layer needs between 1 and {MAX_WIDTH:,} units, not {sizes!r}.", hint)
     if len(sizes) > MAX_LAYERS:
         raise UsageError(f"{name}: {len(sizes)} are more than {MAX_LAYERS} layers.", hint)
 

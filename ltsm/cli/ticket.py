@@ -45,9 +45,15 @@ EVALUATE_HELP = """Examples:
 
 Evaluate a ticket on its validation set, and compare with what was recorded when it was made.
 """
-app = typer.Typer(
-    help="A ticket as one file: export, show, evaluate.", no_args_is_help=True, rich_markup_mode="rich"
-)
+HELP = """Examples:
+
+[bold]ltsm ticket export --seed 3[/]           seed-3.ticket, about 20 kB
+[bold]ltsm ticket evaluate seed-3.ticket[/]    elsewhere: the same accuracy?
+
+A ticket as one file: export, show, evaluate.
+"""
+SHORT = "A ticket as one file: export, show, evaluate."
+app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A ticket file.")]
 
 

@@ -15,7 +15,7 @@ LTSM = [sys.executable, "-m", "ltsm"]
 COMMANDS = [
     "sweep", "train-baseline", "find-supermask", "train-ticket", "train-hyperop", "status", "report", "figures", "verify", "dashboard", "init", "doctor",
     "benchmark", "prune", "ticket export", "ticket show", "ticket evaluate", "data get", "data check", "db path",
-    "db upgrade", "db check", "db backup",
+    "db upgrade", "db check", "db backup", "ticket", "data", "db",
 ]  # fmt: skip
 
 
