@@ -49,7 +49,10 @@ def located(name: str, folder: Path) -> Path:
     for candidate in (path, folder / path.name):
         if candidate.exists():
             return candidate
-    raise DataError(f"there is no data at {path}.", _NPZ if path.suffix == ".npz" else _FOLDER)
+    raise DataError(
+        f"there is no data at {path}, nor in {folder}.",
+        f"name the path where it lies; {_NPZ if path.suffix == '.npz' else _FOLDER}",
+    )
 
 
 def content_name(name: str, path: Path) -> str:

@@ -151,7 +151,7 @@ class TestName:
             datasets.resolve_dataset(name, tmp_path, {})
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"there is no data at nowhere\.npz"):
+        with pytest.raises(DataError, match=r"there is no data at nowhere\.npz, nor in "):
             datasets.resolve_dataset("nowhere.npz", tmp_path, {})
 
 
