@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from ltsm.cli import options, say
-from ltsm.cli.prune import Network
+from ltsm.cli.prune import Network, misfits_refused
 from ltsm.errors import DataError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ def evaluate(
     torch.set_num_threads(1)  # as in a sweep: the order of sums
     ticket = load_ticket(file)
     images = _images(ticket, data, folder)
-    untrained, trained = evaluate_ticket(ticket, images, network_named(network) if network else None)
+    with misfits_refused():
+        untrained, trained = evaluate_ticket(ticket, images, network_named(network) if network else None)
     found = [_compared(ticket, images, "untrained", untrained, "")]
     if trained is not None:
         found.append(_compared(ticket, images, "trained", trained, "trained_"))
