@@ -16,7 +16,7 @@ def parse_sizes(text: str) -> tuple[int, ...]:
     Raises:
         UsageError: not a list of positive whole numbers.
     """
-    if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", text):
+    if not re.fullmatch(r"\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*", text):
         raise UsageError(
             f"hidden sizes are whole numbers with commas between, not {text!r}.", "e.g. --hidden 300,100"
         )

@@ -109,20 +109,28 @@ class Protocol:
     def changed(self, **settings: Any) -> Protocol:
         """This protocol with some settings changed and its name saying which.
 
-        A change of `hidden` alone also scales the hyperops to it, as the paper's are to (200, 30). Data of
+        A change of `hidden` alone also scales the hyperops to it, as the paper's are to (200, 30). Of another data
+        set all images are taken unless sizes are given: the first so many were counted in the old one. Data of
         one's own is reshuffled every epoch unless `order` says otherwise: a file sorted by class would ruin training.
         """
+        settings = _all_images(self, settings) | settings
         if is_own_data(settings.get("dataset", "")):
             settings.setdefault("order", "shuffled")
         if "hidden" in settings and "hyperops" not in settings and settings["hidden"] != self.hidden:
             settings["hyperops"] = scaled_hyperops(settings["hidden"])
         new = dataclasses.replace(self, **settings)
         names = [k for k in settings if k not in {"name", "seeds", "hyperops"}]
-        differing = [k for k in names if getattr(new, k) not in {getattr(self, k), AUTO}]
+        differing = [k for k in names if getattr(new, k) not in {getattr(self, k), AUTO, None}]
         if "name" in settings or not differing:
             return new
         label = " ".join([self.name, *(f"{k}={_short(getattr(new, k))}" for k in differing)])
         return dataclasses.replace(new, name=label)
+
+
+def _all_images(base: Protocol, settings: Mapping[str, Any]) -> dict[str, None]:
+    """The sizes of another data set than the base's; empty for the same one, or where that is not known yet."""
+    same = settings.get("dataset", AUTO) in (AUTO, base.dataset)
+    return {} if same else {"train_size": None, "validation_size": None}
 
 
 def settled(protocol: Protocol, dataset: str) -> Protocol:
@@ -186,7 +194,7 @@ def load(path: Path) -> Protocol:
         values["hyperops"] = [list(h) for h in scaled_hyperops(hidden)]
     if is_own_data(str(values.get("dataset", ""))):
         values.setdefault("order", "shuffled")
-    return _build(base, {"name": path.stem, **values}, str(path))
+    return _build(base, {"name": path.stem, **_all_images(base, values), **values}, str(path))
 
 
 def preset(name: Any) -> Protocol:

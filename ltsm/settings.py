@@ -97,13 +97,21 @@ def _check_sizes(p: Protocol) -> None:
             f"hyperops must be a list of sizes, not {p.hyperops!r}.", "e.g. hyperops = [[200, 30], [50, 5]]"
         )
     for field, sizes in [("hidden", p.hidden), *(("hyperops", h) for h in p.hyperops)]:
-        if not is_sizes(sizes) or len(sizes) > MAX_LAYERS:
-            raise UsageError(
-                f"{field}: every layer needs between 1 and {MAX_WIDTH:,} units, not {sizes!r}.",
-                "e.g. --hidden 300,100",
-            )
+        check_layers(field, sizes, "e.g. --hidden 300,100")
     if len(set(p.hyperops)) != len(p.hyperops):
         raise UsageError("hyperops names the same sizes twice.")
+
+
+def check_layers(name: str, sizes: Any, hint: str) -> None:
+    """Refuse hidden layers that cannot be.
+
+    Raises:
+        UsageError: a layer without units, too wide a one, or too many.
+    """
+    if not is_sizes(sizes):
+        raise UsageError(f"{name}: every layer needs between 1 and {MAX_WIDTH:,} units, not {sizes!r}.", hint)
+    if len(sizes) > MAX_LAYERS:
+        raise UsageError(f"{name}: {len(sizes)} are more than {MAX_LAYERS} layers.", hint)
 
 
 def _check_ranges(p: Protocol) -> None:

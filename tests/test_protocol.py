@@ -79,6 +79,19 @@ def test_auto_leaves_no_trace_but_where_it_took_other_data():
     assert settled(PAPER.changed(dataset="digits"), "digits").name == "paper dataset=digits"
 
 
+def test_the_small_chain_takes_all_images_of_another_data_set(tmp_path):
+    """Digits has fewer than the 6,000 training images of MNIST that `smoke` takes; a file may be sorted by class."""
+    assert SMOKE.changed(dataset="auto").train_size == SMOKE.train_size == 6_000
+    assert settled(SMOKE.changed(dataset="auto"), "mnist") == SMOKE
+    for found in (SMOKE.changed(dataset="digits"), settled(SMOKE.changed(dataset="auto"), "digits")):
+        assert (found.name, found.train_size) == ("smoke dataset=digits", None)
+    assert SMOKE.changed(dataset="digits", train_size=100).train_size == 100
+    path = tmp_path / "p.toml"
+    for text, size in (("", None), ("train_size = 50", 50)):
+        path.write_text(f'base = "smoke"\ndataset = "digits"\n{text}\n')
+        assert load(path).train_size == size
+
+
 @pytest.mark.parametrize("protocol", [PAPER, SMOKE, PAPER.changed(hidden=(7,), lr=1e-5, dataset="digits")])
 def test_a_protocol_survives_file_and_store(protocol, tmp_path):
     path = tmp_path / "p.toml"

@@ -45,9 +45,15 @@ Name = Annotated[
     ),
 ]
 
-app = typer.Typer(
-    help="Get a data set, or check the one that is there.", no_args_is_help=True, rich_markup_mode="rich"
-)
+HELP = """Examples:
+
+[bold]ltsm data get[/]              MNIST into data/
+[bold]ltsm data check mine.npz[/]   is it what a sweep can use?
+
+Get a data set, or check the one that is there.
+"""
+SHORT = "Get a data set, or check it."
+app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
 
 
 @app.command(help=GET_HELP, short_help="Download or copy a data set.")

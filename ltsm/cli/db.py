@@ -46,11 +46,15 @@ Copy the store as it is at this moment, and the weights files beside it; a sweep
 To use the copy name it: ltsm report --store FILE; a sweep goes on from it too. Never over another file.
 """
 
-app = typer.Typer(
-    help="The store: where it is, bring it up to date, check it, copy it.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-)
+HELP = """Examples:
+
+[bold]ltsm db check[/]                        damage, missing files
+[bold]ltsm db backup /backups/ltsm.db[/]      a copy, also while a sweep writes
+
+The store: where it is, bring it up to date, check it, copy it.
+"""
+SHORT = "The store: path, upgrade, check, backup."
+app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
 
 
 @app.command(help=PATH_HELP)

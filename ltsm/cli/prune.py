@@ -123,7 +123,7 @@ def prune(
         **{name: value for name, value in settings.items() if value is not None},
     )
     images = _dataset(protocol, folder)
-    with _misfits_refused():
+    with misfits_refused():
         found = _found(initial, trained, images, network, protocol, only_linear)
         ticket = _ticket(found, images, protocol, seed) if train else _untrained(found)
     ticket = replace(ticket, about={**ticket.about, "data": _origin(images, protocol)})
@@ -200,7 +200,7 @@ def _origin(images: Dataset, protocol: Protocol) -> dict[str, Any]:
 
 
 @contextmanager
-def _misfits_refused() -> Iterator[None]:
+def misfits_refused() -> Iterator[None]:
     """What a network of one's own says of images that it cannot take, in one sentence."""
     try:
         yield

@@ -56,12 +56,10 @@ def status(store: options.Store = options.STORE, json: options.Json = False) -> 
         say.table(_table(protocol, runs, masked))
         for run in runs:
             if run.state in {"failed", "diverged"}:
-                say.table(
-                    Text(
-                        f"seed {run.seed} {run.kind} ({format_sizes(run.hidden)}) {run.state}: {run.error}",
-                        style="red",
-                    )
-                )
+                # Of a diverged run the error says only that, and by when.
+                what = run.error if run.state == "diverged" else f"failed: {run.error}"
+                name = f"seed {run.seed} {run.kind} ({format_sizes(run.hidden)})"
+                say.table(Text(f"{name} {what}", style="red"))
     if not protocols:
         say.data("no runs yet: ltsm sweep")
 

@@ -9,6 +9,7 @@ import typer
 from ltsm.cli import say
 from ltsm.cli.choices import Choices, with_choices
 from ltsm.protocol import parse_sizes
+from ltsm.settings import check_layers
 from ltsm.store.values import FINISHED, RunSpec
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def train_hyperop(
     from ltsm.steps import plan  # noqa: PLC0415
 
     only = None if sizes is None else parse_sizes(sizes)
+    if only is not None:
+        check_layers("--sizes", only, "e.g. --sizes 100,15")
 
     def tasks(protocol: Protocol) -> list[Task]:
         chosen = protocol.hyperops if only is None else (only,)

@@ -30,6 +30,7 @@ DIGEST_DIGITS = 16
 """As many digits of the content's SHA-256 stand in a data set's name."""
 IMAGE_SIZE = (32, 32)
 VALIDATION_FOLDERS = ("val", "validation", "test")
+_ARCHIVE = b"PK\3\4"
 _NPZ = "an .npz file has x_train, y_train, x_val and y_val: docs/guide.md"
 _FOLDER = "DIR/train/CLASS/… and DIR/val/CLASS/… hold images: docs/guide.md"
 _FORM = re.compile(
@@ -48,7 +49,10 @@ def located(name: str, folder: Path) -> Path:
     for candidate in (path, folder / path.name):
         if candidate.exists():
             return candidate
-    raise DataError(f"there is no data at {path}.", _NPZ if path.suffix == ".npz" else _FOLDER)
+    raise DataError(
+        f"there is no data at {path}, nor in {folder}.",
+        f"name the path where it lies; {_NPZ if path.suffix == '.npz' else _FOLDER}",
+    )
 
 
 def content_name(name: str, path: Path) -> str:
@@ -159,13 +163,16 @@ def _broken(path: Path, what: str) -> DataError:
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The four arrays, whatever they hold; no pickled object is ever loaded."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise _broken(path, "it holds one array and no names")
-            if lacking := [name for name in ARRAYS if name not in file.files]:
-                raise _broken(path, f"it lacks {', '.join(lacking)}")
-            _refuse_bombs(path, file)
-            return {name: file[name] for name in ARRAYS}
+        with path.open("rb") as stream:
+            # Anything else numpy takes for a bare array, or for a pickle that it then advises to trust.
+            if stream.read(len(_ARCHIVE)) != _ARCHIVE:
+                raise _broken(path, "it is no readable .npz file, such as numpy.savez writes")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                if lacking := [name for name in ARRAYS if name not in file.files]:
+                    raise _broken(path, f"it lacks {', '.join(lacking)}")
+                _refuse_bombs(path, file)
+                return {name: file[name] for name in ARRAYS}
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
         raise _broken(path, f"it is no readable .npz file ({' '.join(str(error).split())[:120]})") from None
     except OSError as error:

@@ -51,7 +51,7 @@ def coverage(module: nn.Module, only: Kinds | None, scope: MaskScope) -> Coverag
     if others and only is None:
         raise UsageError(
             f"the recipe does not cover {others[0]}: it is for fully connected layers.",
-            "only=nn.Linear leaves other layers alone, with their initial values",
+            "only=nn.Linear (on the command line --only-linear) leaves other layers alone, with their initial values",
         )
     known = dict(module.named_parameters())
     return _coverage(

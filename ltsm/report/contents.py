@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ltsm.protocol import PAPER
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.finding import Claim, finding
 from ltsm.report.paired import Paired, paired
-from ltsm.report.statistics import welch
+from ltsm.report.statistics import summarise, welch
 from ltsm.report.table1 import COLUMNS, Table, table_1
 from ltsm.report.text_numbers import TextNumber, text_numbers
 from ltsm.report.words import MISSING, p_text, signed
@@ -42,7 +43,10 @@ def contents(evaluation: Evaluation) -> Contents:
     """Everything that a document says. The numbers of the text need the evaluation's records."""
     table = table_1(evaluation)
     pairs = paired(evaluation, table)
-    return Contents(evaluation, table, pairs, finding(evaluation, pairs), text_numbers(evaluation, table))
+    numbers = text_numbers(evaluation, table)
+    if evaluation.protocol.dataset != PAPER.dataset:  # as in Table 1
+        numbers = tuple(replace(number, theirs=summarise([])) for number in numbers)
+    return Contents(evaluation, table, pairs, finding(evaluation, pairs), numbers)
 
 
 PAIRED_HEADINGS = ("Ticket minus …", "n", "Mean difference", "95% interval", "Wilcoxon", "Ticket lower")

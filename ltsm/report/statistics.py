@@ -72,11 +72,14 @@ def equal_spreads(values: Sequence[float], other: Summary) -> float:
     the published values are unknown, so ours stand for both, but never count as lighter than normal ones.
     Where it finds a difference, the bootstrap is asked as well: how often samples of the published size,
     drawn from our values, have a spread so far from their usual one. It knows about two clusters of values,
-    which heavy tails do not describe; alone, it would trust our ten values too much.
+    which heavy tails do not describe; alone, it would trust our ten values too much. Values that are all the
+    same are of another distribution than ones that are not, for certain: p is 0.
     """
     ours = summarise(values)
-    if min(ours.n, other.n) < 3 or not ours.sd > 0 or not other.sd > 0:  # noqa: PLR2004 - below, no freedom is left
+    if min(ours.n, other.n) < 3 or math.isnan(other.sd):  # noqa: PLR2004 - below, no freedom is left
         return math.nan
+    if not ours.sd or not other.sd:
+        return float(ours.sd == other.sd)
     tails = max(kurtosis(values), 3.0)
     freedom = [2 * n / (tails - (n - 3) / (n - 1)) for n in (ours.n, other.n)]
     above = f_tail((ours.sd / other.sd) ** 2, freedom[0], freedom[1])
@@ -111,7 +114,7 @@ def extreme(ours: float, n: int, theirs: float, of: int, spread: float) -> float
     if not spread > 0:
         return float(ours == theirs)
     away = (ours - theirs) / spread - least.mean()
-    return float((np.abs(least - least.mean()) >= abs(away)).mean())
+    return float(((np.abs(least - least.mean()) >= abs(away)).sum() + 1) / (RESAMPLES + 1))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ltsm.protocol import PAPER
 from ltsm.report import published
 from ltsm.report.evaluation import dataset_title, run_name
 from ltsm.report.groups import CATEGORIES, groups
@@ -110,6 +111,11 @@ class Table:
     caption: str
     notes: tuple[str, ...]
 
+    @property
+    def compared(self) -> bool:
+        """Whether any number stands beside a published one."""
+        return any(cell.theirs is not None for row in self.rows for cell in row.cells)
+
     def label(self, row: Row) -> str:
         """The row's label, with its n where that is not the table's."""
         return row.label if row.n == self.seeds else f"{row.label} (n = {row.n})"
@@ -133,7 +139,8 @@ def table_1(evaluation: Evaluation) -> Table:
 def _row(evaluation: Evaluation, kind: Kind, hidden: tuple[int, ...], category: str | None) -> Row:
     results = evaluation.finished(kind, hidden)
     label = run_name(kind, hidden, evaluation.protocol.hidden)
-    paper = published.table_1().get(label)
+    # Losses on other images are no measure for the paper's, nor its for them.
+    paper = published.table_1().get(label) if evaluation.protocol.dataset == PAPER.dataset else None
     cells = tuple(_cell(column, kind, results, paper) for column in COLUMNS)
     diverged = tuple(r.seed for r in evaluation.diverged(kind, hidden))
     return Row(label, kind, hidden, category, len(results), diverged, cells)
@@ -180,9 +187,9 @@ def _notes(evaluation: Evaluation, rows: Sequence[Row]) -> list[str]:
         if row.diverged
     ]
     for kind in ("initial", "baseline"):
-        if found := evaluation.diverged(kind):
-            seeds = seeds_text([r.seed for r in found])
-            notes.append(f"{run_name(kind, baseline, baseline)} diverged for {seeds}: no ticket.")
+        # A minimum before that is one to stop at: such a seed may well have a ticket.
+        if seeds := [r.seed for r in evaluation.diverged(kind)]:
+            notes += [f"{run_name(kind, baseline, baseline)} diverged for {seeds_text(seeds)}."]
     failed = [r for r in evaluation.runs if r.state == "failed"]
     notes += [f"{run_name(r.kind, r.hidden, baseline)} of seed {r.seed} failed." for r in failed]
     missing = [row.label for row in rows if not row.n and not row.diverged]

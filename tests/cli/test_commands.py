@@ -15,7 +15,7 @@ LTSM = [sys.executable, "-m", "ltsm"]
 COMMANDS = [
     "sweep", "train-baseline", "find-supermask", "train-ticket", "train-hyperop", "status", "report", "figures", "verify", "dashboard", "init", "doctor",
     "benchmark", "prune", "ticket export", "ticket show", "ticket evaluate", "data get", "data check", "db path",
-    "db upgrade", "db check", "db backup",
+    "db upgrade", "db check", "db backup", "ticket", "data", "db",
 ]  # fmt: skip
 
 
@@ -83,6 +83,9 @@ def test_looking_loads_no_torch(room, command):
 REFUSALS = {
     "no hidden units": (["sweep", "--hidden", "0"], 2, "hidden: every layer needs between 1 and"),
     "no sizes": (["sweep", "--hidden", "big"], 2, "hidden sizes are whole numbers"),
+    "a dense network without units": (["train-hyperop", "--sizes", "0"], 2, "--sizes: every layer needs"),
+    "endless digits": (["sweep", "--hidden", "9" * 5000], 2, "hidden sizes are whole numbers"),
+    "too deep": (["sweep", "--hidden", ",".join("9" * 65)], 2, "hidden: 65 are more than 64 layers"),
     "backwards seeds": (["sweep", "--seeds", "9-3"], 2, "the range of seeds 9-3 runs backwards"),
     "no seeds": (["train-ticket", "--seed", "x"], 2, "seeds are numbers and ranges"),
     "unknown data set": (["sweep", "--dataset", "nmist"], 2, "there is no data set 'nmist'"),

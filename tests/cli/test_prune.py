@@ -328,6 +328,8 @@ class TestRefusals:
         ltsm("prune", *files, "--network=own_plain:Own", "--out", "own")
         with pytest.raises(UsageError, match="of one's own"):
             ltsm("ticket", "evaluate", "own/network.ticket")
+        with pytest.raises(DataError, match="the network cannot take these images"):
+            ltsm("ticket", "evaluate", "own/network.ticket", "--network=own_plain:Own", "--data=digits")
 
 
 def test_the_three_classes_of_a_file_of_ones_own_go_through_everything(room):

@@ -112,6 +112,15 @@ class TestNpz:
         with pytest.raises(DataError, match=r"no\.npz: it is no readable"):
             loaded(tmp_path / "no.npz")
 
+    def test_a_bare_array_is_refused_and_no_pickle_is_recommended(self, tmp_path: Path) -> None:
+        with (tmp_path / "bare.npz").open("wb") as stream:
+            np.save(stream, np.zeros((2, 2)))
+        (tmp_path / "text.npz").write_text("text")
+        for name in ("bare.npz", "text.npz"):
+            with pytest.raises(DataError, match="no readable") as caught:
+                loaded(tmp_path / name)
+            assert "pickle" not in caught.value.message
+
     def test_every_truncation_is_refused(self, tmp_path: Path) -> None:
         content = saved(tmp_path).read_bytes()
         for length in range(0, len(content), 97):
@@ -142,7 +151,7 @@ class TestName:
             datasets.resolve_dataset(name, tmp_path, {})
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"there is no data at nowhere\.npz"):
+        with pytest.raises(DataError, match=r"there is no data at nowhere\.npz, nor in "):
             datasets.resolve_dataset("nowhere.npz", tmp_path, {})
 
 

@@ -1,5 +1,6 @@
 """Figures 1 to 8: what they show, and the files they become."""
 
+import dataclasses
 import math
 
 import pytest
@@ -41,6 +42,19 @@ def test_early_stopping_shows_where_each_seed_stopped(evaluations, full):
     assert rest.x[-1] == ends[-1]
     assert rest.dashed
     assert f"After iteration {ends[0]}" in full[2].caption
+
+
+@pytest.mark.parametrize("form", ["png", "svg"])
+def test_minima_at_iteration_0_are_drawn(evaluations, form):
+    """Training at far too large a step never gets below its first loss: each retraining has one record, at 0."""
+    one = evaluations("one")
+    first = {run: [records[0]] for run, records in one.records.items() if records}
+    for figure in figures(dataclasses.replace(one, records=first)):
+        assert draw(figure, form)
+        assert "nan" not in svg(figure)
+        for panel in (panel for panel in figure.panels if figure.number == 2):
+            (stop,) = layers(figure, Points)
+            assert panel.y.low < stop.y[0] < panel.y.high
 
 
 def test_the_considered_thresholds_are_shaded_in_a_wider_range(full):

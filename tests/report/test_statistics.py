@@ -100,6 +100,13 @@ def test_two_clusters_are_no_different_spread():
     assert statistics.equal_spreads(values, published) > 0.005
 
 
+def test_values_without_any_spread_are_no_draw_from_ones_with_it():
+    assert statistics.equal_spreads([0.078] * 10, Summary(10, 0.078, 0.004)) == 0
+    assert statistics.equal_spreads([1, 2, 3], Summary(10, 2, 0)) == 0
+    assert statistics.equal_spreads([2.0] * 10, Summary(10, 2, 0)) == 1
+    assert math.isnan(statistics.equal_spreads([2.0, 2.0], Summary(10, 2, 1)))
+
+
 def test_least_values_that_are_equal_are_no_surprise_and_far_ones_are():
     assert statistics.extreme(0.19, 10, 0.19, 10, 0.15) > 0.9
     assert statistics.extreme(0.19, 10, 0.80, 10, 0.15) < 0.001

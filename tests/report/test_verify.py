@@ -1,5 +1,6 @@
 """`verify` on stores that reproduce the paper, that do not, and that cannot tell."""
 
+import dataclasses
 import math
 
 import pytest
@@ -36,6 +37,19 @@ def test_losses_a_third_higher_are_found_and_nothing_else(evaluations):
     assert differing
     assert all("loss" in name for name in differing)
     assert "table_1/Lottery ticket/final_validation_loss" in differing
+
+
+def test_ten_times_the_same_seed_reproduces_no_spread(evaluations):
+    """Every mean as published and not one deviation: once, such spreads were not judged at all, and all was well."""
+    full = evaluations("full")
+    first = {(r.kind, r.hidden): r for r in full.results if r.seed == full.seeds[0]}
+    same = [dataclasses.replace(first[r.kind, r.hidden], seed=r.seed) for r in full.results]
+    found = verify(dataclasses.replace(full, results=tuple(same)))
+    judged = {line.name: line.spread_verdict for line in found.lines}
+    assert judged["table_1/Lottery ticket/final_validation_loss"] == "differs"
+    assert not found.reproduced
+    counts = [found.count(verdict) for verdict in ("reproduced", "differs", "not enough seeds")]
+    assert sum(counts) == len(found.lines) + sum(not math.isnan(line.theirs.sd) for line in found.lines)
 
 
 @pytest.mark.parametrize("name", ["one", "none", "digits"])

@@ -149,12 +149,16 @@ def _until(curve: MeanCurve, all_left: int) -> list[Layer]:
 
 def _panel(curves: Sequence[MeanCurve], layers: list[Layer], missing: str) -> tuple[Panel, str]:
     """The panel, cut above where the start of the training would press all the rest flat."""
-    end = max((c.x[-1] for c in curves if c.x), default=1.0)
+    end = max((c.x[-1] for c in curves if c.x), default=0.0)
     low, high = limits(tuple(v for c in curves for v in _seen(c, end)))
     top = max((m for c in curves for m in c.mean), default=0.0)
     above = f"The first records, up to {top:.2f}, lie above the picture." if top > high else ""
+    # Where every best iteration was 0 there is only the record at 0, and an axis needs a length.
     panel = Panel(
-        Axis(ITERATION, 0.0, 1.01 * end), Axis(LOSS, max(low, 0.0), high), tuple(layers), missing=missing
+        Axis(ITERATION, 0.0, 1.01 * end or 1.0),
+        Axis(LOSS, max(low, 0.0), high),
+        tuple(layers),
+        missing=missing,
     )
     return panel, above
 
