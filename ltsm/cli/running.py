@@ -106,8 +106,13 @@ def located(choices: Choices, protocol: Protocol) -> Place:
     """The protocol with its data set settled, and where the data lies; downloaded first where it is missing.
 
     Raises:
-        DataError: it cannot be had.
+        UsageError: this machine has no such device.
+        DataError: the data cannot be had.
     """
+    if choices.device != "cpu":  # torch, which the question brings, is otherwise for workers alone
+        from ltsm.core.engine import check_device  # noqa: PLC0415
+
+        check_device(choices.device)
     from ltsm.core.datasets import resolve_dataset  # noqa: PLC0415 - only commands that compute need it
 
     resolved = resolve_dataset(protocol.dataset, choices.data, os.environ, say=say.note)
