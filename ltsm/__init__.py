@@ -7,7 +7,6 @@ Importing `ltsm` imports no torch: each name is fetched when it is first asked f
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
     from ltsm.library.torch_prune import Count, apply_mask, count_parameters, make_permanent, read_mask
     from ltsm.library.training import frozen_zeros, load_exactly, train_ticket
 
+    __version__: str
+
 __all__ = [
     "Count", "Dataset", "Supermask", "ThresholdResult", "Ticket", "TrainingRecord", "apply_mask", "count_parameters",
     "find_supermask", "frozen_zeros", "load_dataset", "load_exactly", "load_ticket", "make_permanent", "onnx_bytes",
     "read_mask", "save_ticket", "ticket_of", "train_ticket",
 ]  # fmt: skip
-
-__version__ = version("ltsm")
 
 _MODULES = {
     "core.datasets": ("Dataset", "load_dataset"),
@@ -40,6 +39,11 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     """A name of the library, imported now."""
+    if name == "__version__":
+        # It brings half of Python's email package along, which no other command needs.
+        from importlib.metadata import version  # noqa: PLC0415
+
+        return version("ltsm")
     for module, names in _MODULES.items():
         if name in names:
             return getattr(importlib.import_module(f"ltsm.{module}"), name)

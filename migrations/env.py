@@ -3,11 +3,11 @@
 from alembic import context
 
 from ltsm.store.engine import connect, store_path
-from ltsm.store.models import Base
+from ltsm.store.models import METADATA
 
 
 def _run(connection):
-    context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
+    context.configure(connection=connection, target_metadata=METADATA, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
 

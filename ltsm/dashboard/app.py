@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from threading import Thread
 from time import monotonic, process_time
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.message import Message
-from textual.reactive import reactive
+from textual.reactive import var
 
 from ltsm.dashboard.screens.curves import Curves
 from ltsm.dashboard.screens.keys import Keys
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from ltsm.dashboard.source import Source
 
 POLL_SECONDS = 1.0
-SHARE_OF_A_CORE = 0.01
+SHARE_OF_A_CORE = 0.004
 """How much of the processor following a sweep may take; keys are answered at once all the same."""
 MOST_REST_S = 3.0
 """The longest rest between two looks: an interrupted sweep must show within five seconds."""
@@ -52,6 +54,10 @@ class Looked(Message):
         super().__init__()
         self.moment = moment
         self.problem = problem
+
+
+class Checked(Message):
+    """The store was checked from end to end."""
 
 
 class Dashboard(App[None]):
@@ -86,9 +92,10 @@ class Dashboard(App[None]):
         Binding("q", "quit", "Quit"),
     ]
 
-    moment: reactive[Moment | None] = reactive(None, always_update=True)
-    problem: reactive[LtsmError | None] = reactive(None)
-    time: reactive[datetime] = reactive(utc_now)
+    # An app's `reactive` draws the whole screen anew at every tick of the clock; `var` leaves that to who watches.
+    moment: var[Moment | None] = var(None, always_update=True)
+    problem: var[LtsmError | None] = var(None)
+    time: var[datetime] = var(utc_now)
 
     def __init__(
         self,
@@ -103,7 +110,7 @@ class Dashboard(App[None]):
         self._protocol = protocol
         self._clock = clock
         self._poll_seconds = poll_seconds
-        self._looking = False
+        self._looking = self._checking = False
         self._looked_at = self._spent_before = 0.0
 
     @cached_property
@@ -131,15 +138,15 @@ class Dashboard(App[None]):
 
         The slower the machine, and the larger the screen, the longer the rest; never longer than MOST_REST_S.
         """
-        self.time = self._clock()
         spent, rested = process_time() - self._spent_before, monotonic() - self._looked_at
-        if rested >= min(MOST_REST_S, spent / SHARE_OF_A_CORE):
+        if not self._looking and rested >= min(MOST_REST_S, spent / SHARE_OF_A_CORE):
             self._spent_before, self._looked_at = process_time(), monotonic()
-            self.look()
+            self.look()  # the time is drawn together with what it shows
+        else:
+            self.time = self._clock()
 
     def look(self) -> None:
         """Look at the store, unless the last look has not come back yet."""
-        self.time = self._clock()
         if not self._looking:
             self._looking = True
             self.run_worker(self._look, thread=True, group="look")
@@ -153,9 +160,30 @@ class Dashboard(App[None]):
     def on_looked(self, looked: Looked) -> None:
         """Everybody who watches `moment` and `problem` is told."""
         self._looking = False
-        self.problem = looked.problem
+        if looked.problem is not None and self.moment is not None and not self.moment.checked:
+            self.moment = None  # it was shown on trust
+        self.time, self.problem = self._clock(), looked.problem
         if looked.moment is not None:
             self.moment = looked.moment
+            self._check_once()
+
+    def _check_once(self) -> None:
+        """Compare a file seen for the first time with its seals, while it is shown with a note."""
+        if self.moment is not None and not self.moment.checked and not self._checking:
+            self._checking = True
+            # No worker, for which quitting would wait: a check of a thousand seeds takes seconds.
+            Thread(target=self._check, daemon=True).start()
+
+    def _check(self) -> None:
+        with suppress(LtsmError):  # it went away meanwhile: the next look says so
+            self.source.check()
+        with suppress(RuntimeError):  # the dashboard was closed meanwhile
+            self.post_message(Checked())
+
+    def on_checked(self) -> None:
+        """See what came of it."""
+        self._checking = False
+        self.look()
 
     def action_keys(self) -> None:
         """Every key of this screen."""

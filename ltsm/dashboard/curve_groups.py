@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ltsm.dashboard.bands import Band, band
 from ltsm.dashboard.words import sizes
@@ -43,6 +43,13 @@ class Group:
         return sum(run.iteration > 0 for run in self.runs)
 
 
+class Lines(NamedTuple):
+    """What is drawn of a group: the band, and the curves of single seeds."""
+
+    band: Band
+    seeds: Sequence[Points]
+
+
 @dataclass(frozen=True, slots=True)
 class Drawing:
     """All groups; of those that are drawn, by key, the band and the curves of the single seeds."""
@@ -51,18 +58,42 @@ class Drawing:
     bands: Mapping[str, Band]
     seeds: Mapping[str, Sequence[Points]]
 
+    def shows_the_same(self, other: Drawing) -> bool:
+        """Whether the same curves are drawn."""
+        return self.bands.keys() == other.bands.keys() and all(
+            band is other.bands[key] for key, band in self.bands.items()
+        )
+
 
 def drawing(source: Source, moment: Moment, keys: Collection[str], measure: str) -> Drawing:
     """Read what these groups need; for a worker thread."""
     found = groups(moment, source.table_1(moment))
-    drawn = [group for group in found if group.key in keys]
-    records = source.records([run for group in drawn for run in group.runs if run.iteration])
-    seeds = {group.key: _seeds(group, records, measure) for group in drawn}
+    drawn = [(group, _lines(source, group, measure)) for group in found if group.key in keys]
     return Drawing(
         tuple(found),
-        {key: band(curves) for key, curves in seeds.items()},
-        {key: curves[:MOST_SEEDS] for key, curves in seeds.items()},
+        {group.key: lines.band for group, lines in drawn},
+        {group.key: lines.seeds for group, lines in drawn},
     )
+
+
+def followed(moment: Moment, keys: Collection[str]) -> object:
+    """What the curves of single kinds and architectures follow from: while it is the same, so are they."""
+    return keys, tuple(
+        (run.id, run.updated_at)
+        for run in moment.runs
+        if run.iteration and (run.kind if run.kind != "hyperop" else f"hyperop {sizes(run.hidden)}") in keys
+    )
+
+
+def _lines(source: Source, group: Group, measure: str) -> Lines:
+    """A group's curves: the very same ones as long as none of its runs changes, so that nobody draws them again."""
+    runs = [run for run in group.runs if run.iteration]
+    key = (measure, tuple((run.id, run.updated_at) for run in runs))
+    known = source.curves.get(group.key)
+    if known is None or known[0] != key:
+        seeds = _seeds(group, source.records(runs), measure)
+        known = source.curves[group.key] = (key, Lines(band(seeds), seeds[:MOST_SEEDS]))
+    return known[1]
 
 
 def _seeds(group: Group, records: Mapping[int, Sequence[Metric]], measure: str) -> list[Points]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from ltsm.dashboard.widgets.columns import Column
@@ -49,13 +50,18 @@ def rows(moment: Moment) -> list[SeedRow]:
     return list(found.values())
 
 
-def columns(moment: Moment, *, wide: bool) -> list[Column[SeedRow]]:
-    """The seed, then every network of the protocol, then those that the store has beyond it."""
+def networks(moment: Moment) -> tuple[Network, ...]:
+    """Every network of the protocol, then those that the store has beyond it."""
     hidden = moment.protocol.hidden
     chain: list[Network] = [("initial", hidden), ("baseline", hidden), SUPERMASK, ("ticket", hidden)]
     hyperops: list[Network] = [("hyperop", sizes) for sizes in moment.protocol.hyperops]
     others: list[Network] = [(run.kind, run.hidden) for run in moment.runs]
-    networks = list(dict.fromkeys([*chain, *hyperops, *others]))
+    return tuple(dict.fromkeys([*chain, *hyperops, *others]))
+
+
+@lru_cache(maxsize=2)
+def columns(networks: tuple[Network, ...], *, wide: bool) -> list[Column[SeedRow]]:
+    """The seed, then the networks; the same columns again for the same ones, so that a grid knows them."""
     seed: Column[SeedRow] = Column(
         title="seed",
         width=5,

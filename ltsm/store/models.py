@@ -1,12 +1,25 @@
-"""The tables as mapped classes; `migrations/` holds the same, one numbered file per change."""
+"""The tables; `migrations/` holds the same, one numbered file per change."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, MetaData, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
 from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
@@ -41,113 +54,103 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-class Base(DeclarativeBase):
-    """The common metadata."""
+METADATA = MetaData(naming_convention=NAMES)
+"""Tables and no mapped classes: rows leave the store as values of its own, and an import of the ORM is a tenth of a second."""
 
-    metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {dict[str, Any]: JSON, datetime: UtcTime}  # noqa: RUF012 - read once, by SQLAlchemy
+protocol = Table(
+    "protocol",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("fingerprint", String, nullable=False, unique=True),
+    Column("settings", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+"""One set of deciding settings; `fingerprint` is theirs, `name` a label."""
 
+run = Table(
+    "run",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("protocol_id", Integer, ForeignKey("protocol.id"), nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("hidden", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("iterations", Integer, nullable=False),
+    Column("iteration", Integer, nullable=False),
+    Column("best_iteration", Integer),
+    Column("parameters", Integer),
+    Column("relative_size", Double),
+    Column("initial_weights", String),
+    Column("initial_weights_sha256", String),
+    Column("final_weights", String),
+    Column("final_weights_sha256", String),
+    Column("checkpoint", String),
+    Column("checkpoint_sha256", String),
+    Column("device", String),
+    Column("seconds", Double, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("error", String),
+    Column("provenance", JSON, nullable=False),
+    Column("previous_checkpoint", String),
+    Column("previous_checkpoint_sha256", String),
+    Column("previous_iteration", Integer),
+    UniqueConstraint("protocol_id", "seed", "kind", "hidden"),
+    CheckConstraint("kind IN ('initial', 'baseline', 'ticket', 'hyperop')", name="kind"),
+    CheckConstraint(
+        "state IN ('pending', 'running', 'interrupted', 'done', 'diverged', 'failed')", name="state"
+    ),
+    CheckConstraint("iteration BETWEEN 0 AND iterations", name="iteration"),
+)
+"""One network being trained: (protocol, seed, kind, hidden sizes).
 
-class Protocol(Base):
-    """One set of deciding settings; `fingerprint` is theirs, `name` a label."""
+Paths are relative to the store's folder; each has the SHA-256 of the file beside it.
+`seconds` is the time spent training, `relative_size` the parameters kept ÷ those of the baseline.
+`previous_checkpoint` holds the state at `previous_iteration`, should `checkpoint` turn out damaged.
+"""
 
-    __tablename__ = "protocol"
+metric = Table(
+    "metric",
+    METADATA,
+    Column("run_id", Integer, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("iteration", Integer, primary_key=True),
+    Column("train_loss", Double),
+    Column("val_loss", Double),
+    Column("val_accuracy", Double),
+    sqlite_with_rowid=False,
+)
+"""A record: what is kept every 100 iterations. NULL stands for a loss that is no finite number."""
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    fingerprint: Mapped[str] = mapped_column(unique=True)
-    settings: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime]
+mask = Table(
+    "mask",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", Integer, ForeignKey("run.id", ondelete="CASCADE"), nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("relative_size", Double, nullable=False),
+    Column("layer_sizes", JSON, nullable=False),
+    Column("val_loss", Double),
+    Column("val_accuracy", Double, nullable=False),
+    Column("selected", Boolean, nullable=False),
+    Column("bits", LargeBinary, nullable=False),
+    UniqueConstraint("run_id", "threshold"),
+)
+"""The masked network of one threshold, untrained, made from the baseline run `run_id`.
 
+`layer_sizes` are the parameters kept per layer, weights and biases; `bits` is one bit a parameter,
+most significant first, in the order of the weights file.
+"""
 
-class Run(Base):
-    """One network being trained: (protocol, seed, kind, hidden sizes).
+seal = Table(
+    "seal",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("sha256", String, nullable=False),
+)
+"""A SHA-256 over what was written, by which damage is found; see `ltsm.store.seal`.
 
-    Paths are relative to the store's folder; each has the SHA-256 of the file beside it.
-    `seconds` is the time spent training, `relative_size` the parameters kept ÷ those of the baseline.
-    `previous_checkpoint` holds the state at `previous_iteration`, should `checkpoint` turn out damaged.
-    """
-
-    __tablename__ = "run"
-    __table_args__ = (
-        UniqueConstraint("protocol_id", "seed", "kind", "hidden"),
-        CheckConstraint("kind IN ('initial', 'baseline', 'ticket', 'hyperop')", name="kind"),
-        CheckConstraint(
-            "state IN ('pending', 'running', 'interrupted', 'done', 'diverged', 'failed')", name="state"
-        ),
-        CheckConstraint("iteration BETWEEN 0 AND iterations", name="iteration"),
-    )
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    protocol_id: Mapped[int] = mapped_column(ForeignKey("protocol.id"))
-    seed: Mapped[int]
-    kind: Mapped[str]
-    hidden: Mapped[str]
-    state: Mapped[str]
-    iterations: Mapped[int]
-    iteration: Mapped[int]
-    best_iteration: Mapped[int | None]
-    parameters: Mapped[int | None]
-    relative_size: Mapped[float | None]
-    initial_weights: Mapped[str | None]
-    initial_weights_sha256: Mapped[str | None]
-    final_weights: Mapped[str | None]
-    final_weights_sha256: Mapped[str | None]
-    checkpoint: Mapped[str | None]
-    checkpoint_sha256: Mapped[str | None]
-    device: Mapped[str | None]
-    seconds: Mapped[float]
-    started_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
-    updated_at: Mapped[datetime]
-    error: Mapped[str | None]
-    provenance: Mapped[dict[str, Any]]
-    previous_checkpoint: Mapped[str | None]
-    previous_checkpoint_sha256: Mapped[str | None]
-    previous_iteration: Mapped[int | None]
-
-
-class Metric(Base):
-    """A record: what is kept every 100 iterations. NULL stands for a loss that is no finite number."""
-
-    __tablename__ = "metric"
-    __table_args__ = ({"sqlite_with_rowid": False},)
-
-    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
-    iteration: Mapped[int] = mapped_column(primary_key=True)
-    train_loss: Mapped[float | None]
-    val_loss: Mapped[float | None]
-    val_accuracy: Mapped[float | None]
-
-
-class Mask(Base):
-    """The masked network of one threshold, untrained, made from the baseline run `run_id`.
-
-    `layer_sizes` are the parameters kept per layer, weights and biases; `bits` is one bit a parameter,
-    most significant first, in the order of the weights file.
-    """
-
-    __tablename__ = "mask"
-    __table_args__ = (UniqueConstraint("run_id", "threshold"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    run_id: Mapped[int] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"))
-    threshold: Mapped[float]
-    relative_size: Mapped[float]
-    layer_sizes: Mapped[list[int]] = mapped_column(JSON)
-    val_loss: Mapped[float | None]
-    val_accuracy: Mapped[float]
-    selected: Mapped[bool]
-    bits: Mapped[bytes]
-
-
-class Seal(Base):
-    """A SHA-256 over what was written, by which damage is found; see `ltsm.store.seal`.
-
-    Whoever adds a column to a run changes what its seal covers: after a migration every seal is written anew.
-    """
-
-    __tablename__ = "seal"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    sha256: Mapped[str]
+Whoever adds a column to a run changes what its seal covers: after a migration every seal is written anew.
+"""

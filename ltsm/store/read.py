@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Row, column, func, select, table
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.orm import aliased
 
 from ltsm.errors import StoreError, UsageError
 from ltsm.protocol import format_sizes, parse_sizes
@@ -38,7 +37,7 @@ _RESULT = table("result", *(column(name) for name in ("protocol_id", *ResultRow.
 def protocols(store: Store) -> list[ProtocolRow]:
     """All protocols, the oldest first."""
     with _reading(store) as connection:
-        rows = connection.execute(select(models.Protocol.__table__).order_by(models.Protocol.id))
+        rows = connection.execute(select(models.protocol).order_by(models.protocol.c.id))
         return [ProtocolRow(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
 
 
@@ -68,15 +67,17 @@ def find_protocol(store: Store, name: str | None = None) -> ProtocolRow:
     return found[0]
 
 
-def runs(store: Store, protocol_id: int | None = None) -> list[RunRow]:
-    """All runs (of one protocol), by protocol, seed and id.
+def runs(store: Store, protocol_id: int | None = None, *, ids: Sequence[int] | None = None) -> list[RunRow]:
+    """All runs (of one protocol, or the few with these ids), by protocol, seed and id.
 
     A run that says `running` while no process holds the store's claim is shown as interrupted.
     """
-    run = models.Run
-    query = select(run.__table__).order_by(run.protocol_id, run.seed, run.id)
+    run = models.run.c
+    query = select(models.run).order_by(run.protocol_id, run.seed, run.id)
     if protocol_id is not None:
         query = query.where(run.protocol_id == protocol_id)
+    if ids is not None:
+        query = query.where(run.id.in_(ids))
     alive = holder(store.path) is not None
     with _reading(store) as connection:
         return [_run(row, alive=alive) for row in connection.execute(query)]
@@ -84,8 +85,8 @@ def runs(store: Store, protocol_id: int | None = None) -> list[RunRow]:
 
 def find_run(store: Store, protocol_id: int, spec: RunSpec) -> RunRow | None:
     """The run of this seed, kind and hidden sizes, or None."""
-    run = models.Run
-    query = select(run.__table__).where(
+    run = models.run.c
+    query = select(models.run).where(
         run.protocol_id == protocol_id,
         run.seed == spec.seed,
         run.kind == spec.kind,
@@ -99,7 +100,7 @@ def find_run(store: Store, protocol_id: int, spec: RunSpec) -> RunRow | None:
 
 def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
     """Each run's records in order of iteration; a run without any is left out. NaN for NULL."""
-    metric = models.Metric
+    metric = models.metric.c
     found: dict[int, list[Metric]] = defaultdict(list)
     query = select(metric.run_id, metric.iteration, metric.train_loss, metric.val_loss, metric.val_accuracy)
     with _reading(store) as connection:
@@ -111,7 +112,7 @@ def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
 
 def latest(store: Store, run_ids: Sequence[int]) -> dict[int, Metric]:
     """Each run's last record; a run without any is left out. NaN for NULL."""
-    metric, again = models.Metric, aliased(models.Metric)
+    metric, again = models.metric.c, models.metric.alias().c
     last = select(func.max(again.iteration)).where(again.run_id == metric.run_id).scalar_subquery()
     query = select(metric.run_id, metric.iteration, metric.train_loss, metric.val_loss, metric.val_accuracy)
     found: dict[int, Metric] = {}
@@ -144,28 +145,31 @@ def masks(
         selected: the supermasks only.
         bits: also which parameters each keeps; they are most of the store's bytes.
     """
-    query = _mask_query(bits=bits).where(models.Run.protocol_id == protocol_id)
+    query = _mask_query(bits=bits).where(models.run.c.protocol_id == protocol_id)
     if seed is not None:
-        query = query.where(models.Run.seed == seed)
+        query = query.where(models.run.c.seed == seed)
     if selected:
-        query = query.where(models.Mask.selected)
+        query = query.where(models.mask.c.selected)
     with _reading(store) as connection:
         return [
-            _mask(row) for row in connection.execute(query.order_by(models.Run.seed, models.Mask.threshold))
+            _mask(row)
+            for row in connection.execute(query.order_by(models.run.c.seed, models.mask.c.threshold))
         ]
 
 
 def masked_runs(store: Store, protocol_id: int) -> set[int]:
     """The baseline runs whose supermask has been found."""
-    query = select(models.Mask.run_id).join(models.Run, models.Run.id == models.Mask.run_id)
+    query = select(models.mask.c.run_id).join(models.run, models.run.c.id == models.mask.c.run_id)
     with _reading(store) as connection:
-        found = connection.execute(query.where(models.Run.protocol_id == protocol_id, models.Mask.selected))
+        found = connection.execute(
+            query.where(models.run.c.protocol_id == protocol_id, models.mask.c.selected)
+        )
         return set(found.scalars())
 
 
 def selected_mask(store: Store, run_id: int) -> MaskRow | None:
     """The supermask of a baseline run, with its bits, or None while it has not been looked for."""
-    query = _mask_query(bits=True).where(models.Mask.run_id == run_id, models.Mask.selected)
+    query = _mask_query(bits=True).where(models.mask.c.run_id == run_id, models.mask.c.selected)
     with _reading(store) as connection:
         row = connection.execute(query).one_or_none()
     return None if row is None else _mask(row)
@@ -189,9 +193,16 @@ def change_counter(store: Store) -> tuple[int, int]:
     return hash(moments), int(count)
 
 
+def stamps(store: Store, protocol_id: int) -> dict[int, str]:
+    """When each run of a protocol changed last, in the store's own words: what tells which to read again."""
+    query = "SELECT id, updated_at FROM run WHERE protocol_id = ?"
+    with _reading(store) as connection:
+        return {row[0]: row[1] for row in connection.exec_driver_sql(query, (protocol_id,))}
+
+
 def _last_changes(store: Store) -> dict[int, datetime]:
     """When a run of each protocol changed last."""
-    run = models.Run
+    run = models.run.c
     query = select(run.protocol_id, func.max(run.updated_at)).group_by(run.protocol_id)
     with _reading(store) as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
@@ -269,10 +280,16 @@ def _result(row: Row[Any]) -> ResultRow:
 
 
 def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:
-    mask = models.Mask
-    columns: list[Any] = [mask.run_id, models.Run.seed, mask.threshold, mask.relative_size, mask.layer_sizes]
+    mask = models.mask.c
+    columns: list[Any] = [
+        mask.run_id,
+        models.run.c.seed,
+        mask.threshold,
+        mask.relative_size,
+        mask.layer_sizes,
+    ]
     columns += [mask.val_loss, mask.val_accuracy, mask.selected]
-    return select(*columns, *([mask.bits] if bits else [])).join(models.Run, models.Run.id == mask.run_id)
+    return select(*columns, *([mask.bits] if bits else [])).join(models.run, models.run.c.id == mask.run_id)
 
 
 def _mask(row: Sequence[Any]) -> MaskRow:

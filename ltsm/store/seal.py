@@ -35,7 +35,7 @@ _RECORDS = """SELECT run_id, iteration, coalesce(train_loss, 9e999), coalesce(va
               coalesce(val_accuracy, 9e999) FROM metric WHERE run_id BETWEEN ? AND ? ORDER BY run_id, iteration"""
 _MASKS = """SELECT run_id, threshold, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits
             FROM mask WHERE run_id BETWEEN ? AND ? ORDER BY run_id, threshold"""
-_COLUMNS = ", ".join(column.name for column in models.Run.__table__.columns)
+_COLUMNS = ", ".join(column.name for column in models.run.columns)
 _RUNS = f"SELECT {_COLUMNS} FROM run WHERE id BETWEEN ? AND ? ORDER BY id"  # noqa: S608 - the schema's own names
 _AT_ONCE = 200
 
@@ -53,14 +53,14 @@ def seal_runs(connection: Connection, run_ids: Sequence[int]) -> None:
 
 def seal_all(connection: Connection) -> None:
     """Write every seal anew: after a migration, which changes rows and definitions."""
-    connection.execute(delete(models.Seal))
+    connection.execute(delete(models.seal))
     seal_plan(connection)
     seal_runs(connection, _run_ids(connection))
 
 
 def broken(connection: Connection) -> Iterator[str]:
     """What is not as it was written, each named in a few words."""
-    seals = {row.name: row.sha256 for row in connection.execute(select(models.Seal.__table__))}
+    seals = {row.name: row.sha256 for row in connection.execute(select(models.seal))}
     if seals.get(PLAN) != _plan_digest(connection):
         yield "the tables, the protocols or the list of runs are not as they were written"
     for some in _chunks(_run_ids(connection)):
@@ -133,7 +133,7 @@ def _run_ids(connection: Connection) -> list[int]:
 
 
 def _write(connection: Connection, digests: dict[str, str]) -> None:
-    row = insert(models.Seal)
+    row = insert(models.seal)
     row = row.on_conflict_do_update(index_elements=["name"], set_={"sha256": row.excluded.sha256})
     if digests:
         connection.execute(row, [{"name": name, "sha256": digest} for name, digest in digests.items()])

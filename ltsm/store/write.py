@@ -30,11 +30,11 @@ def add_protocol(store: Store, protocol: Protocol, now: datetime) -> int:
     """The id of the stored protocol with this fingerprint, stored now if it was not."""
     with _transaction(store) as connection:
         values = {"name": protocol.name, "fingerprint": protocol.fingerprint, "settings": protocol.settings()}
-        row = insert_or(models.Protocol).values(**values, created_at=now)
+        row = insert_or(models.protocol).values(**values, created_at=now)
         connection.execute(row.on_conflict_do_nothing(index_elements=["fingerprint"]))
         seal_plan(connection)
-        query = select(models.Protocol.id).where(models.Protocol.fingerprint == protocol.fingerprint)
-        return connection.execute(query).scalar_one()
+        query = select(models.protocol.c.id).where(models.protocol.c.fingerprint == protocol.fingerprint)
+        return int(connection.execute(query).scalar_one())
 
 
 def add_runs(store: Store, protocol_id: int, specs: Sequence[RunSpec], now: datetime) -> None:
@@ -42,10 +42,10 @@ def add_runs(store: Store, protocol_id: int, specs: Sequence[RunSpec], now: date
     if not specs:
         return
     with _transaction(store) as connection:
-        newest = connection.execute(select(func.coalesce(func.max(models.Run.id), 0))).scalar_one()
-        row = insert_or(models.Run).on_conflict_do_nothing()
+        newest = connection.execute(select(func.coalesce(func.max(models.run.c.id), 0))).scalar_one()
+        row = insert_or(models.run).on_conflict_do_nothing()
         connection.execute(row, [_pending(protocol_id, spec, now) for spec in specs])
-        added = connection.execute(select(models.Run.id).where(models.Run.id > newest)).scalars().all()
+        added = connection.execute(select(models.run.c.id).where(models.run.c.id > newest)).scalars().all()
         seal_runs(connection, added)
         seal_plan(connection)
 
@@ -92,7 +92,7 @@ def record(store: Store, run_id: int, segment: Segment, now: datetime) -> None:
     values: dict[str, Any] = {
         "state": segment.state,
         "iteration": segment.iteration,
-        "seconds": models.Run.seconds + segment.seconds,
+        "seconds": models.run.c.seconds + segment.seconds,
         "checkpoint": checkpoint and checkpoint.path,
         "checkpoint_sha256": checkpoint and checkpoint.sha256,
         "error": segment.error,
@@ -104,16 +104,16 @@ def record(store: Store, run_id: int, segment: Segment, now: datetime) -> None:
         _NO_PREVIOUS
         if checkpoint is None
         else {
-            "previous_checkpoint": models.Run.checkpoint,
-            "previous_checkpoint_sha256": models.Run.checkpoint_sha256,
-            "previous_iteration": models.Run.iteration,
+            "previous_checkpoint": models.run.c.checkpoint,
+            "previous_checkpoint_sha256": models.run.c.checkpoint_sha256,
+            "previous_iteration": models.run.c.iteration,
         }
     )
     if final is not None:
         values |= {"final_weights": final.path, "final_weights_sha256": final.sha256, "finished_at": now}
     with _transaction(store) as connection:
         if segment.metrics:
-            connection.execute(insert(models.Metric), [_metric(run_id, m) for m in segment.metrics])
+            connection.execute(insert(models.metric), [_metric(run_id, m) for m in segment.metrics])
         _change(connection, run_id, values | {"best_iteration": _best_iteration(connection, run_id)}, now)
 
 
@@ -126,8 +126,10 @@ def stop(store: Store, run_id: int, state: State, error: str | None, now: dateti
 def mark_interrupted(store: Store, now: datetime) -> None:
     """Runs that say `running` though the caller holds the claim were left by a process that died."""
     with _transaction(store) as connection:
-        left = connection.execute(select(models.Run.id).where(models.Run.state == "running")).scalars().all()
-        rows = update(models.Run).where(models.Run.id.in_(left))
+        left = (
+            connection.execute(select(models.run.c.id).where(models.run.c.state == "running")).scalars().all()
+        )
+        rows = update(models.run).where(models.run.c.id.in_(left))
         connection.execute(rows.values(state="interrupted", updated_at=now))
         seal_runs(connection, left)
 
@@ -135,15 +137,15 @@ def mark_interrupted(store: Store, now: datetime) -> None:
 def add_masks(store: Store, run_id: int, masks: Sequence[MaskRow], now: datetime) -> None:
     """All masked networks of a baseline run, in place of any that were there."""
     with _transaction(store) as connection:
-        connection.execute(delete(models.Mask).where(models.Mask.run_id == run_id))
-        connection.execute(insert(models.Mask), [_mask(run_id, m) for m in masks])
+        connection.execute(delete(models.mask).where(models.mask.c.run_id == run_id))
+        connection.execute(insert(models.mask), [_mask(run_id, m) for m in masks])
         _change(connection, run_id, {}, now)
 
 
 def forget_masks(store: Store, run_ids: Sequence[int]) -> None:
     """Delete the masks of these baseline runs."""
     with _transaction(store) as connection:
-        connection.execute(delete(models.Mask).where(models.Mask.run_id.in_(run_ids)))
+        connection.execute(delete(models.mask).where(models.mask.c.run_id.in_(run_ids)))
         seal_runs(connection, run_ids)
 
 
@@ -162,19 +164,19 @@ def reset(store: Store, run_ids: Sequence[int], now: datetime) -> None:
         **cleared,
     }
     with _transaction(store) as connection:
-        for table in (models.Metric, models.Mask):
-            connection.execute(delete(table).where(table.run_id.in_(run_ids)))
-        connection.execute(update(models.Run).where(models.Run.id.in_(run_ids)).values(**values))
+        for table in (models.metric, models.mask):
+            connection.execute(delete(table).where(table.c.run_id.in_(run_ids)))
+        connection.execute(update(models.run).where(models.run.c.id.in_(run_ids)).values(**values))
         seal_runs(connection, run_ids)
 
 
 def rewind(store: Store, run_id: int, now: datetime) -> None:
     """A run goes back to the checkpoint before its last, which is damaged; it must have one. Later records go."""
-    run = models.Run
+    run = models.run.c
     with _transaction(store) as connection:
         found = connection.execute(select(run.previous_iteration).where(run.id == run_id)).scalar_one()
-        later = (models.Metric.run_id == run_id, models.Metric.iteration > found)
-        connection.execute(delete(models.Metric).where(*later))
+        later = (models.metric.c.run_id == run_id, models.metric.c.iteration > found)
+        connection.execute(delete(models.metric).where(*later))
         values = {
             "iteration": found,
             "best_iteration": _best_iteration(connection, run_id),
@@ -218,13 +220,13 @@ def _transaction(store: Store) -> Iterator[Connection]:
 
 
 def _change(connection: Connection, run_id: int, values: dict[str, Any], now: datetime) -> None:
-    connection.execute(update(models.Run).where(models.Run.id == run_id).values(**values, updated_at=now))
+    connection.execute(update(models.run).where(models.run.c.id == run_id).values(**values, updated_at=now))
     seal_runs(connection, [run_id])
 
 
 def _best_iteration(connection: Connection, run_id: int) -> int | None:
     """The iteration of minimal validation loss, the first on a tie (section 3.3)."""
-    metric = models.Metric
+    metric = models.metric.c
     query = select(metric.iteration).where(metric.run_id == run_id, metric.val_loss.is_not(None))
     return connection.execute(query.order_by(metric.val_loss, metric.iteration).limit(1)).scalar()
 

@@ -1,5 +1,6 @@
 """Stores to look at, and a dashboard that looks when it is told to."""
 
+import asyncio
 import sqlite3
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -72,14 +73,15 @@ class Watched:
 
 @asynccontextmanager
 async def dashboard(path, *, size=(80, 24), protocol=None, clock=lambda: NOW):
-    """The dashboard on a store, after its first look."""
+    """The dashboard on a store, after its first look and the check of the store."""
     app = Dashboard(path, protocol, clock=clock, poll_seconds=NEVER)
     async with app.run_test(size=size) as pilot:
         watched = Watched(app, pilot)
-        for _ in range(100):
+        for _ in range(1000):
             await watched.settle()
-            if app.moment is not None or app.problem is not None:
+            if app.problem is not None or (app.moment is not None and app.moment.checked):
                 break
+            await asyncio.sleep(0.01)
         yield watched
 
 

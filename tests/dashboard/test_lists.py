@@ -6,7 +6,6 @@ import pytest
 from single_runs import DONE, PENDING
 
 from ltsm.dashboard import curve_groups, filters, selection
-from ltsm.dashboard.moment import Moment
 from ltsm.dashboard.selection import Selection
 from ltsm.dashboard.sorting import in_order, next_order
 from ltsm.dashboard.source import Source
@@ -95,5 +94,5 @@ def test_the_groups_are_the_papers(finished, moment):
 
 def test_first_seen_is_what_there_is(moment):
     assert selection.first_selection(moment).keys == ["ticket", "hyperop (200, 30)"]
-    early = Moment(**{name: getattr(moment, name) for name in Moment.__slots__} | {"runs": (PENDING,)})
+    early = replace(moment, runs=(PENDING,))
     assert selection.first_selection(early).keys == ["initial"]

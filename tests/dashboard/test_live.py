@@ -2,16 +2,18 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import made_up
 import pytest
 
-from ltsm.dashboard.app import POLL_SECONDS
+from ltsm.dashboard.app import POLL_SECONDS, Dashboard
 from ltsm.dashboard.source import Source
 from ltsm.store import schema
 
@@ -130,6 +132,11 @@ async def test_a_writer_that_never_rests_and_a_reader_that_never_rests_do_not_mi
         assert writer.wait() == 0
 
 
+def heading(app):
+    """The first line."""
+    return app.screen._compositor.render_strips(app.size)[0].text
+
+
 async def until(pilot, condition):
     """Let the app go on by itself until it is so."""
     for _ in range(500):
@@ -140,8 +147,6 @@ async def until(pilot, condition):
 
 
 async def test_it_comes_alive_by_itself_when_the_store_appears(tmp_path, finished):
-    from ltsm.dashboard.app import Dashboard
-
     path = tmp_path / "results" / "ltsm.db"
     app = Dashboard(path, poll_seconds=0.02)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -183,12 +188,38 @@ async def test_a_store_that_breaks_while_open_is_said_above_what_was_last_seen(w
         await watched.look()
         flat = " ".join(watched.text.split())
         assert sentence in flat
-        assert "✗ gone" in flat
+        assert "✗ as last seen" in flat
         assert "39/39" in flat
         kept.replace(path)
         await watched.look()
         assert sentence not in " ".join(watched.text.split())
         assert watched.app.problem is None
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 12)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_results_are_shown_on_trust_only_with_a_note(path, size, monkeypatch):
+    checked, go_on = Source.check, Event()
+    monkeypatch.setattr(Source, "check", lambda source: go_on.wait(30) and checked(source))
+    app = Dashboard(path, poll_seconds=3600)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.moment is not None)
+        await until(pilot, lambda: "check" in heading(app))
+        go_on.set()
+        await until(pilot, lambda: app.moment.checked)
+        await until(pilot, lambda: "check" not in heading(app))
+
+
+async def test_damaged_results_are_taken_back(watching, path):
+    database = sqlite3.connect(path)
+    database.execute("UPDATE metric SET val_loss = 0.01 WHERE run_id = 5 AND iteration = 1000")
+    database.commit()
+    database.close()
+    async with watching(path) as watched:
+        await watched.settle()
+        flat = " ".join(watched.text.split())
+        assert "is damaged: the row, the records or the masks of run 5 are not as they were written" in flat
+        assert "runs done" not in flat
+        assert "ltsm db check" in flat
 
 
 async def test_a_replaced_store_is_shown_on_every_screen(watching, path, tmp_path):

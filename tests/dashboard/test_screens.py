@@ -1,16 +1,21 @@
 """Every screen, every key."""
 
+import shutil
+from datetime import timedelta
+
 import made_up
 import pytest
 from textual.app import App
+from textual.widget import Widget
 
 from ltsm.dashboard.screens.keys import Keys
 from ltsm.dashboard.screens.protocols import Protocols
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.themes import THEMES
 from ltsm.dashboard.widgets.chart import Chart
+from ltsm.dashboard.widgets.heading import Heading
 from ltsm.dashboard.widgets.sheet import Sheet
-from ltsm.store import claim
+from ltsm.store import claim, read, schema, write
 
 SCREENS = {"1": "overview", "2": "curves", "3": "supermask", "4": "table_1", "5": "runs"}
 LEAVES = {"quit", "app.command_palette"}
@@ -47,6 +52,40 @@ async def test_all_of_a_screen_fits_80_columns(watching, underway, key):
         lines = watched.text.splitlines()
         assert len(lines) == 24
         assert all(f" {number} " in lines[1] for number in SCREENS)
+
+
+async def test_in_40_columns_every_screen_still_has_its_number(watching, underway):
+    async with watching(underway, size=(40, 12)) as watched:
+        for key, title in zip(SCREENS, ("Overview", "Curves", "Supermask", "Table 1", "Runs"), strict=True):
+            await watched.press(key)
+            tabs = watched.text.splitlines()[1]
+            assert f" {key} {title} " in tabs
+            assert all(f" {number} " in tabs for number in SCREENS)
+
+
+async def test_the_clock_draws_its_line_and_no_other(watching, underway):
+    async with watching(underway, size=(160, 50)) as watched:
+        painted = []
+        for widget in watched.screen.walk_children(Widget):
+            widget.refresh = lambda *_, of=widget, **__: painted.append(of)
+        watched.app.time += timedelta(days=40)
+        assert {type(widget) for widget in painted} == {Heading}
+
+
+async def test_a_look_that_changes_one_run_draws_one_line_of_the_grid(watching, underway, tmp_path):
+    path = shutil.copytree(underway.parent, tmp_path / "results") / underway.name
+    async with watching(path, size=(160, 50)) as watched:
+        lines = []
+        watched.screen.grid.refresh = lambda *regions, **_: lines.append(regions)
+        drawn = watched.screen.query_one(Chart).picture
+        store = schema.open_for_writing(path)
+        failed = next(run for run in read.runs(store) if run.state == "failed")
+        write.stop(store, failed.id, "interrupted", None, made_up.NOW + timedelta(hours=1))
+        store.close()
+        await watched.look()
+        assert [[(region.y, region.height) for region in regions] for regions in lines] == [[(2, 1)]]
+        assert watched.screen.query_one(Chart).picture is drawn
+        assert "3 interrupted" in watched.text
 
 
 @pytest.mark.parametrize("theme", [*(theme.name for theme in THEMES), "textual-light"])

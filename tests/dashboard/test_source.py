@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
@@ -20,6 +21,14 @@ from ltsm.store.values import Metric, RunSpec, Segment
 def path(tmp_path, underway):
     shutil.copytree(underway.parent, tmp_path / "results")
     return tmp_path / "results" / "ltsm.db"
+
+
+def damage(path):
+    """One record's loss by another, as a flipped bit would leave it."""
+    database = sqlite3.connect(path)
+    database.execute("UPDATE metric SET val_loss = val_loss + 0.01 WHERE run_id = 5 AND iteration = 1000")
+    database.commit()
+    database.close()
 
 
 @pytest.fixture
@@ -76,18 +85,50 @@ def test_only_the_records_of_changed_runs_are_read_again(source, path, monkeypat
     assert asked == [interrupted.id]
 
 
-def test_only_another_file_is_checked_from_end_to_end(source, path, tmp_path, monkeypatch):
-    checked = []
-    opening = schema.open_for_reading
-    monkeypatch.setattr(
-        schema, "open_for_reading", lambda path, *, unchecked: checked.append(not unchecked) or opening(path)
-    )
-    source.look()
+def test_what_was_not_checked_from_end_to_end_says_so(source, path, tmp_path):
+    """A sweep's own checkpoints change the file every few seconds: it stays checked, but for another one."""
+    assert not source.look().checked
+    source.check()
+    assert source.look().checked
     os.utime(path, (0, 0))
-    source.look()
+    assert source.look().checked
     shutil.copy(path, tmp_path / "other.db").replace(path)
-    source.look()
-    assert checked == [True, False, True]
+    assert not source.look().checked
+
+
+def test_damage_is_found_by_the_check_and_its_repair_seen(source, path, tmp_path, monkeypatch):
+    kept = shutil.copy(path, tmp_path / "kept.db")
+    damage(path)
+    assert not source.look().checked, "nothing but the seals can tell"
+    source.check()
+    monkeypatch.setattr(schema, "open_for_reading", None)  # nor is all of it read again at every look
+    for _ in range(2):
+        with pytest.raises(StoreError, match="damaged: the row, the records or the masks of run 5 are not"):
+            source.look()
+    monkeypatch.undo()
+    kept.replace(path)
+    assert not source.look().checked
+    source.check()
+    assert source.look().checked
+
+
+def test_only_runs_that_changed_are_read_again(source, path, monkeypatch):
+    before = {run.id: run for run in source.look().runs}
+    asked = []
+    reading = read.runs
+    monkeypatch.setattr(
+        read,
+        "runs",
+        lambda store, protocol, *, ids=None: asked.append(ids) or reading(store, protocol, ids=ids),
+    )
+    interrupted = next(run for run in before.values() if run.state == "interrupted")
+    segment = Segment(metrics=[Metric(3000, 1, 1, 1)], iteration=3000, state="interrupted", seconds=1)
+    store = schema.open_for_writing(path)
+    write.record(store, interrupted.id, segment, made_up.NOW + timedelta(days=1))
+    store.close()
+    after = {run.id: run for run in source.look().runs}
+    assert asked == [[interrupted.id]]
+    assert [run_id for run_id, run in after.items() if run is not before[run_id]] == [interrupted.id]
 
 
 def test_a_replaced_store_is_read_anew(source, path, tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from textual.binding import Binding
 from textual.containers import Container
-from textual.reactive import reactive
+from textual.reactive import var
 
 from ltsm.dashboard import words
 from ltsm.dashboard.curve_groups import MEASURES, Drawing, Group, drawing
@@ -63,9 +63,9 @@ class Curves(Page):
         Binding("0", "whole", "All of it, no cursor", show=False),
     ]
 
-    view: reactive[View] = reactive(View(), init=False)
-    measure: reactive[str] = reactive("val_loss", init=False)
-    single: reactive[bool] = reactive(default=False, init=False)
+    view: var[View] = var(View(), init=False)
+    measure: var[str] = var("val_loss", init=False)
+    single: var[bool] = var(default=False, init=False)
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,14 +95,20 @@ class Curves(Page):
         self.ask(lambda source: drawing(source, moment, keys, measure))
 
     def answered(self, answer: Drawing) -> None:
-        """Draw them."""
-        self._drawing = answer
-        self._draw()
+        """Draw them, if they are others; the legend counts on."""
+        before, self._drawing = self._drawing, answer
+        if answer.shows_the_same(before):
+            self._list()
+        else:
+            self._draw()
 
     def _draw(self) -> None:
         chart = self.query_one(Chart)
         chart.picture = picture(self._drawing, self.selection, self.measure, single=self.single)
         chart.view = self.view
+        self._list()
+
+    def _list(self) -> None:
         entries = [self._entry(group) for group in self._drawing.groups]
         self.legend.show(entries, _columns(self.view.cursor, _DIGITS[self.measure]))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding
 
 from ltsm.dashboard import seeds
-from ltsm.dashboard.curve_groups import drawing
+from ltsm.dashboard.curve_groups import drawing, followed
 from ltsm.dashboard.curve_picture import picture
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.page import Page
@@ -29,10 +30,16 @@ if TYPE_CHECKING:
     from ltsm.store.values import RunRow
 
 
+GLANCE_SECONDS = 8.0
+"""The curves at the bottom cost more to draw than all the rest, and have a screen of their own."""
+
+
 class Overview(Page):
     """The whole sweep at a glance."""
 
     NAME = "overview"
+    _followed: object = None
+    _glanced_at = 0.0
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open run"),
         Binding("f", "failure", "Next failure", show=False),
@@ -54,7 +61,7 @@ class Overview(Page):
     def show(self, moment: Moment) -> None:
         """Every cell anew: only those in sight are drawn."""
         grid = self.grid
-        columns = seeds.columns(moment, wide=self.size.width >= seeds.WIDE)
+        columns = seeds.columns(seeds.networks(moment), wide=self.size.width >= seeds.WIDE)
         grid.show(seeds.rows(moment), columns)
         if grid.column == 0:
             grid.column = 1
@@ -62,7 +69,16 @@ class Overview(Page):
         self.query_one(Counts).show(moment)
         self.query_one(Now).show(moment)
         if self.has_class("-tall"):
-            keys = first_selection(moment).keys
+            self._glance(moment)
+
+    def _glance(self, moment: Moment) -> None:
+        """Ask for the curves if they are others than before; now and then while a sweep goes on."""
+        keys, nothing = first_selection(moment).keys, not self.query_one(Chart).picture.curves
+        if moment.holder is not None and not nothing and monotonic() - self._glanced_at < GLANCE_SECONDS:
+            return
+        before, self._followed = self._followed, followed(moment, keys)
+        if before != self._followed or nothing:
+            self._glanced_at = monotonic()
             self.ask(lambda source: drawing(source, moment, keys, "val_loss"))
 
     def answered(self, answer: Drawing) -> None:

@@ -44,6 +44,7 @@ class Page(Exporting):
 
     def on_screen_resume(self) -> None:
         """Show what changed while another screen was in front."""
+        self.query_one(Heading).follow()
         self._changed()
 
     def _changed(self) -> None:

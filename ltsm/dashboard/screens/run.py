@@ -74,6 +74,8 @@ class OneRun(Exporting, ModalScreen[None]):
         self.watch(self.app, "moment", self._changed)
 
     def _changed(self, moment: Moment | None) -> None:
+        if moment is None and self._details is not None:
+            self.dismiss()  # the store turned out to be damaged
         run = next((run for run in moment.runs if run.id == self._run_id), None) if moment else None
         if moment is not None and run is not None:
             folder = moment.path.parent

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from textual.binding import Binding
 from textual.containers import Container
-from textual.reactive import reactive
+from textual.reactive import var
 
 from ltsm.dashboard import words
 from ltsm.dashboard.bands import band
@@ -48,7 +48,7 @@ class Supermask(Page):
         Binding("0", "whole", "Chosen thresholds"),
     ]
 
-    view: reactive[View] = reactive(View(), init=False)
+    view: var[View] = var(View(), init=False)
 
     def __init__(self) -> None:
         super().__init__()

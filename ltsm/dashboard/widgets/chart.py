@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -13,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ltsm.dashboard.widgets.picture import Picture, View
-from ltsm.dashboard.widgets.plot import Cell, below, cells, frame, labels
+from ltsm.dashboard.widgets.plot import Cell, Look, below, cells, frame, labels
 from ltsm.dashboard.widgets.tones import COMPONENT_CLASSES, tone_style
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Chart(Widget):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id)
         self._lines: tuple[tuple[int, int], list[Strip]] | None = None
+        self._looks: dict[Look, Style] = {}
 
     def on_click(self, event: events.Click) -> None:
         """Say which x was clicked."""
@@ -66,6 +68,7 @@ class Chart(Widget):
     def notify_style_update(self) -> None:
         """Draw anew in the colours of another theme."""
         self._lines = None
+        self._looks.clear()
         super().notify_style_update()
 
     def render_line(self, y: int) -> Strip:
@@ -82,20 +85,17 @@ class Chart(Widget):
         framed = frame(self.picture, self.view, width, height)
         if framed is not None:
             rows = cells(self.picture, self.view, framed, dotted=bool(self.app.no_color))
-            looks: dict[tuple[str, str, bool, str, int], Style] = {}
             for label, row in zip(labels(framed), rows, strict=True):
-                lines.append([Segment(label, axis), *self._segments(row, looks)])
+                lines.append([Segment(label, axis), *self._segments(row)])
             lines += [[Segment(text, axis)] for text in below(self.picture, self.view, framed)]
         return [Strip(line).adjust_cell_length(width, self.rich_style) for line in lines]
 
-    def _segments(
-        self, row: list[Cell], looks: dict[tuple[str, str, bool, str, int], Style]
-    ) -> list[Segment]:
+    def _segments(self, row: list[Cell]) -> list[Segment]:
         segments = []
-        for look, run in groupby(row, key=lambda cell: cell[1:]):
-            if look not in looks:
-                looks[look] = self._style(*look)
-            segments.append(Segment("".join(cell.text for cell in run), looks[look]))
+        for look, run in groupby(row, key=attrgetter("look")):
+            if look not in self._looks:
+                self._looks[look] = self._style(*look)
+            segments.append(Segment("".join([cell.text for cell in run]), self._looks[look]))
         return segments
 
     def _style(self, tone: str, wash: str, shaded: bool, beneath: str, edge: int) -> Style:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,31 +13,36 @@ from ltsm.dashboard.widgets.raster import DOWN, Raster
 from ltsm.dashboard.widgets.scale import tick_label
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ltsm.dashboard.bands import Floats
     from ltsm.dashboard.widgets.picture import Curve
 
 ABOVE, BELOW, TAGS = 1, 2, 2
 """Lines above the plot for the title, lines below it for the axis, columns to its right for letters."""
+_POWERS = 1 << np.arange(DOWN)
 _QUARTERS = " ▂▄▆█"
 _EMPTY = f"\u2800{_QUARTERS}"
 """An empty braille character, and the ends of bands: where a line may be drawn instead."""
 
 
-class Cell(NamedTuple):
-    """One character of the plot: its tone, the tone that washes its background, and whether it is shaded.
+class Look(NamedTuple):
+    """The colours of a cell: its tone, the tone that washes its background, and whether it is shaded.
 
     An `edge` is the end of a band within the cell: the character is then drawn in the washed colour on the
     ground, or for -1 the other way round. The ground is washed by `beneath`, where another band ends later.
     """
 
-    text: str
     tone: str = ""
     wash: str = ""
     shaded: bool = False
     beneath: str = ""
     edge: int = 0
+
+
+class Cell(NamedTuple):
+    """One character of the plot, and how it looks."""
+
+    text: str
+    look: Look = Look()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +89,19 @@ def cells(picture: Picture, view: View, frame: Frame, *, dotted: bool) -> list[l
     raster = _drawn(picture, frame)
     text, ink = raster.characters(dotted=dotted).tolist(), raster.ink_of_cells().tolist()
     wash = raster.wash_of_cells()
-    owner, beneath = wash.owner.tolist(), wash.beneath.tolist()
+    covered = (wash.covered @ _POWERS).tolist()
     tones = [*(level.tone for level in picture.levels), *(curve.tone for curve in picture.curves), ""]
     shaded = _shaded(picture, frame)
 
-    def cell(y: int, x: int) -> Cell:
-        line, band = tones[ink[y][x]], tones[owner[y][x]]
+    @cache  # of a screen's 5,000 cells only some dozens differ
+    def cell(text: str, ink: int, owner: int, beneath: int, covered: int, shaded: bool) -> Cell:
+        line, band = tones[ink], tones[owner]
         if dotted or not band:
-            return Cell(text[y][x], line or band, "", shaded[x])
-        return _ended(Cell(text[y][x], line, band, shaded[x], tones[beneath[y][x]]), wash.covered[y, x])
+            return Cell(text, Look(line or band, "", shaded))
+        return _ended(Cell(text, Look(line, band, shaded, tones[beneath])), covered)
 
-    rows = [[cell(y, x) for x in range(frame.width)] for y in range(frame.height)]
+    layers = (text, ink, wash.owner.tolist(), wash.beneath.tolist(), covered)
+    rows = [list(map(cell, *row, shaded)) for row in zip(*layers, strict=True)]
     _mark_cursor(rows, frame.column(view.cursor))
     _mark_points(rows, picture, frame)
     return [row + tags for row, tags in zip(rows, _tags(picture, frame), strict=True)]
@@ -158,16 +166,25 @@ def _heights(curve: Curve, y: Floats, x: Floats, scales: Axes) -> Floats:
     return np.interp(x, curve.x, places, left=np.nan, right=np.nan)
 
 
-def _ended(cell: Cell, covered: NDArray[np.bool_]) -> Cell:
-    """A cell in a band that covers some of its quarters: where no line runs, to a quarter of a cell."""
-    quarters = int(covered.sum())
+def _ended(cell: Cell, covered: int) -> Cell:
+    """A cell in a band that covers some of its quarters: where no line runs, to a quarter of a cell.
+
+    Of `covered` the lowest bit is the quarter at the top.
+    """
+    quarters = covered.bit_count()
+    top, bottom = bool(covered & 1), bool(covered & 1 << (DOWN - 1))
     if quarters == DOWN:
         return cell
-    if cell.text not in _EMPTY or covered[0] == covered[-1]:
-        return cell if quarters * 2 >= DOWN else cell._replace(wash=cell.beneath)
-    if covered[-1]:
-        return cell._replace(text=_QUARTERS[quarters], edge=1)
-    return cell._replace(text=_QUARTERS[DOWN - quarters], edge=-1)
+    if cell.text not in _EMPTY or top == bottom:
+        return cell if quarters * 2 >= DOWN else _looking(cell, wash=cell.look.beneath)
+    if bottom:
+        return _looking(cell, _QUARTERS[quarters], edge=1)
+    return _looking(cell, _QUARTERS[DOWN - quarters], edge=-1)
+
+
+def _looking(cell: Cell, text: str | None = None, **look: Any) -> Cell:
+    """Another text, and a look that is other in some ways."""
+    return Cell(cell.text if text is None else text, cell.look._replace(**look))
 
 
 def _shaded(picture: Picture, frame: Frame) -> list[bool]:
@@ -182,14 +199,14 @@ def _mark_cursor(rows: list[list[Cell]], column: int | None) -> None:
         return
     for row in rows:
         if row[column].text in _EMPTY:
-            row[column] = row[column]._replace(text="┊", tone="muted", edge=0)
+            row[column] = _looking(row[column], "┊", tone="muted", edge=0)
 
 
 def _mark_points(rows: list[list[Cell]], picture: Picture, frame: Frame) -> None:
     for point in picture.points:
         x, y = frame.column(point.x), frame.row(point.y)
         if x is not None and y is not None:
-            rows[y][x] = rows[y][x]._replace(text=point.glyph, tone=point.tone, edge=0)
+            rows[y][x] = _looking(rows[y][x], point.glyph, tone=point.tone, edge=0)
 
 
 def _tags(picture: Picture, frame: Frame) -> list[list[Cell]]:
@@ -202,6 +219,6 @@ def _tags(picture: Picture, frame: Frame) -> list[list[Cell]]:
             continue
         wanted = frame.row(float(curve.y[inside][-1]), clip=True) or 0
         nearest = free[int(np.abs(np.array(free) - wanted).argmin())]
-        rows[nearest] = Cell(curve.tag, curve.tone)
+        rows[nearest] = Cell(curve.tag, Look(curve.tone))
     blank = Cell(" ")
     return [[blank, rows.get(row, blank)] for row in range(frame.height)]

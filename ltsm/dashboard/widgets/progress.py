@@ -27,8 +27,31 @@ _COLOURS = {
 }
 
 
-class Failures(Static):
+class Telling(Static):
+    """A text that is drawn only when it changed, and laid out only when its height may have."""
+
+    WRAPS = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: Content | None = None
+
+    def tell(self, lines: list[Content]) -> None:
+        """Say these lines from now on."""
+        text, told = Content("\n").join(lines), self._told
+        if told is None or (told.plain, told.spans) != (text.plain, text.spans):
+            self.update(text, layout=self.WRAPS or told is None or _height(told) != _height(text))
+            self._told = text
+
+
+def _height(text: Content) -> int:
+    return text.plain.count("\n")
+
+
+class Failures(Telling):
     """Failed runs with their message and the command that shows more; nothing where none failed."""
+
+    WRAPS = True
 
     def show(self, moment: Moment) -> None:
         """The newest few."""
@@ -39,7 +62,7 @@ class Failures(Static):
             lines.append(
                 Content.styled(f"… and {len(failed) - _FAILURES_SHOWN} more (f goes through them)", "dim")
             )
-        self.update(Content("\n").join(lines))
+        self.tell(lines)
 
 
 def _failure(run: RunRow) -> Content:
@@ -51,7 +74,7 @@ def _failure(run: RunRow) -> Content:
     )
 
 
-class Counts(Static):
+class Counts(Telling):
     """How many runs are in each state: the legend of the grid as well."""
 
     def show(self, moment: Moment) -> None:
@@ -62,11 +85,13 @@ class Counts(Static):
             for state, glyph in words.GLYPHS.items()
             if counts[state]
         ]
-        self.update(Content("   ").join(parts))
+        self.tell([Content("   ").join(parts)])
 
 
-class Now(Static):
+class Now(Telling):
     """The runs in progress, or what to do next where there are none."""
+
+    _most = 1
 
     def show(self, moment: Moment) -> None:
         """One line for each."""
@@ -74,7 +99,10 @@ class Now(Static):
         lines = [_running(run, moment.latest.get(run.id), wide=wide) for run in runs[:_RUNS_SHOWN]]
         if len(runs) > _RUNS_SHOWN:
             lines.append(Content.styled(f"… and {len(runs) - _RUNS_SHOWN} more", "dim"))
-        self.update(Content("\n").join(lines or [_idle(moment)]))
+        # What lies below must not jump whenever one run ends a moment before the next begins.
+        self._most = max(self._most, len(lines)) if moment.holder else 1
+        lines = lines or [_idle(moment)]
+        self.tell([*lines, *[Content()] * (self._most - len(lines))])
 
 
 def _running(run: RunRow, last: Metric | None, *, wide: bool) -> Content:
@@ -103,7 +131,7 @@ def _idle(moment: Moment) -> Content:
         )
     if moment.holder is not None:
         return Content.styled("A run is about to begin.", "dim")
-    waiting = len(runs) - now.finished(runs)
+    waiting = len(runs) - moment.finished
     return Content.assemble(
         f"Nothing runs now; {waiting} runs are waiting. ",
         ("ltsm sweep", "bold $text-accent"),

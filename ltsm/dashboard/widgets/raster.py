@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ACROSS, DOWN = 2, 4
 """Dots per cell."""
 _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
-_BRAILLE = 0x2800
+_BRAILLE = np.array([chr(0x2800 + code) for code in range(256)])
 DASHES = ((1, 0), (8, 3), (2, 3), (8, 3, 2, 3))
 """Dots on, dots off, … along a line, so that lines differ without colour."""
 
@@ -84,7 +84,7 @@ class Raster:
             free = (self._cells(dots).max(axis=(1, 3)) == 0).repeat(DOWN, axis=0).repeat(ACROSS, axis=1)
             dots = dots | ((self.wash >= 0) & ((x + y // 2) % 2 == 0) & (y % 2 == 0) & free)
         codes = (self._cells(dots) * _BITS[None, :, None, :]).sum(axis=(1, 3))
-        text: NDArray[np.str_] = np.vectorize(chr, otypes=[np.str_])(codes + _BRAILLE)
+        text: NDArray[np.str_] = _BRAILLE[codes]
         return text
 
     def ink_of_cells(self) -> NDArray[np.int16]:

@@ -91,14 +91,26 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         by: tuple[int, bool] | None = None,
     ) -> None:
         """Show these rows from now on; `by` marks the column they are sorted by, True for downwards."""
-        here = self.current
+        here, before = self.current, (self.rows, self.columns, self._sorted, self.row)
         self.rows, self._sorted = rows, by
         if columns is not None:
             self.columns = columns
         self.virtual_size = Size(self._width, len(rows) + self._heading)
         self.set_reactive(Sheet.row, self._found(here))
         self.set_reactive(Sheet.column, min(self.column, max(0, len(self.columns) - 1)))
-        self.refresh()
+        self._draw_anew(*before)
+
+    def _draw_anew(
+        self, rows: Sequence[T], columns: Sequence[Column[T]], by: tuple[int, bool] | None, row: int
+    ) -> None:
+        """Only the lines that are not as before, where the others stay in their places."""
+        if (len(rows), by, row) != (len(self.rows), self._sorted, self.row) or columns is not self.columns:
+            self.refresh()
+            return
+        top, width = self.scroll_offset.y, self.size.width
+        for y in range(self.size.height - self._heading):
+            if top + y < len(rows) and rows[top + y] != self.rows[top + y]:
+                self.refresh(Region(0, y + self._heading, width, 1))
 
     @property
     def current(self) -> T | None:
