@@ -3,6 +3,7 @@
 import pytest
 
 COUNTS = {
+    "kills at each named point": (1, 10_000),
     "kills": (40, 500),
     "signals in the driver": (20, 100),
     "signals in the workers": (20, 100),
@@ -19,7 +20,16 @@ COUNTS = {
 }
 
 
-def counted(name):
+MADE = {}
+"""How often each trial was made in this process, for the summary."""
+
+
+def tell(what, number):
+    """Add to the numbers that the summary gives at the end."""
+    MADE[what] = MADE.get(what, 0) + number
+
+
+def counted(name, shards=1):
     """Run a test in both sizes; it takes the number as `count`."""
     short, full = COUNTS[name]
     sizes = [pytest.param(short, id="short"), pytest.param(full, id="full", marks=pytest.mark.torture)]
