@@ -21,22 +21,28 @@ UPGRADE = ("db", "upgrade")
 
 
 @pytest.fixture(scope="module")
-def stores(context, tmp_path_factory):
-    """What each kind of trial begins with: nothing, a sweep killed with two checkpoints, a whole sweep."""
-    found = {name: Program(context, tmp_path_factory.mktemp(name)) for name in ("half", "whole")}
-    half = found["half"].sweep(prepare=partial(killed_at, 75))
-    assert half.ended() < 0
-    assert len(list(found["half"].folder.rglob("checkpoint*"))) == 2, half.words
-    assert found["whole"].sweep().ended() == 0
-    return {name: program.store.parent for name, program in found.items()}
+def fresh(context, tmp_path_factory):
+    """The names of the points of a sweep that begins with nothing, in order."""
+    program, report = Program(context, tmp_path_factory.mktemp("fresh")), "points"
+    assert program.sweep(prepare=partial(noted, report)).ended() == 0
+    return (program.folder / report).read_text().splitlines()
 
 
 @pytest.fixture(scope="module")
-def fresh(context, tmp_path_factory):
-    """The names of the points of a sweep that begins with nothing."""
-    program, report = Program(context, tmp_path_factory.mktemp("fresh")), "points"
-    assert program.sweep(prepare=partial(noted, report)).ended() == 0
-    return set((program.folder / report).read_text().splitlines())
+def stores(context, tmp_path_factory, fresh):
+    """What each kind of trial begins with: nothing, a run without a checkpoint, one with two, a whole sweep."""
+    ends = {"begun": fresh.index("start: after the commit"), "half": third(fresh, "checkpoint: renamed")}
+    found = {None: None}
+    for name, end in (ends | {"whole": len(fresh)}).items():
+        program = Program(context, tmp_path_factory.mktemp(name))
+        run = program.sweep(prepare=partial(killed_at, end))
+        assert run.ended() == (0 if name == "whole" else -9), run.words
+        found[name] = program.store.parent
+    return found
+
+
+def third(names, name):
+    return [number for number, other in enumerate(names) if other == name][2]
 
 
 @pytest.fixture
@@ -91,18 +97,23 @@ def named_by_check(program):
 @counted("kills at each named point")
 @pytest.mark.parametrize(
     ("begin", "command"),
-    [(None, SWEEP), ("half", SWEEP), ("whole", REDO)],
-    ids=["fresh", "going on", "redone"],
+    [(None, SWEEP), ("begun", SWEEP), ("half", SWEEP), ("whole", REDO)],
+    ids=["fresh", "begun", "half-way", "redone"],
 )
 def test_killed_at_a_named_point_a_sweep_ends_with_the_same_bits(
     trial, stores, fresh, undisturbed, begin, command, count
 ):
     """Before and after the temporary file, its renaming, the commit, the deletion of what is needed no more.
 
-    In short every name once, those that a fresh sweep has with that one. Taken out: XXX
+    In short every name once, of those that a fresh sweep has too only the initial weights': a run that was killed
+    before its first checkpoint writes them again while its row names them.
+
+    Taken out: writing the file before its row, in `jobs._commit_stretch`; a row named a checkpoint that was not
+    there. The temporary name in `artifacts.write`; a row named half of the initial weights, in "begun". One
+    transaction for the migration and its seals in `schema._upgrade`; the store was called damaged.
     """
-    known = fresh if count == 1 and begin else ()
-    for name, program in each_point(trial, stores.get(begin), command, count, known):
+    known = {name for name in fresh if not name.startswith("initial")} if count == 1 and begin else ()
+    for name, program in each_point(trial, stores[begin], command, count, known):
         print(name)
         check_if_any(program.store)
         finish(program, undisturbed)
@@ -111,8 +122,10 @@ def test_killed_at_a_named_point_a_sweep_ends_with_the_same_bits(
 
 @counted("kills at each named point")
 def test_killed_at_a_named_point_an_upgrade_is_whole_or_not_begun(trial, kept, tmp_path, count):
-    """Each statement of the migration is a point too. Taken out: the transaction in `schema._upgrade`."""
-    for version in ("0001",):
+    """Each statement of the migration is a point too. Taken out: one transaction for the seals too;
+    the store was called damaged.
+    """
+    for version in schema.VERSIONS[:-1]:
         kept(version, tmp_path / "kept")
         for name, program in each_point(trial, tmp_path / "kept", UPGRADE, count):
             print(name)
@@ -126,7 +139,7 @@ def test_killed_at_a_named_point_an_upgrade_is_whole_or_not_begun(trial, kept, t
 
 @counted("kills at each named point")
 def test_killed_at_a_named_point_a_copy_is_whole_or_none(trial, stores, undisturbed, count):
-    """Taken out: the temporary name in `backup.copy`."""
+    """Taken out: the temporary name in `backup.copy`; half a copy stood under the copy's name."""
     for name, program in each_point(trial, stores["whole"], BACKUP, count):
         print(name)
         copy = program.folder / "copy" / "ltsm.db"
