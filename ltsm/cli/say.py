@@ -115,7 +115,9 @@ def _written() -> Iterator[None]:
         raise
     except OSError as error:
         _silence(sys.stdout)
-        raise StoreError(f"cannot write to stdout: {error.strerror}.", "make space, and type it again") from None
+        raise StoreError(
+            f"cannot write to stdout: {error.strerror}.", "make space, and type it again"
+        ) from None
 
 
 def _silence(stream: IO[str]) -> None:

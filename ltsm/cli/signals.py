@@ -57,7 +57,9 @@ def stop_signals() -> Iterator[Callable[[], int]]:
         if received:
             _end(received[0])
         received.append(exit_code(number))
-        with suppress(RuntimeError):  # it came while these words' stream was being written to, and waits for a reader
+        with suppress(
+            RuntimeError
+        ):  # it came while these words' stream was being written to, and waits for a reader
             say.note("stopping after the segments that are under way; once more to stop at once")
 
     with _handled_by(stop):

@@ -48,7 +48,7 @@ def published(tmp_path):
 def damaged(contents, draw, number):
     """One of the files changed, or exchanged with another; which, and back to what it has to be."""
     path = draw.choice(sorted(contents))
-    if number % 8 == 7:  # noqa: PLR2004
+    if number % 8 == 7:
         path.write_bytes(contents[draw.choice([other for other in contents if other != path])])
     else:
         path.write_bytes(KINDS[number % 8](contents[path], draw))
@@ -93,7 +93,7 @@ def test_a_damaged_npz_is_named_or_other_data(tmp_path, count):
     name = own.content_name(str(path), path)
     draw, expected, refusals = random.Random(count), digest(own.read(name, path)), 0
     for number in range(count):
-        contents_of_one = {path: contents[path]} if number % 8 != 7 else contents  # noqa: PLR2004
+        contents_of_one = {path: contents[path]} if number % 8 != 7 else contents
         changed = damaged(contents_of_one, draw, number)
         try:
             assert digest(own.read(name, path)) == expected, number

@@ -166,7 +166,7 @@ def steering(hostile):
 
 
 COMMANDS = [
-    ["status"], ["status", "--json"], ["report"], ["report", "--format", "markdown"], ["report", "--format", "csv"],
+    ["status"], ["status", "--json"], ["report"], ["report", "--markdown"], ["report", "--csv"], ["report", "--json"],
     ["verify"], ["db", "check"], ["doctor"], ["sweep", "--protocol", "small.toml"], ["report", "--protocol", ESCAPES],
 ]  # fmt: skip
 
@@ -175,7 +175,7 @@ COMMANDS = [
 def test_no_text_steers_the_terminal(ltsm, steering, command):
     """Taken out: `visible` in `say`; status wrote the escape sequences as they were."""
     run = ltsm.start(*command, "--store", steering)
-    run.ended()
+    assert run.ended() in {0, 3, 4}, run.words
     assert "Traceback" not in run.words
     raw = run._words.read_bytes()
     for control in (b"\x1b", b"\x07", b"\r", "\u202e".encode(), "\x9b".encode()):

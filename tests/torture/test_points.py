@@ -91,7 +91,9 @@ def named_by_check(program):
     assert list(db.damage(store)) == []
     known = {finding["where"] for finding in db.strangers(store)}
     store.close()
-    assert all(str(path.relative_to(program.store.parent)) in known for path in program.folder.rglob(".*.partial"))
+    assert all(
+        str(path.relative_to(program.store.parent)) in known for path in program.folder.rglob(".*.partial")
+    )
 
 
 @counted("kills at each named point")

@@ -15,7 +15,10 @@ from ltsm.store import schema
 
 DIGITS = ["--protocol", "small.toml"]
 NEEDED = {
-    **{(name,): DIGITS for name in ("sweep", "train-baseline", "find-supermask", "train-ticket", "train-hyperop")},
+    **{
+        (name,): DIGITS
+        for name in ("sweep", "train-baseline", "find-supermask", "train-ticket", "train-hyperop")
+    },
     ("db", "backup"): ["copy/ltsm.db"],
     ("prune",): ["--initial", "a.pt", "--trained", "b.pt", "--data", "digits"],
     ("ticket", "export"): ["--seed", "0"],

@@ -4,10 +4,9 @@ import os
 import signal
 import time
 
+from small import results
 from torture.oracle import check, check_if_any, finish
 from torture.program import slow
-
-from small import results
 
 
 def closed_pipe():
