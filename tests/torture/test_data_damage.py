@@ -63,7 +63,7 @@ def digest(raw):
 def test_a_damaged_published_file_is_named(published, tmp_path, count):
     """MNIST's four files, in small: `.gz` and not. What is read is what was published, or a sentence names the file.
 
-    Taken out: the MD5 in `idx`.
+    Taken out: the MD5 in `idx._examine`; changed images were read as what was published.
     """
     files, contents = published
     draw, expected, refusals = random.Random(count), digest(read_idx_set(files, tmp_path)), 0
@@ -84,7 +84,7 @@ def test_a_damaged_published_file_is_named(published, tmp_path, count):
 def test_a_damaged_npz_is_named_or_other_data(tmp_path, count):
     """It has no published sum: its own CRC finds the damage, and the protocol's name for it has its content's digest.
 
-    Taken out: the look at the digest in `own.read`.
+    Taken out: the look at the digest in `own.read`; the exchanged file was read.
     """
     path, other = tmp_path / "mine.npz", tmp_path / "other.npz"
     np.savez(path, **arrays())
@@ -124,7 +124,7 @@ def mnist(tmp_path):
 def test_a_flipped_bit_in_mnist_ends_a_sweep(ltsm, mnist, which):
     """Named, with how to replace it; no run has failed, and with whole data the same command goes on.
 
-    Taken out: the MD5 in `idx._examine`; the sweep trained on the damaged images.
+    Taken out: the MD5 in `idx._examine`; the sweep trained on what was there.
     """
     path = sorted(mnist.iterdir())[which]
     whole = path.read_bytes()
@@ -159,7 +159,7 @@ validation_size = 100
 def test_changed_data_never_mixes_into_a_sweep(ltsm):
     """An .npz that was exchanged is other data, of another protocol; asked for by its digest, it is refused.
 
-    Taken out: the digest in `own.content_name`; one protocol had runs on both.
+    Taken out: the look at the digest in `own.read`; asked for by its digest, the exchanged file was taken.
     """
     toml, mine = ltsm.folder / "small.toml", ltsm.folder / "mine.npz"
     toml.write_text(toml.read_text().replace('"digits"', '"mine.npz"'))
