@@ -9,7 +9,8 @@ from torture.oracle import check
 def test_a_diverging_sweep_ends_and_says_so(ltsm):
     """lr 1e30 for the whole of a small sweep, with the real commands; NaN is NULL in the store and no number anywhere.
 
-    Taken out: `_sane` in `training._stretch`; runs whose loss was no number went on and were called done.
+    Taken out: `_finite` in `jobs.Training.receive`; the runs were called done. Taken out: `_sane` in
+    `training._stretch`; they went on to their last iteration.
     """
     toml = ltsm.folder / "small.toml"
     toml.write_text(toml.read_text().replace("lr = 0.01", "lr = 1e30"))
@@ -17,6 +18,9 @@ def test_a_diverging_sweep_ends_and_says_so(ltsm):
     assert run.ended() == 0, run.words
     assert "diverged" in run.words
     check(ltsm.store)
+    assert (
+        results(ltsm.store)[0, "initial", (12, 6)][1] == 100
+    )  # the end of the first segment, of 400 iterations
     states = {key[1:]: value[0] for key, value in results(ltsm.store).items()}
     # The retraining stops at the initial training's best iteration, before it can diverge; of the smallest network
     # every unit is dead at once, and its loss stays what it was.
