@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -145,7 +146,7 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
 
 
 def strangers(store: Store) -> Iterator[dict[str, Any]]:
-    """Files among the weights that no row names: a killed command may leave one."""
+    """Files among the weights that no row names, and unfinished copies: a killed command may leave one."""
     from ltsm.store import read  # noqa: PLC0415
 
     known = {
@@ -154,7 +155,8 @@ def strangers(store: Store) -> Iterator[dict[str, Any]]:
         for a in (run.initial, run.final, run.checkpoint, run.previous)
         if a
     }
-    for file in sorted((store.folder / "weights").rglob("*")):
+    unfinished = store.folder.glob(f".{glob.escape(store.path.name)}*.partial*")
+    for file in sorted([*(store.folder / "weights").rglob("*"), *unfinished]):
         path = file.relative_to(store.folder).as_posix()
         if file.is_file() and path not in known:
             yield {"what": "file without a row", "where": path, "do": "it can be deleted", "damage": False}

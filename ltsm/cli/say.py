@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.segment import Segment
 from rich.text import Text
 
+from ltsm.errors import StoreError
 from ltsm.notation import visible
 
 if TYPE_CHECKING:
@@ -21,7 +24,23 @@ if TYPE_CHECKING:
 
     from ltsm.errors import LtsmError
 
-words = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+class Words(Console):
+    """A console whose listener may go: a closed pipe or terminal, or a full disk under a log, stops no sweep."""
+
+    def print(self, *objects: Any, **manner: Any) -> None:
+        """Say it, or from now on nothing."""
+        try:
+            super().print(*objects, **manner)
+        except OSError:
+            _silence(self.file)
+
+    def on_broken_pipe(self) -> None:
+        """The same; Rich would end the program."""
+        _silence(self.file)
+
+
+words = Words(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 """For people: progress, notes, errors. In a log a line stays a line."""
 
 
@@ -29,16 +48,25 @@ def data(text: str) -> None:
     """Write a document to stdout; a reader that closed the pipe early has had enough.
 
     What would steer a terminal is shown instead: stores and file names may come from anybody.
+
+    Raises:
+        StoreError: the disk is full.
     """
     shown = visible(text.replace("\r\n", "\n"))
-    sys.stdout.write(shown if shown.endswith("\n") else shown + "\n")
-    sys.stdout.flush()
+    with _written():
+        sys.stdout.write(shown if shown.endswith("\n") else shown + "\n")
+        sys.stdout.flush()
 
 
 def table(renderable: RenderableType) -> None:
-    """Write a table to stdout: coloured in a terminal, plain and unwrapped in a pipe."""
+    """Write a table to stdout: coloured in a terminal, plain and unwrapped in a pipe.
+
+    Raises:
+        StoreError: the disk is full.
+    """
     terminal = sys.stdout.isatty()
-    Console(highlight=False, width=None if terminal else 160).print(_Visible(renderable))
+    with _written():
+        Console(highlight=False, width=None if terminal else 160).print(_Visible(renderable))
 
 
 def as_json(value: Any) -> None:
@@ -76,6 +104,28 @@ class _VisibleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         return visible(super().format(record))
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """What is written to stdout in the block is there after it."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _silence(sys.stdout)
+        raise StoreError(
+            f"cannot write to stdout: {error.strerror}.", "make space, and type it again"
+        ) from None
+
+
+def _silence(stream: IO[str]) -> None:
+    """Lead a stream that takes no more to nowhere, or Python tries its rest again at the end, and fails."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ltsm.cli import say
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 GRACE_S = 1.5
 """How long a program that leaves may clean up."""
+WORDS_S = 0.2
+"""How long its last words may take."""
 
 
 def exit_code(number: int) -> int:
@@ -55,7 +57,10 @@ def stop_signals() -> Iterator[Callable[[], int]]:
         if received:
             _end(received[0])
         received.append(exit_code(number))
-        say.note("stopping after the segments that are under way; once more to stop at once")
+        with suppress(
+            RuntimeError
+        ):  # it came while these words' stream was being written to, and waits for a reader
+            say.note("stopping after the segments that are under way; once more to stop at once")
 
     with _handled_by(stop):
         yield lambda: received[0] if received else 0
@@ -65,8 +70,13 @@ def _end(code: int) -> None:
     # An exception could be raised anywhere here, in the middle of another's clean-up, and be swallowed there.
     for worker in multiprocessing.active_children():
         worker.kill()
-    say.words.show_cursor()
-    sys.stderr.flush()
+    # A terminal or pipe that takes nothing now must not hold up the end.
+    last = threading.Timer(WORDS_S, os._exit, [code])
+    last.daemon = True
+    last.start()
+    with suppress(RuntimeError, OSError):
+        say.words.show_cursor()
+        sys.stderr.flush()
     os._exit(code)
 
 

@@ -138,7 +138,7 @@ def _serve(connection: Connection[Any, Any]) -> None:
     while True:
         try:
             fn, args, kwargs = connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):  # reset: it was killed before it had read the last answer
             return
         try:
             answer = ("returned", fn(*args, **kwargs))

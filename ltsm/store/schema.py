@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError
 from ltsm.store import seal, write
+from ltsm.store.artifacts import flush_folder
 from ltsm.store.claim import claim
 from ltsm.store.engine import Store, connect
 
@@ -76,9 +77,9 @@ def open_for_writing(path: Path, *, unchecked: bool = False) -> Store:
         store.engine.connect().close()  # whatever hinders a connection is said here and now
         if found != HEAD:
             _upgrade(store, found)
-    except (DatabaseError, sqlite3.Error) as error:
+    except (DatabaseError, sqlite3.Error, OSError) as error:
         store.close()
-        cause = getattr(error, "orig", error)
+        cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
         raise StoreError(
             f"cannot write the store {path}: {cause}.", "choose another with --store FILE"
         ) from None
@@ -193,13 +194,23 @@ def _upgrade(store: Store, found: str | None) -> None:
     from alembic.config import Config  # noqa: PLC0415
 
     if found is not None:
-        backup(store, store.path.with_name(f"{store.path.name}.before-{HEAD}"))
+        _keep(store, store.path.with_name(f"{store.path.name}.before-{HEAD}"))
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     with store.engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         seal.seal_all(connection)
+
+
+def _keep(store: Store, target: Path) -> None:
+    """Copy the database to `target`, whole or not at all; in the place of a link, not through it."""
+    partial = target.with_name(f".{target.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.open("xb").close()
+    backup(store, partial)
+    partial.replace(target)
+    flush_folder(target.parent)
 
 
 def backup(store: Store, target: Path) -> None:

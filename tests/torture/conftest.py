@@ -10,7 +10,33 @@ from pathlib import Path
 
 import pytest
 from small import results
+from torture.counts import MADE
 from torture.program import Program
+
+COUNTED = {}
+"""What all processes that run tests have told of their trials."""
+
+
+@pytest.fixture(autouse=True)
+def _counted(request):
+    """Send with the test's report how often it made which trial."""
+    MADE.clear()
+    yield
+    request.node.user_properties.append(("trials", dict(MADE)))
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "teardown":
+        for what, number in dict(report.user_properties).get("trials", {}).items():
+            COUNTED[what] = COUNTED.get(what, 0) + number
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The numbers for docs/reliability.md."""
+    if COUNTED:
+        terminalreporter.section("trials, all of which ended as they should")
+        for what, number in sorted(COUNTED.items()):
+            terminalreporter.write_line(f"{number:>8,} {what}")
 
 
 @pytest.fixture(scope="session")

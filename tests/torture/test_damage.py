@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from small import SMALL, Silent, execution, results
-from torture.counts import counted
+from torture.counts import counted, tell
 from torture.oracle import check
 
 from ltsm.cli import db
@@ -98,6 +98,7 @@ def test_a_damaged_store_is_refused_or_reads_the_same(whole, tmp_path, count):
         for companion in ("-wal", "-shm"):
             path.with_name(path.name + companion).unlink(missing_ok=True)
     assert refusals > count / 2
+    tell("damaged stores", count)
 
 
 @counted("damages")
@@ -125,6 +126,7 @@ def test_a_damaged_weights_file_is_named(whole, tmp_path, count):
         file.write_bytes(contents[file])
     assert list(db.damage(store)) == []
     store.close()
+    tell("damaged weights files", count)
 
 
 @counted("writes that fail")
@@ -147,6 +149,7 @@ def test_a_damaged_checkpoint_costs_the_time_since_the_one_before(halfway, whole
         check(folder / "ltsm.db")
         assert results(folder / "ltsm.db") == expected
         shutil.rmtree(folder)
+    tell("damaged checkpoints", count)
 
 
 def test_an_emptied_store_buries_nothing(whole, tmp_path):
@@ -190,3 +193,4 @@ def test_damage_to_a_killed_sweeps_log_costs_only_time(context, tmp_path, undist
         assert last.ended() == 0, last.words
         check(program.store)
         assert results(program.store) == undisturbed
+    tell("damaged write-ahead logs", count)

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 from small import results
-from torture.counts import counted
+from torture.counts import counted, tell
 from torture.oracle import check_if_any, finish, refused
 from torture.program import Program, counting, full_disk
 
@@ -41,6 +41,7 @@ def test_full_at_any_write(context, shim, tmp_path, undisturbed, count):
             assert "cannot write" in words, words
         check_if_any(program.store)
         finish(program, undisturbed)
+    tell("writes that found the disk full", count)
 
 
 TINY_DISK = """

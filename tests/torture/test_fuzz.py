@@ -13,9 +13,9 @@ from functools import cache
 import numpy as np
 import pytest
 import typer
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
-from torture.counts import counted
+from torture.counts import counted, tell
 
 from ltsm import cli
 from ltsm.core import idx, own
@@ -27,13 +27,14 @@ LITTLE_MEMORY = 300 * 2**10
 
 
 def many(count):
-    return settings(
+    """So many examples, the same ones each time; other counts have others."""
+    manner = settings(
         max_examples=count,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
-        derandomize=True,
     )
+    return lambda function: seed(count)(manner(function))
 
 
 def in_one_sentence(error):
@@ -95,7 +96,7 @@ def contents(draw):
     return bytes(content[:cut]) + draw(st.binary(max_size=8))
 
 
-@counted("data files")
+@counted("data files", shards=2)
 def test_data_files(tmp_path, count):
     """Taken out: the comparison of header and length in `idx.parse_idx`; numpy's ValueError came through."""
     small = idx.PublishedSet("Small", 10, (idx.PublishedFile("images", 24, "0" * 32),))
@@ -118,6 +119,7 @@ def test_data_files(tmp_path, count):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused_or_read()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < LITTLE_MEMORY
+    tell("fuzzed data files", count)
 
 
 @pytest.mark.parametrize("count", [10**5, 10**7, 10**9, 10**12])
@@ -230,7 +232,7 @@ def ended(line, monkeypatch):
     return 0, words.getvalue()
 
 
-@counted("command lines")
+@counted("command lines", shards=4)
 def test_command_lines(harmless, count):
     """Taken out: the pattern that `notation.parse_sizes` asks for; `--hidden x` ended in a traceback."""
     codes = set()
@@ -249,6 +251,7 @@ def test_command_lines(harmless, count):
 
     a_sentence()
     assert codes >= {0, 2, 3}
+    tell("fuzzed command lines", count)
 
 
 TOML_VALUES = st.recursive(
@@ -288,7 +291,7 @@ def _bytes(text):
     return text.encode(errors="replace")
 
 
-@counted("protocol files")
+@counted("protocol files", shards=2)
 def test_protocol_files(tmp_path, count):
     """Taken out: the bound on numbers in `protocol._typed`; `lr = 10…0` with 400 zeros ended in a traceback."""
     path, made = tmp_path / "mine.toml", []
@@ -304,6 +307,7 @@ def test_protocol_files(tmp_path, count):
 
     a_protocol_or_a_sentence()
     assert made
+    tell("fuzzed protocol files", count)
 
 
 @pytest.mark.parametrize(

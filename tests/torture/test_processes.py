@@ -5,14 +5,14 @@ import sqlite3
 
 import pytest
 from small import results
-from torture.counts import counted
+from torture.counts import counted, tell
 from torture.oracle import check, finish, refused
 from torture.program import Program, slow
 
 from ltsm.store import claim, schema
 
 
-@counted("rounds of eight sweeps")
+@counted("rounds of eight sweeps", shards=2)
 def test_of_eight_sweeps_one_runs_and_seven_say_so(context, tmp_path, undisturbed, count):
     """All eight at once; the holder is killed, and the next command has the store at once.
 
@@ -31,6 +31,7 @@ def test_of_eight_sweeps_one_runs_and_seven_say_so(context, tmp_path, undisturbe
         holder.kill()
         assert claim.holder(program.store) is None
         finish(program, undisturbed)
+    tell("rounds of eight sweeps at once", count)
 
 
 def test_with_wait_eight_sweeps_end_one_after_the_other(ltsm, undisturbed):
@@ -41,7 +42,7 @@ def test_with_wait_eight_sweeps_end_one_after_the_other(ltsm, undisturbed):
     assert results(ltsm.store) == undisturbed
 
 
-@counted("rounds of sixteen openings")
+@counted("rounds of sixteen openings", shards=2)
 def test_sixteen_processes_open_a_fresh_store(context, tmp_path, count):
     """Past the claim, even: one migrates, the others find it done. Taken out: BEGIN IMMEDIATE; tables were made twice."""
     for number in range(count):
@@ -49,6 +50,7 @@ def test_sixteen_processes_open_a_fresh_store(context, tmp_path, count):
         runs = [program.call(open_store, str(program.store)) for _ in range(16)]
         assert [run.ended() for run in runs] == [0] * 16, [run.words for run in runs]
         schema.open_for_reading(program.store).close()
+    tell("rounds of sixteen openings at once", count)
 
 
 def open_store(path):
@@ -84,6 +86,7 @@ def test_readers_and_a_backup_disturb_nothing(context, tmp_path, undisturbed, co
         assert "lock" not in run.words
         assert results(program.store) == undisturbed
         assert_copies_are_whole(program)
+    tell("sweeps beside four readers", count)
 
 
 def assert_copies_are_whole(program):

@@ -1,0 +1,37 @@
+"""A protocol under which networks diverge: recorded as that, the sweep goes on, and the report says so."""
+
+import re
+
+from small import results
+from torture.oracle import check
+
+
+def test_a_diverging_sweep_ends_and_says_so(ltsm):
+    """lr 1e30 for the whole of a small sweep, with the real commands; NaN is NULL in the store and no number anywhere.
+
+    Taken out: `_finite` in `jobs.Training.receive`; the runs were called done. Taken out: `_sane` in
+    `training._stretch`; they went on to their last iteration.
+    """
+    toml = ltsm.folder / "small.toml"
+    toml.write_text(toml.read_text().replace("lr = 0.01", "lr = 1e30"))
+    run = ltsm.sweep()
+    assert run.ended() == 0, run.words
+    assert "diverged" in run.words
+    check(ltsm.store)
+    assert (
+        results(ltsm.store)[0, "initial", (12, 6)][1] == 100
+    )  # the end of the first segment, of 400 iterations
+    states = {key[1:]: value[0] for key, value in results(ltsm.store).items()}
+    # The retraining stops at the initial training's best iteration, before it can diverge; of the smallest network
+    # every unit is dead at once, and its loss stays what it was.
+    others = {("baseline", (12, 6)): "done", ("hyperop", (4, 3)): "done"}
+    assert states == dict.fromkeys(states, "diverged") | others
+    for command in (["status"], ["report"], ["report", "--markdown"], ["report", "--json"]):
+        told = ltsm.start(*command)
+        assert told.ended() == 0, told.words
+        assert "diverged" in told.words, (command, told.words)
+        assert not re.search(r"\bnan\b", told.words, re.IGNORECASE), (command, told.words)
+    assert ltsm.start("verify").ended() in {0, 4}, ltsm.words
+    again = ltsm.sweep()
+    assert again.ended() == 0
+    assert "nothing to do" in again.words

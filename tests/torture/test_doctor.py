@@ -1,0 +1,56 @@
+"""What `doctor` and `db check` say of a store."""
+
+import json
+import os
+import sqlite3
+
+from torture.oracle import check
+
+from ltsm.cli.running import now
+from ltsm.store import claim, filesystem
+
+
+def test_doctor_reports_what_it_sees(ltsm):
+    """The file system, the journal, the free space, who writes, SQLite's version.
+
+    Taken out: `holder` in `doctor._lock`; nobody seemed to write.
+    """
+    assert ltsm.start("init").ended() == 0
+    with claim.claim(ltsm.store, "ltsm sweep", now()):
+        doctor = ltsm.start("doctor", "--json")
+        assert doctor.ended() == 0, doctor.words
+    found = {finding["topic"]: finding for finding in json.loads(doctor.words)}
+    assert f"process {os.getpid()} on " in found["writer"]["text"]
+    assert "ltsm sweep" in found["writer"]["text"]
+    assert found["journal"]["text"].startswith("wal, synchronous NORMAL")
+    assert filesystem.kind(ltsm.folder) in found["file system"]["text"]
+    assert "GiB free in" in found["space"]["text"]
+    assert sqlite3.sqlite_version in found["SQLite"]["text"]
+
+
+def findings(ltsm, code):
+    run = ltsm.start("db", "check", "--json")
+    assert run.ended() == code, run.words
+    return {finding["what"]: finding for finding in json.loads(run.words)["findings"]}
+
+
+def test_check_names_what_is_missing_changed_or_too_much_and_what_to_do(ltsm):
+    """Taken out: `strangers` in `db.check`; the file that no row names was not found."""
+    assert ltsm.sweep().ended() == 0
+    assert findings(ltsm, 0) == {}
+    weights = ltsm.store.parent / "weights"
+    (weights / ".final.safetensors.partial").write_bytes(b"half")
+    found = findings(ltsm, 0)
+    assert found["file without a row"]["where"] == "weights/.final.safetensors.partial"
+    assert found["file without a row"]["do"] == "it can be deleted"
+    (ticket,) = weights.rglob("ticket-*/final.safetensors")
+    content = ticket.read_bytes()
+    for damage in (ticket.unlink, lambda: ticket.write_bytes(content[:-1] + b"\xff")):
+        damage()
+        found = findings(ltsm, 3)
+        assert str(ticket) in found["damaged file"]["where"]
+        assert found["damaged file"]["do"] == "ltsm train-ticket --seed 0 --force redoes it"
+    redo = ("train-ticket", "--seed", "0", "--force", "--protocol", "small.toml")
+    assert ltsm.start(*redo).ended() == 0, ltsm.words
+    assert ticket.read_bytes() == content
+    check(ltsm.store)
