@@ -108,7 +108,7 @@ def connect(path: Path, *, read_only: bool) -> Store:
     beside the file (a read-only folder) they read it as immutable.
 
     Raises:
-        StoreError: this SQLite is too old.
+        StoreError: this SQLite is too old, or the store so damaged that it cannot even be asked.
         UsageError: LTSM_SYNCHRONOUS is no level.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
@@ -146,6 +146,9 @@ def _readable_mode(path: Path) -> str:
         return "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
     except sqlite3.DatabaseError:
         return "mode=ro"
+    except UnicodeDecodeError:  # SQLite's complaint quotes what it found, and Python cannot read that
+        hint = "restore a backup, or choose another with --store FILE"
+        raise StoreError(f"the store {path} is damaged: its tables' definitions are no text.", hint) from None
     finally:
         probe.close()
     return "mode=ro"

@@ -194,3 +194,12 @@ def test_damage_to_a_killed_sweeps_log_costs_only_time(context, tmp_path, undist
         check(program.store)
         assert results(program.store) == undisturbed
     tell("damaged write-ahead logs", count)
+
+
+def test_definitions_that_are_no_text_are_a_sentence(whole, tmp_path):
+    """Python cannot decode SQLite's own message about them. Taken out: UnicodeDecodeError in `engine`; a traceback."""
+    path = tmp_path / "ltsm.db"
+    path.write_bytes(whole.read_bytes().replace(b"CREATE TABLE metric", b"CREATE TABL\x8a metric"))
+    for opened in (schema.open_for_reading, schema.open_for_writing):
+        with pytest.raises(StoreError, match="is damaged: its tables' definitions are no text"):
+            opened(path)
