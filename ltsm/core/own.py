@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import re
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -31,6 +33,11 @@ DIGEST_DIGITS = 16
 IMAGE_SIZE = (32, 32)
 VALIDATION_FOLDERS = ("val", "validation", "test")
 _ARCHIVE = b"PK\3\4"
+# zipfile has a sort of error for each thing that it cannot do: RuntimeError for a version or a cipher it lacks
+_UNREADABLE = (
+    *(ValueError, EOFError, KeyError, MemoryError, RuntimeError, struct.error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 _NPZ = "an .npz file has x_train, y_train, x_val and y_val: docs/guide.md"
 _FOLDER = "DIR/train/CLASS/… and DIR/val/CLASS/… hold images: docs/guide.md"
 _FORM = re.compile(
@@ -173,7 +180,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
                     raise _broken(path, f"it lacks {', '.join(lacking)}")
                 _refuse_bombs(path, file)
                 return {name: file[name] for name in ARRAYS}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+    except _UNREADABLE as error:
         raise _broken(path, f"it is no readable .npz file ({' '.join(str(error).split())[:120]})") from None
     except OSError as error:
         raise _broken(path, f"it cannot be read ({error.strerror or error})") from None
