@@ -10,6 +10,16 @@ from ltsm.errors import UsageError
 MAX_SEEDS = 100_000
 
 
+LONGEST_QUOTE = 80
+"""Characters of a value that are shown of it in a sentence about it."""
+
+
+def quoted(value: object) -> str:
+    """A value as Python writes it, cut where nobody would read on: what is wrong with it must stay in sight."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
+
+
 def parse_sizes(text: str) -> tuple[int, ...]:
     """`"200,30"` → `(200, 30)`.
 
@@ -18,7 +28,8 @@ def parse_sizes(text: str) -> tuple[int, ...]:
     """
     if not re.fullmatch(r"\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*", text):
         raise UsageError(
-            f"hidden sizes are whole numbers with commas between, not {text!r}.", "e.g. --hidden 300,100"
+            f"hidden sizes are whole numbers with commas between, not {quoted(text)}.",
+            "e.g. --hidden 300,100",
         )
     return tuple(int(part) for part in text.split(","))
 
@@ -39,7 +50,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         found = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part)
         if not found:
             raise UsageError(
-                f"seeds are numbers and ranges, not {text!r}.", "e.g. --seeds 0-9 or --seeds 0,3,7"
+                f"seeds are numbers and ranges, not {quoted(text)}.", "e.g. --seeds 0-9 or --seeds 0,3,7"
             )
         low, high = int(found[1]), int(found[2] or found[1])
         if high < low:

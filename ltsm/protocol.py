@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, get_args
 
 from ltsm.errors import UsageError
-from ltsm.notation import format_seeds, format_sizes, parse_seeds, parse_sizes
+from ltsm.notation import format_seeds, format_sizes, parse_seeds, parse_sizes, quoted
 from ltsm.settings import NUMBERS, Activation, Kind, MaskScope, Order, Pixels, check, is_sizes
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def preset(name: Any) -> Protocol:
     """
     if not isinstance(name, str) or name not in PRESETS:
         raise UsageError(
-            f"there is no protocol {name!r}: there are {', '.join(PRESETS)}.",
+            f"there is no protocol {quoted(name)}: there are {', '.join(PRESETS)}.",
             "or a file: --protocol FILE.toml",
         )
     return PRESETS[name]
@@ -243,7 +243,7 @@ def _build(base: Protocol, values: Mapping[str, Any], source: str) -> Protocol:
     known = {f.name for f in dataclasses.fields(Protocol)}
     if unknown := [k for k in values if k not in known]:
         hint = f"the settings are: {', '.join(sorted(known))}"
-        raise UsageError(f"{source} has the unknown setting {unknown[0]!r}.", hint)
+        raise UsageError(f"{source} has the unknown setting {quoted(unknown[0])}.", hint)
     try:
         return dataclasses.replace(base, **{k: _typed(k, v) for k, v in values.items()})
     except UsageError as error:

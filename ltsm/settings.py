@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from ltsm.errors import UsageError
-from ltsm.notation import MAX_SEEDS
+from ltsm.notation import MAX_SEEDS, quoted
 
 if TYPE_CHECKING:
     from ltsm.protocol import Protocol
@@ -67,14 +67,14 @@ def check(p: Protocol) -> None:
         if not optional and (
             not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 10**9
         ):
-            raise UsageError(f"{field} must be a whole number of at least 1, not {value!r}.")
+            raise UsageError(f"{field} must be a whole number of at least 1, not {quoted(value)}.")
     for field in NUMBERS:
         value = getattr(p, field)
         if not isinstance(value, float) or not math.isfinite(value):
-            raise UsageError(f"{field} must be a number, not {value!r}.")
+            raise UsageError(f"{field} must be a number, not {quoted(value)}.")
     for field, choices in CHOICES.items():
         if getattr(p, field) not in choices:
-            raise UsageError(f"{field} must be {' or '.join(choices)}, not {getattr(p, field)!r}.")
+            raise UsageError(f"{field} must be {' or '.join(choices)}, not {quoted(getattr(p, field))}.")
     _check_texts(p)
     _check_sizes(p)
     _check_ranges(p)
@@ -84,7 +84,7 @@ def _check_texts(p: Protocol) -> None:
     for field in ("name", "dataset"):
         value = cast("object", getattr(p, field))
         if not isinstance(value, str) or not value.strip() or not value.isprintable() or len(value) > 200:  # noqa: PLR2004
-            raise UsageError(f"{field} must be a short printable text, not {value!r}.")
+            raise UsageError(f"{field} must be a short printable text, not {quoted(value)}.")
     if not is_sizes(p.seeds, 0, 10**9) or len(p.seeds) > MAX_SEEDS:
         raise UsageError(
             f"seeds must be up to {MAX_SEEDS:,} whole numbers of at least 0.", "e.g. --seeds 0-9"
@@ -94,7 +94,8 @@ def _check_texts(p: Protocol) -> None:
 def _check_sizes(p: Protocol) -> None:
     if not isinstance(cast("object", p.hyperops), tuple):
         raise UsageError(
-            f"hyperops must be a list of sizes, not {p.hyperops!r}.", "e.g. hyperops = [[200, 30], [50, 5]]"
+            f"hyperops must be a list of sizes, not {quoted(p.hyperops)}.",
+            "e.g. hyperops = [[200, 30], [50, 5]]",
         )
     for field, sizes in [("hidden", p.hidden), *(("hyperops", h) for h in p.hyperops)]:
         check_layers(field, sizes, "e.g. --hidden 300,100")
@@ -109,7 +110,9 @@ def check_layers(name: str, sizes: Any, hint: str) -> None:
         UsageError: a layer without units, too wide a one, or too many.
     """
     if not is_sizes(sizes):
-        raise UsageError(f"{name}: every layer needs between 1 and {MAX_WIDTH:,} units, not {sizes!r}.", hint)
+        raise UsageError(
+            f"{name}: every layer needs between 1 and {MAX_WIDTH:,} units, not {quoted(sizes)}.", hint
+        )
     if len(sizes) > MAX_LAYERS:
         raise UsageError(f"{name}: {len(sizes)} are more than {MAX_LAYERS} layers.", hint)
 

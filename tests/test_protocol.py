@@ -139,3 +139,11 @@ def test_any_settings_are_taken_or_refused_with_a_sentence(settings):
         assert error.message.endswith(".")
     else:
         assert len(found.thresholds) >= 1
+
+
+def test_of_an_endless_value_the_beginning_is_quoted(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(f"train_size = [{'1234567890' * 100}]\n")
+    with pytest.raises(UsageError, match=r"train_size must be .*, not \[1234567890.*…\.$") as caught:
+        load(path)
+    assert len(caught.value.message) < 200 + len(str(path))
