@@ -123,7 +123,7 @@ def _engine() -> Finding:
     from ltsm.core import sparse_library  # noqa: PLC0415
 
     if reason := sparse_library.unavailable_reason():
-        advice = "install a C compiler and install ltsm again: MNIST then trains about four times as fast"
+        advice = "install a C compiler and install ltsm again: MNIST then trains about seven times as fast"
         return Finding("engine", "note", f"torch for all data. {reason}", advice)
     kernel = sparse_library.variant()
     return Finding(

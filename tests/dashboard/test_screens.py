@@ -194,12 +194,15 @@ async def test_curves_are_chosen_and_read_off(watching, finished):
         assert watched.screen.view.log
 
 
-async def test_the_published_minimum_is_a_dashed_line_for_validation_loss_alone(watching, finished):
+async def test_the_published_minimum_stands_beside_validation_loss_alone(watching, finished):
+    """As a dashed line and in the legend. Taken out: the measure in `curves._columns`; accuracies stood beside losses."""
     async with watching(finished) as watched:
         await watched.press("2")
         assert [level.y for level in watched.screen.query_one(Chart).picture.levels] == [0.078, 0.078]
+        assert "paper min" in watched.text
         await watched.press("v")
         assert watched.screen.query_one(Chart).picture.levels == ()
+        assert "paper min" not in watched.text
 
 
 async def test_supermasks_beside_the_papers(watching, finished):

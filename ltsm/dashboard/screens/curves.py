@@ -110,7 +110,7 @@ class Curves(Page):
 
     def _list(self) -> None:
         entries = [self._entry(group) for group in self._drawing.groups]
-        self.legend.show(entries, _columns(self.view.cursor, _DIGITS[self.measure]))
+        self.legend.show(entries, _columns(self.view.cursor, self.measure))
 
     def _entry(self, group: Group) -> Entry:
         selection = self.selection
@@ -201,9 +201,10 @@ class Curves(Page):
         return Table(["network", "iteration", f"{self.measure} mean", "standard deviation", "n"], rows, here)
 
 
-def _columns(cursor: float | None, digits: int) -> list[Column[Entry]]:
+def _columns(cursor: float | None, measure: str) -> list[Column[Entry]]:
     at = "last record" if cursor is None else f"at {tick_label(cursor)}"
-    return [
+    digits = _DIGITS[measure]
+    columns: list[Column[Entry]] = [
         Column(
             title="",
             width=3,
@@ -232,11 +233,14 @@ def _columns(cursor: float | None, digits: int) -> list[Column[Entry]]:
             text=lambda entry: words.spread(entry.mean, entry.deviation, digits),
         ),
         Column(title="n", width=3, value=lambda entry: entry.n, text=lambda entry: str(entry.n or "")),
-        Column(
-            title="paper",
-            width=6,
-            value=lambda entry: entry.group.published,
-            text=lambda entry: words.number(entry.group.published),
-            tone=lambda _: "muted",
-        ),
     ]
+    return [*columns, _PUBLISHED] if measure == "val_loss" else columns
+
+
+_PUBLISHED: Column[Entry] = Column(
+    title="paper min",
+    width=9,
+    value=lambda entry: entry.group.published,
+    text=lambda entry: words.number(entry.group.published),
+    tone=lambda _: "muted",
+)
