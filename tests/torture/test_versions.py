@@ -88,7 +88,7 @@ def test_no_command_is_left_out(newer):
 
 @pytest.mark.parametrize("version", schema.VERSIONS[:-1])
 def test_an_upgraded_store_is_what_alembic_makes_of_the_models(kept, tmp_path, version):
-    """`alembic check` on a store that came from there, data and all. Taken out: a column of the migration."""
+    """`alembic check` on a store that came from there, data and all. Taken out: a column in the migration, or its type."""
     from alembic import command
     from alembic.config import Config
 

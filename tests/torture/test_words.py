@@ -42,7 +42,7 @@ def test_words_that_nobody_reads_stop_no_sweep(ltsm, undisturbed):
 
 
 def test_words_that_find_no_space_stop_no_sweep(ltsm, undisturbed):
-    """2> on a full disk. Taken out: `say.Words`; exit code 1. Taken out: `_silence` in it; exit code 120."""
+    """2> on a full disk. Taken out: `say.Words`; exit code 1. Taken out: what `_silence` does; the same."""
     assert ltsm.sweep(prepare=full).ended() == 0
     assert results(ltsm.store) == undisturbed
 
