@@ -35,7 +35,7 @@ HELP = """Lottery tickets and supermasks for fully connected networks.
 
 Examples:
 
-[bold]ltsm sweep --smoke[/]       the whole method in about a minute
+[bold]ltsm sweep --smoke[/]       the whole method in small, within a minute
 [bold]ltsm sweep[/]               the paper's evaluation: ten seeds on MNIST
 [bold]ltsm report[/]              its Table 1
 [bold]ltsm doctor[/]              what this machine has
