@@ -33,7 +33,8 @@ class Choices:
     device: options.Device = "cpu"
     protocol: options.ProtocolName = None
     smoke: Annotated[
-        bool, typer.Option("--smoke", help="The whole chain in small, within a minute.", rich_help_panel=PANEL)
+        bool,
+        typer.Option("--smoke", help="The whole chain in small, within a minute.", rich_help_panel=PANEL),
     ] = False
     dataset: Annotated[
         str | None,

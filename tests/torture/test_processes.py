@@ -77,9 +77,11 @@ def test_readers_and_a_backup_disturb_nothing(context, tmp_path, undisturbed, co
         ]
         for reader in readers:
             reader.said("reading")
-        run = program.sweep(prepare=slow)
-        assert run.ended() == 0, run.words
-        stop.touch()
+        try:
+            run = program.sweep(prepare=slow)
+            assert run.ended() == 0, run.words
+        finally:
+            stop.touch()
         for reader in readers:
             assert reader.ended() == 0, reader.words
             assert "locked" not in reader.words
