@@ -38,7 +38,7 @@ def ltsm(*arguments, **more):
     )
 
 
-LONG = ("--initial-iterations", "30000")
+LONG = ("--initial-iterations", "3000000")
 """Long enough to be met while it runs."""
 
 

@@ -52,6 +52,8 @@ def context(tmp_path_factory):
             os.environ["LTSM_FULL_DISK"] = str(shim)
         patched.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
         forkserver.ensure_running()
+    # One that died would be started again without all this, and the trials would be others: let them fail instead.
+    forkserver._forkserver.ensure_running = lambda: None
     return found
 
 

@@ -1,9 +1,11 @@
 """Imported by the server before it forks: everything that a sweep needs, and a sweep, so that none waits for either."""
 
+import errno
 import os
 import signal
 import sys
 import tempfile
+from multiprocessing import reduction
 from pathlib import Path
 
 from small import Here
@@ -44,6 +46,15 @@ def sweep():
             os.chdir(there)
 
 
+def received(socket, size):
+    """File descriptors of who asks for a process; a driver that was killed while it asked must not end the server."""
+    try:
+        return recvfds(socket, size)
+    except (EOFError, RuntimeError):
+        raise ConnectionAbortedError(errno.ECONNABORTED, "killed while it asked") from None
+
+
+recvfds, reduction.recvfds = reduction.recvfds, received
 sweep()
 # As a worker is born of a driver that has these blocked (`ltsm.steps.worker`); the driver's process unblocks them.
 signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
