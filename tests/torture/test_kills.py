@@ -3,8 +3,10 @@
 import os
 import random
 import signal
+import socket
 import statistics
 import time
+from multiprocessing import forkserver
 
 import pytest
 from small import results
@@ -32,6 +34,13 @@ def moment(context, tmp_path, undisturbed):
     assert Program(context, tmp_path / "timed").sweep().ended() == 0
     length = time.monotonic() - began
     return lambda draw: draw.uniform(0.0, length)
+
+
+def test_the_trials_server_outlives_who_is_killed_while_asking(ltsm):
+    """Taken out: `warm.received`; the server was gone, and nothing could be started."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(forkserver._forkserver._forkserver_address)
+    assert ltsm.start("--version").ended() == 0
 
 
 @counted("kills", shards=2)
