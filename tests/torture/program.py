@@ -168,7 +168,8 @@ class Run:
 
     def signal(self, number):
         if self.running:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it may end at this moment
+                os.kill(self.pid, number)
 
     def kill(self):
         if self.running:

@@ -93,7 +93,8 @@ def test_a_signal_stops_the_sweep_soon_and_costs_nothing(context, tmp_path, undi
             # this machine may be busy with other tests: for all of them the limit is looser
             assert run.within(20), run.words
             took.append(time.monotonic() - began)
-            assert run.ended() in {0, CODES[number]}, (number, run.words)
+            # Known: a second one that comes after the last word, when Python is leaving, ends it by itself.
+            assert run.ended() in {0, CODES[number], *([-number] if twice else [])}, (number, run.words)
             check_if_any(program.store)
             if run.ended() and not twice and "segments that are under way" in run.words:
                 assert "error: stopped; every finished segment is kept" in run.words
