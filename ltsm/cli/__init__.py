@@ -127,11 +127,16 @@ app.add_typer(db.app, name="db", rich_help_panel=AROUND)
 
 
 def main() -> None:
+    """The program: `command_line`, and what signals do from here to the end of the process."""
+    signals.install()
+    command_line()
+
+
+def command_line() -> None:
     """Run the command line; an error becomes a sentence, the next command to type, and an exit code."""
     debug = "--debug" in sys.argv
     try:
-        with signals.leave_at_once():
-            app()
+        app()
     except LtsmError as error:
         if debug:
             raise

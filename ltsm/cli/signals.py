@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ltsm.cli import say
 
@@ -28,21 +29,29 @@ def exit_code(number: int) -> int:
     return 130 if number == signal.SIGINT else 143
 
 
-@contextmanager
-def leave_at_once() -> Iterator[None]:
-    """While the block runs, a signal ends the program quietly, with the exit code of its kind."""
+def install() -> None:
+    """From now on a signal ends the program quietly, with the exit code of its kind; one on its way out is let pass."""
+    _hand(_leave)
+    # Python gives handlers back just before it ends, and a late signal would then decide how. The first to be
+    # registered is the last to be called: until then a signal still ends what may hang there.
+    atexit.register(ignore)
 
-    def leave(number: int, _frame: FrameType | None) -> None:
-        code = exit_code(number)
-        # The exception cleans up; where it falls into an object's last moments Python says so, and drops it.
-        sys.unraisablehook = lambda _fault: None
-        last = threading.Timer(GRACE_S, _end, [code])
-        last.daemon = True
+
+def ignore() -> None:
+    """Let nothing interrupt the end."""
+    # Python reports one that came at this very moment; and an exception raised in an object's last moments.
+    sys.unraisablehook = lambda _fault: None
+    _hand(signal.SIG_IGN)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    ignore()
+    code = exit_code(number)
+    last = threading.Timer(GRACE_S, _end, [code])
+    last.daemon = True
+    with suppress(RuntimeError):  # Python is ending, and starts no thread any more
         last.start()
-        raise SystemExit(code)
-
-    with _handled_by(leave):
-        yield
+    raise SystemExit(code)
 
 
 @contextmanager
@@ -62,8 +71,12 @@ def stop_signals() -> Iterator[Callable[[], int]]:
         ):  # it came while these words' stream was being written to, and waits for a reader
             say.note("stopping after the segments that are under way; once more to stop at once")
 
-    with _handled_by(stop):
+    before = _hand(stop)
+    try:
         yield lambda: received[0] if received else 0
+    finally:
+        for heard, handler in before.items():
+            signal.signal(heard, handler)
 
 
 def _end(code: int) -> None:
@@ -80,16 +93,11 @@ def _end(code: int) -> None:
     os._exit(code)
 
 
-@contextmanager
-def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Hand signals to `handler`; one that is ignored, as SIGHUP under nohup, stays ignored."""
+def _hand(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> dict[int, Any]:
+    """Hand signals to `handler`, and return who had them; one that is ignored, as SIGHUP under nohup, stays ignored."""
     numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
-    before = {n: signal.getsignal(n) for n in numbers}
-    heard = [n for n in numbers if before[n] is not signal.SIG_IGN]
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = {number: had for number, had in before.items() if had is not signal.SIG_IGN}
     for number in heard:
         signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number in heard:
-            signal.signal(number, before[number])
+    return heard

@@ -61,13 +61,19 @@ def serve(server, folder, arguments, words, prepare, function):
     logging.getLogger().handlers.clear()
     say.words._file = sys.stderr
     sys.argv = ["ltsm", *arguments]
+    # Tests that run under nohup or behind `&` hand down signals that are ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if prepare is not None:
         prepare()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, GROUP_SIGNALS)
     if function is not None:
         function(*arguments)
         return
-    cli.main()
+    try:
+        cli.main()
+    finally:
+        cli.signals.ignore()  # as Python does it at its end, which a process of multiprocessing's never comes to
 
 
 class Program:

@@ -226,7 +226,7 @@ def ended(line, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ltsm", *line])
     with contextlib.redirect_stdout(words), contextlib.redirect_stderr(words):
         try:
-            cli.main()
+            cli.command_line()
         except SystemExit as end:
             return end.code or 0, words.getvalue()
     return 0, words.getvalue()

@@ -36,7 +36,7 @@ def sweep():
         stderr, sys.stderr = sys.stderr, open(os.devnull, "w")  # noqa: PTH123
         try:
             cli.say.words._file = sys.stderr
-            cli.main()
+            cli.command_line()
         except SystemExit as end:
             if end.code:
                 raise
