@@ -51,15 +51,16 @@ class Evaluation:
 
     def finished(self, kind: Kind, hidden: tuple[int, ...] | None = None) -> list[ResultRow]:
         """Results of the runs that ended with a finite loss, by seed."""
-        found = self._results(kind, hidden)
+        found = self.trained(kind, hidden)
         return [r for r in found if r.state == "done" and math.isfinite(r.final_val_loss)]
 
     def diverged(self, kind: Kind, hidden: tuple[int, ...] | None = None) -> list[ResultRow]:
         """Results of the runs whose loss was no finite number any more, by seed."""
-        found = self._results(kind, hidden)
+        found = self.trained(kind, hidden)
         return [r for r in found if r.state == "diverged" or not math.isfinite(r.final_val_loss)]
 
-    def _results(self, kind: Kind, hidden: tuple[int, ...] | None) -> list[ResultRow]:
+    def trained(self, kind: Kind, hidden: tuple[int, ...] | None = None) -> list[ResultRow]:
+        """Results of the runs that have ended, diverged or not, by seed."""
         return [r for r in self.results if r.kind == kind and hidden in {None, r.hidden}]
 
 

@@ -190,6 +190,10 @@ def _notes(evaluation: Evaluation, rows: Sequence[Row]) -> list[str]:
         # A minimum before that is one to stop at: such a seed may well have a ticket.
         if seeds := [r.seed for r in evaluation.diverged(kind)]:
             notes += [f"{run_name(kind, baseline, baseline)} diverged for {seeds_text(seeds)}."]
+    if seeds := [r.seed for r in evaluation.trained("initial") if r.minimal_iteration == 0]:
+        notes.append(
+            f"Initial training never improved on the untrained network for {seeds_text(seeds)}: the masks follow the initial weights alone."
+        )
     failed = [r for r in evaluation.runs if r.state == "failed"]
     notes += [f"{run_name(r.kind, r.hidden, baseline)} of seed {r.seed} failed." for r in failed]
     missing = [row.label for row in rows if not row.n and not row.diverged]

@@ -95,6 +95,18 @@ def test_diverged_runs_are_named_and_not_averaged(evaluations):
     )
 
 
+def test_initial_training_that_never_improved_is_named(evaluations):
+    full = evaluations("full")
+    useless = [
+        replace(r, minimal_iteration=0.0) if r.kind == "initial" and r.seed > 7 else r for r in full.results
+    ]
+    assert table_1(full).notes == ()
+    assert table_1(replace(full, results=tuple(useless))).notes == (
+        "Initial training never improved on the untrained network for seeds 8, 9: "
+        "the masks follow the initial weights alone.",
+    )
+
+
 def test_a_missing_hyperop_keeps_its_row(evaluations):
     table = table_1(evaluations("mixed"))
     assert (table.rows[-1].hidden, table.rows[-1].category, table.rows[-1].n) == ((50, 15), None, 0)
