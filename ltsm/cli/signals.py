@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import multiprocessing
 import os
 import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-
-from ltsm.cli import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,15 +57,16 @@ def stop_signals() -> Iterator[Callable[[], int]]:
 
     That is no worse than a power cut: what was committed stays, and the same command goes on from there.
     """
+    from ltsm.cli import say  # noqa: PLC0415
+
     received: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
         if received:
             _end(received[0])
         received.append(exit_code(number))
-        with suppress(
-            RuntimeError
-        ):  # it came while these words' stream was being written to, and waits for a reader
+        # It may come while these words' stream is being written to, and waits for a reader.
+        with suppress(RuntimeError):
             say.note("stopping after the segments that are under way; once more to stop at once")
 
     before = _hand(stop)
@@ -80,15 +78,16 @@ def stop_signals() -> Iterator[Callable[[], int]]:
 
 
 def _end(code: int) -> None:
-    # An exception could be raised anywhere here, in the middle of another's clean-up, and be swallowed there.
-    for worker in multiprocessing.active_children():
-        worker.kill()
-    # A terminal or pipe that takes nothing now must not hold up the end.
+    # An exception could be raised anywhere here, in the middle of another's clean-up, and be swallowed there. Nor must
+    # a terminal or pipe that takes nothing now hold up the end, or an import that is under way: none is made here.
     last = threading.Timer(WORDS_S, os._exit, [code])
     last.daemon = True
     last.start()
-    with suppress(RuntimeError, OSError):
-        say.words.show_cursor()
+    with suppress(KeyError, AttributeError):  # not imported, or not wholly
+        for worker in sys.modules["multiprocessing"].active_children():
+            worker.kill()
+    with suppress(KeyError, AttributeError, RuntimeError, OSError):
+        sys.modules["ltsm.cli.say"].words.show_cursor()
         sys.stderr.flush()
     os._exit(code)
 

@@ -16,7 +16,7 @@ from small import SMALL, execution, ticking
 from torch import nn
 from typer.testing import CliRunner
 
-from ltsm.cli import app
+from ltsm.cli.commands import app
 from ltsm.core.masking import pack_bits
 from ltsm.errors import DataError, LtsmError, StoreError, UsageError
 from ltsm.store import schema

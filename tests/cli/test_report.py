@@ -8,7 +8,7 @@ import pytest
 from made_up import evaluation
 from typer.testing import CliRunner
 
-from ltsm.cli import app
+from ltsm.cli.commands import app
 from ltsm.errors import StoreError, UsageError
 from ltsm.store import schema
 
@@ -122,7 +122,7 @@ def test_verify_says_by_its_exit_code_whether_the_paper_is_reproduced(ltsm, stor
 def test_reports_load_neither_torch_nor_scipy(store, tmp_path, command):
     """What a report costs is mostly imports; only `figures` may load matplotlib."""
     code = (
-        "import sys; from ltsm.cli import app; app(standalone_mode=False)\n"
+        "import sys; from ltsm.cli.commands import app; app(standalone_mode=False)\n"
         "print(sorted({'torch', 'scipy', 'matplotlib', 'alembic'} & set(sys.modules)), file=sys.stderr)"
     )
     found = subprocess.run(

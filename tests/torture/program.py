@@ -56,7 +56,7 @@ def serve(server, folder, arguments, words, prepare, function):
     sys.stderr = open(2, "w", closefd=False, buffering=1)
     import logging
 
-    from ltsm.cli import say
+    from ltsm.cli import say, signals
 
     logging.getLogger().handlers.clear()
     say.words._file = sys.stderr
@@ -73,7 +73,7 @@ def serve(server, folder, arguments, words, prepare, function):
     try:
         cli.main()
     finally:
-        cli.signals.ignore()  # as Python does it at its end, which a process of multiprocessing's never comes to
+        signals.ignore()  # as Python does it at its end, which a process of multiprocessing's never comes to
 
 
 class Program:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from torture.counts import counted, tell
 
-from ltsm import cli
+from ltsm.cli.commands import app, command_line
 from ltsm.core import idx, own
 from ltsm.errors import DataError, UsageError
 from ltsm.protocol import Protocol, load
@@ -176,7 +176,7 @@ def commands():
         if not hasattr(command, "commands"):
             found[name] = [p.opts[-1] if p.param_type_name == "option" else None for p in command.params]
 
-    add((), typer.main.get_command(cli.app))
+    add((), typer.main.get_command(app))
     return found
 
 
@@ -226,7 +226,7 @@ def ended(line, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ltsm", *line])
     with contextlib.redirect_stdout(words), contextlib.redirect_stderr(words):
         try:
-            cli.command_line()
+            command_line()
         except SystemExit as end:
             return end.code or 0, words.getvalue()
     return 0, words.getvalue()

@@ -8,7 +8,7 @@ from small import results
 from torture.oracle import check, refused
 from torture.program import Program
 
-from ltsm import cli
+from ltsm.cli.commands import app
 from ltsm.dashboard.source import Source
 from ltsm.errors import StoreError
 from ltsm.store import schema
@@ -39,7 +39,7 @@ def commands():
         if any("--store" in parameter.opts for parameter in command.params) and name != ("dashboard",):
             found.append(name)
 
-    add((), typer.main.get_command(cli.app))
+    add((), typer.main.get_command(app))
     return found
 
 

@@ -23,7 +23,7 @@ def sweep():
     """The small sweep, all of it in this process."""
     import torch
 
-    from ltsm import cli
+    from ltsm.cli import commands, say
     from ltsm.steps import execute
 
     torch.set_num_threads(1)
@@ -35,14 +35,14 @@ def sweep():
         sys.argv = ["ltsm", "sweep", "--protocol", "small.toml", "--jobs", "1"]
         stderr, sys.stderr = sys.stderr, open(os.devnull, "w")  # noqa: PTH123
         try:
-            cli.say.words._file = sys.stderr
-            cli.command_line()
+            say.words._file = sys.stderr
+            commands.command_line()
         except SystemExit as end:
             if end.code:
                 raise
         finally:
             sys.stderr, sys.argv, execute.WorkerProcess = stderr, before, worker
-            cli.say.words._file = None
+            say.words._file = None
             os.chdir(there)
 
 

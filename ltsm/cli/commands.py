@@ -1,0 +1,137 @@
+"""The command line: parse, call, say. One file per command or noun."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ltsm.cli import (
+    benchmark,
+    dashboard,
+    data,
+    db,
+    doctor,
+    figures,
+    init,
+    prune,
+    report,
+    say,
+    status,
+    steps,
+    sweep,
+    ticket,
+    verify,
+)
+from ltsm.errors import LtsmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HELP = """Lottery tickets and supermasks for fully connected networks.
+
+Examples:
+
+[bold]ltsm sweep --smoke[/]       the whole method in small, within a minute
+[bold]ltsm sweep[/]               the paper's evaluation: ten seeds on MNIST
+[bold]ltsm report[/]              its Table 1
+[bold]ltsm doctor[/]              what this machine has
+"""
+
+app = typer.Typer(
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from ltsm import __version__  # noqa: PLC0415
+
+        say.data(f"ltsm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and every step.")] = False,
+    _show_version: Annotated[
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = None,
+) -> None:
+    """Options for every command."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[say.handler()])
+    for noisy in ("alembic", "matplotlib", "PIL", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It reports, with a traceback, that a second Ctrl-C came while it closed a connection.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.DEBUG if debug else logging.CRITICAL)
+
+
+METHOD = "The method, step by step"
+RESULTS = "Results"
+AROUND = "Around it"
+
+COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
+    (METHOD, "sweep", sweep.sweep, sweep.HELP, "The whole evaluation: every step, every seed."),
+    (
+        METHOD,
+        "train-baseline",
+        steps.train_baseline,
+        steps.BASELINE_HELP,
+        "Steps 1, 2: train; retrain to the best.",
+    ),
+    (
+        METHOD,
+        "find-supermask",
+        steps.find_supermask,
+        steps.SUPERMASK_HELP,
+        "Steps 3, 4: the best untrained mask.",
+    ),
+    (METHOD, "train-ticket", steps.train_ticket, steps.TICKET_HELP, "Steps 5, 6: train what the mask keeps."),
+    (
+        METHOD,
+        "train-hyperop",
+        steps.train_hyperop,
+        steps.HYPEROP_HELP,
+        "The comparison: smaller dense networks.",
+    ),
+    (METHOD, "prune", prune.prune, prune.HELP, "The recipe on saved weights of your own network."),
+    (RESULTS, "status", status.status, status.HELP, "What the store holds, and what runs now."),
+    (RESULTS, "report", report.report, report.HELP, "Table 1; also as Markdown, LaTeX, HTML, JSON, CSV."),
+    (RESULTS, "figures", figures.figures, figures.HELP, "Figures 1 to 8 as PNG, SVG or PDF."),
+    (RESULTS, "verify", verify.verify, verify.HELP, "Does this store reproduce the paper?"),
+    (RESULTS, "dashboard", dashboard.dashboard, dashboard.HELP, "Watch a sweep; read its results."),
+    (AROUND, "init", init.init, init.HELP, "Make the store; write a protocol to change."),
+    (
+        AROUND,
+        "benchmark",
+        benchmark.benchmark,
+        benchmark.HELP,
+        "How fast this machine trains, beside PyTorch.",
+    ),
+    (AROUND, "doctor", doctor.doctor, doctor.HELP, "What this machine has, and what is wrong."),
+]
+"""In the order in which `ltsm --help` lists them: panel, name, function, help, help in a line."""
+
+for _panel, _name, _function, _help, _line in COMMANDS:
+    app.command(_name, help=_help, short_help=_line, rich_help_panel=_panel)(_function)
+app.add_typer(ticket.app, name="ticket", rich_help_panel=RESULTS)
+app.add_typer(data.app, name="data", rich_help_panel=AROUND)
+app.add_typer(db.app, name="db", rich_help_panel=AROUND)
+
+
+def command_line() -> None:
+    """Run the command line; an error becomes a sentence, the next command to type, and an exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except LtsmError as error:
+        if debug:
+            raise
+        say.error(error)
+        sys.exit(error.exit_code)
