@@ -24,15 +24,9 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("ltsm", "core")
-SOURCES = (
-    "_sparse.c",
-    "_sparse_batches.h",
-    "_sparse_first.h",
-    "_sparse_images.h",
-    "_sparse_matmul.h",
-    "_sparse_network.h",
-    "_sparse_vec.h",
-)
+MAIN = "_sparse.c"
+SOURCES = "_sparse*.[ch]"
+"""In the order of their names, here and in `ltsm.core.sparse_library`."""
 # No -ffast-math: the arithmetic is IEEE's, in the order that the source says.
 FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", "-fPIC", "-shared")
 AVX2 = ("-mavx2", "-mfma")
@@ -61,7 +55,7 @@ def platform_tag() -> str:
 def compile_variants(folder: Path) -> list[Path]:
     """The libraries that could be compiled from the source in `folder`, beside it; none without a compiler."""
     compiler = find_compiler()
-    if not compiler or not all((folder / name).is_file() for name in SOURCES):
+    if not compiler or not (folder / MAIN).is_file():
         return []
     variants: dict[str, tuple[str, ...]] = {"baseline": ()}
     if platform.machine().lower() in {"x86_64", "amd64"}:
@@ -83,7 +77,7 @@ def compile_variant(compiler: list[str], folder: Path, name: str, flags: tuple[s
     stamp = f'-DSOURCE="{source_digest(folder)}"'
     with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=folder) as scratch:
         made = Path(scratch) / target.name
-        command = [*compiler, *FLAGS, *flags, stamp, "-o", str(made), str(folder / SOURCES[0]), "-lm"]
+        command = [*compiler, *FLAGS, *flags, stamp, "-o", str(made), str(folder / MAIN), "-lm"]
         outcome = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if outcome.returncode == 0:
             made.replace(target)
@@ -94,7 +88,7 @@ def compile_variant(compiler: list[str], folder: Path, name: str, flags: tuple[s
 
 def source_digest(folder: Path) -> str:
     """SHA-256 over the kernel's source, as `ltsm.core.sparse_library` works it out too."""
-    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in SOURCES)).hexdigest()
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob(SOURCES)))).hexdigest()
 
 
 if __name__ == "__main__":

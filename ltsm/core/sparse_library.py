@@ -21,15 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FOLDER = Path(__file__).parent
-SOURCES = (
-    "_sparse.c",
-    "_sparse_batches.h",
-    "_sparse_first.h",
-    "_sparse_images.h",
-    "_sparse_matmul.h",
-    "_sparse_network.h",
-    "_sparse_vec.h",
-)
+SOURCES = "_sparse*.[ch]"
 
 _pointer, _int, _long = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
 _SIGNATURES: dict[str, tuple[type | None, Sequence[type]]] = {
@@ -102,7 +94,7 @@ def path_of(name: str, folder: Path = FOLDER) -> Path:
 
 def source_digest(folder: Path = FOLDER) -> str:
     """SHA-256 over the kernel's source."""
-    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in SOURCES)).hexdigest()
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob(SOURCES)))).hexdigest()
 
 
 def address(values: NDArray[np.generic] | Tensor | None) -> int | None:
