@@ -163,7 +163,7 @@ COLUMNS: tuple[Column[RunRow], ...] = (
     ),
     Column(title="last record", width=15, value=lambda run: run.updated_at, text=_age),
     Column(
-        title="device", width=8, left=True, value=lambda run: run.device, text=lambda run: run.device or ""
+        title="device", width=14, left=True, value=lambda run: run.device, text=lambda run: run.device or ""
     ),
     Column(title="error", width=60, left=True, value=lambda run: run.error, text=lambda run: run.error or ""),
 )
