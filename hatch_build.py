@@ -67,8 +67,12 @@ def compile_variants(folder: Path) -> list[Path]:
 def find_compiler() -> list[str]:
     """The C compiler's command: CC, the one that Python was built with, or what is usual; empty: none."""
     candidates = [os.environ.get("CC"), sysconfig.get_config_var("CC"), "cc", "gcc", "clang"]
-    commands = [shlex.split(candidate) for candidate in candidates if candidate]
-    return next((command for command in commands if command and shutil.which(command[0])), [])
+    for candidate in filter(None, candidates):
+        with contextlib.suppress(ValueError):  # an unclosed quotation
+            command = shlex.split(candidate)
+            if command and shutil.which(command[0]):
+                return command
+    return []
 
 
 def compile_variant(compiler: list[str], folder: Path, name: str, flags: tuple[str, ...]) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -94,7 +95,7 @@ class Protocol:
     @property
     def thresholds(self) -> tuple[float, ...]:
         """Every threshold t that is evaluated, rounded to 12 digits so that 0.1 + 0.2 is 0.3."""
-        steps = round((self.threshold_max - self.threshold_min) / self.threshold_step)
+        steps = math.floor((self.threshold_max - self.threshold_min) / self.threshold_step + 1e-9)
         return tuple(round(self.threshold_min + i * self.threshold_step, 12) + 0.0 for i in range(steps + 1))
 
     def selectable(self, threshold: float) -> bool:

@@ -20,6 +20,8 @@ Kind = Literal["initial", "baseline", "ticket", "hyperop"]
 MAX_LAYERS = 64
 MAX_WIDTH = 1_000_000
 MAX_THRESHOLDS = 10_000
+LEAST_STEP = 1e-9
+"""Thresholds are rounded to 12 digits."""
 INTEGERS = (
     "train_size",
     "validation_size",
@@ -122,8 +124,10 @@ def _check_ranges(p: Protocol) -> None:
         raise UsageError(f"lr and epsilon must be above 0, not {p.lr:g} and {p.epsilon:g}.")
     if not (0 <= p.beta1 < 1 and 0 <= p.beta2 < 1):
         raise UsageError(f"beta1 and beta2 must be in [0, 1), not {p.beta1:g} and {p.beta2:g}.")
-    if p.threshold_step <= 0 or p.threshold_max < p.threshold_min:
-        raise UsageError("thresholds need threshold_min ≤ threshold_max and a threshold_step above 0.")
+    if p.threshold_step < LEAST_STEP or p.threshold_max < p.threshold_min:
+        raise UsageError(
+            f"thresholds need threshold_min ≤ threshold_max and a threshold_step of at least {LEAST_STEP:g}."
+        )
     if (p.threshold_max - p.threshold_min) / p.threshold_step > MAX_THRESHOLDS:
         raise UsageError(f"these are more than {MAX_THRESHOLDS:,} thresholds.", "a larger threshold_step")
     if not any(map(p.selectable, p.thresholds)):

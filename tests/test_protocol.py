@@ -33,6 +33,16 @@ def test_the_default_is_the_papers():
     assert len(p.hyperops) == 10
 
 
+def test_no_threshold_lies_beyond_the_last_and_none_comes_twice():
+    assert PAPER.changed(threshold_min=0.0, threshold_max=0.16, threshold_step=0.1).thresholds == (0.0, 0.1)
+    fine = PAPER.changed(
+        threshold_min=0.0, threshold_max=1e-7, threshold_step=1e-9, select_max=0.0
+    ).thresholds
+    assert len(set(fine)) == len(fine) == 101
+    with pytest.raises(UsageError, match="threshold_step of at least 1e-09"):
+        PAPER.changed(threshold_min=0.0, threshold_max=1e-11, threshold_step=1e-13)
+
+
 def test_thresholds_are_exact_hundredths_and_selected_only_inside_the_papers_range():
     assert PAPER.thresholds == tuple(i / 100 for i in range(-10, 41))
     selectable = [t for t in PAPER.thresholds if PAPER.selectable(t)]

@@ -81,8 +81,9 @@ static int allocate(struct network *n) {
     EACH(i, 3) taken = taken && (n->first[i] = reserve(first)) && (n->rest[i] = reserve(n->rest_size * 4));
     for (int l = 1; l <= n->layers; l++) {
         int64_t bytes = (int64_t)n->room * n->width[l] * 4;
-        taken = taken && (n->out[l] = reserve(bytes)) && (n->slope[l] = reserve(bytes)) &&
-                (n->error[l] = reserve(bytes)) && (n->turned[l] = reserve((int64_t)n->size[l - 1] * n->width[l] * 4));
+        taken = taken && (n->out[l] = reserve(bytes)) && (n->error[l] = reserve(bytes));
+        if (n->activation == GELU) taken = taken && (n->slope[l] = reserve(bytes));
+        if (l > 1) taken = taken && (n->turned[l] = reserve((int64_t)n->size[l - 1] * n->width[l] * 4));
     }
     return taken;
 }

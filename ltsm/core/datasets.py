@@ -30,9 +30,9 @@ SHARED_FOLDER = Path("..", "shared", "data")
 """Where `auto`, and nothing else, also looks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Dataset:
-    """A training set and a validation set, flattened, in file order.
+    """A training set and a validation set, flattened, in file order; what is worked out of the tensors is kept.
 
     Attributes:
         train_images: (n, features), float32.
@@ -51,6 +51,25 @@ class Dataset:
     classes: int
     image_shape: tuple[int, ...]
     digest: str
+
+    def __post_init__(self) -> None:
+        """Refuse what the engines, which do not look, would take for something else.
+
+        Raises:
+            DataError: a tensor has another type or shape than it must have.
+        """
+        for part in ("train", "validation"):
+            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            if images.ndim != 2 or labels.shape != images.shape[:1]:  # noqa: PLR2004 - a matrix
+                shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
+                raise DataError(
+                    f"{part} images and labels have the shapes {shapes}, not (n, features) and (n,)."
+                )
+            if (types := f"{images.dtype} and {labels.dtype}") != "torch.float32 and torch.int64":
+                raise DataError(
+                    f"{part} images and labels hold {types}, not torch.float32 and torch.int64.",
+                    "images.float() and labels.long()",
+                )
 
 
 @dataclass(frozen=True, slots=True)

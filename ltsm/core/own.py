@@ -41,7 +41,7 @@ _UNREADABLE = (
 _NPZ = "an .npz file has x_train, y_train, x_val and y_val: docs/guide.md"
 _FOLDER = "DIR/train/CLASS/… and DIR/val/CLASS/… hold images: docs/guide.md"
 _FORM = re.compile(
-    r"(?P<path>.*?)(@(?P<height>\d{1,4})x(?P<width>\d{1,4})(?P<grey>:grey)?)?(#(?P<digest>\w+))?"
+    r"(?P<path>.*?)(?P<form>@(?P<height>\d{1,4})x(?P<width>\d{1,4})(?P<grey>:grey)?)?(#(?P<digest>\w+))?"
 )
 """PATH, for images PATH@HEIGHTxWIDTH or PATH@HEIGHTxWIDTH:grey, and once it was read #DIGEST."""
 
@@ -71,8 +71,7 @@ def content_name(name: str, path: Path) -> str:
         DataError: as `read`.
     """
     raw = read(name, path)
-    size = "@".join(["", *name.partition("#")[0].split("@")[1:]])
-    return f"{path.resolve().name}{size}#{_digest(raw)}"
+    return f"{path.resolve().name}{_part(name, 'form')}#{_digest(raw)}"
 
 
 def read(name: str, path: Path) -> RawData:

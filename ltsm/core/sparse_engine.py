@@ -29,14 +29,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
 
 from ltsm.core import sparse_library
 from ltsm.core.batches import Batches
 from ltsm.core.records import Evaluation
+from ltsm.core.remembered import remembered
 from ltsm.core.sparse_library import unavailable_reason
 from ltsm.core.sparse_network import MOST_IN_A_BATCH, SparseImages, SparseNetwork
 
@@ -85,13 +86,8 @@ class SparseEngine:
             return f"It runs on the CPU, not on {device}."
         if reason := unavailable_reason():
             return reason
-        if network.sizes[0] > MOST_PIXELS or len(network.sizes) - 1 > MOST_LAYERS:
-            return f"It serves up to {MOST_PIXELS:,} inputs and {MOST_LAYERS} layers."
-        batch = min(protocol.batch_size, len(data.train_images))
-        if batch > MOST_IN_A_BATCH or batch * network.sizes[0] > MOST_PIXELS_IN_A_BATCH:
-            return (
-                f"It serves batches of up to {MOST_IN_A_BATCH:,} images, {MOST_PIXELS_IN_A_BATCH:,} pixels."
-            )
+        if reason := _out_of_bounds(network, protocol, min(protocol.batch_size, len(data.train_images))):
+            return reason
         densest = DENSEST.get(sparse_library.variant(), DENSEST_ELSEWHERE)
         if (share := _share_of_nonzero(data)) > densest:
             return f"{share:.0%} of the pixels are not 0: it is the faster one up to {densest:.0%}."
@@ -149,21 +145,33 @@ class SparseEngine:
         )
 
 
+def _out_of_bounds(network: Network, protocol: Protocol, batch: int) -> str:
+    if network.sizes[0] > MOST_PIXELS or len(network.sizes) - 1 > MOST_LAYERS:
+        return f"It serves up to {MOST_PIXELS:,} inputs and {MOST_LAYERS} layers."
+    if batch > MOST_IN_A_BATCH or batch * network.sizes[0] > MOST_PIXELS_IN_A_BATCH:
+        return f"It serves batches of up to {MOST_IN_A_BATCH:,} images, {MOST_PIXELS_IN_A_BATCH:,} pixels."
+    if (
+        np.float32(protocol.beta2) == 0
+    ):  # an infinite second moment says what is pruned, and 0 · ∞ is no number
+        return "It serves no beta2 of 0."
+    return ""
+
+
 def _evaluation(found: list[tuple[float, float]]) -> Evaluation:
     return Evaluation(tuple(loss for loss, _ in found), tuple(accuracy for _, accuracy in found))
 
 
-# Kept, since every segment of every run uses the same data set.
-@lru_cache(maxsize=2)
+# Every segment of every run uses the same data set.
+@remembered
 def _training_images(data: Dataset) -> SparseImages:
     return SparseImages(data.train_images, data.train_labels)
 
 
-@lru_cache(maxsize=2)
+@remembered
 def _validation_images(data: Dataset) -> SparseImages:
     return SparseImages(data.validation_images, data.validation_labels)
 
 
-@lru_cache(maxsize=2)
+@remembered
 def _share_of_nonzero(data: Dataset) -> float:
     return data.train_images.count_nonzero().item() / max(1, data.train_images.numel())

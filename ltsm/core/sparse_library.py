@@ -49,13 +49,18 @@ def library() -> ctypes.CDLL | None:
 
 
 @cache
-def variant() -> str:
+def variant(folder: Path = FOLDER) -> str:
     """The best variant that this processor runs and that was compiled: "avx512", "avx2", "baseline", or ""."""
-    if unavailable_reason():
+    if unavailable_reason(folder):
         return ""
-    baseline = open_variant("baseline")
+    baseline = open_variant("baseline", folder)
     best = baseline.sparse_best_variant().decode()
-    return best if path_of(best).is_file() else "baseline"
+    try:
+        # Where its compilation failed, an older one may lie there.
+        fits = open_variant(best, folder).sparse_source() == baseline.sparse_source()
+    except (OSError, AttributeError):
+        fits = False
+    return best if fits else "baseline"
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -14,6 +13,7 @@ from ltsm.core.backprop import Backprop
 from ltsm.core.batches import Batches
 from ltsm.core.network import forward
 from ltsm.core.records import Evaluation
+from ltsm.core.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,7 +199,7 @@ def _values(tensor: Tensor) -> list[float]:
     return values
 
 
-@lru_cache(maxsize=2)
+@remembered
 def resident(data: Dataset, device: str) -> Dataset:
     """The data set on the device; kept, since every segment of every run uses the same one."""
     return replace(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ltsm.errors import StoreError
 from ltsm.steps import baseline, hyperop, supermask, ticket
 from ltsm.steps.plan import Task
-from ltsm.steps.training import Fresh, Place, Stretch, stretch
+from ltsm.steps.training import Fresh, Place, Stretch, finite, stretch
 from ltsm.store import artifacts, read, write
 from ltsm.store.values import Artifact, MaskRow, Segment
 
@@ -113,7 +113,7 @@ class Training:
             self.iteration = result.iteration
             if result.final:
                 self.ended = (
-                    "done" if self.iteration == self.iterations and _finite(result.metrics) else "diverged"
+                    "done" if self.iteration == self.iterations and finite(result.metrics) else "diverged"
                 )
 
     def commit(self, result: Fresh | Stretch) -> Sequence[Metric]:
@@ -279,7 +279,3 @@ Job = Training | Search
 def job(task: Task, setting: Setting) -> Job:
     """The task, ready to begin or to go on."""
     return Search(task, setting) if task.step == "supermask" else Training(task, setting)
-
-
-def _finite(metrics: Sequence[Metric]) -> bool:
-    return not metrics or metrics[-1].val_loss < float("inf")

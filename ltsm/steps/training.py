@@ -166,7 +166,7 @@ def stretches(place: Place, states: Sequence[TrainState], until: int, ends: Sequ
 def _stretch(after: TrainState, metrics: Sequence[Metric], end: int, seconds: float, engine: str) -> Stretch:
     from ltsm.core.training import pack  # noqa: PLC0415
 
-    last = after.iteration == end or not _sane(metrics)
+    last = after.iteration == end or not finite(metrics)
     return Stretch(
         iteration=after.iteration,
         metrics=tuple(metrics),
@@ -183,7 +183,7 @@ def _metric(record: Record, model: int) -> Metric:
     )
 
 
-def _sane(metrics: Sequence[Metric]) -> bool:
+def finite(metrics: Sequence[Metric]) -> bool:
     """Whether the last record's loss is a number: once it is not, no later one will be."""
     return not metrics or metrics[-1].val_loss < float("inf")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -214,9 +215,11 @@ def _transaction(store: Store) -> Iterator[Connection]:
     try:
         with store.engine.begin() as connection:
             yield connection
-    except DatabaseError as error:
+    except (DatabaseError, sqlite3.Error) as error:  # seals are read through the driver itself
         hint = "make space if the disk is full, then type the same command again: it goes on where it stopped"
-        raise StoreError(f"cannot write the store {store.path}: {error.orig}.", hint) from None
+        raise StoreError(
+            f"cannot write the store {store.path}: {getattr(error, 'orig', error)}.", hint
+        ) from None
 
 
 def _change(connection: Connection, run_id: int, values: dict[str, Any], now: datetime) -> None:

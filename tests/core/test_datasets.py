@@ -34,6 +34,34 @@ OFFLINE = {"LTSM_MIRROR": "http://127.0.0.1:9/"}
 """The discard port, where nobody listens."""
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"train_images": torch.zeros(3, 4, dtype=torch.float64)},
+            "train images and labels hold torch.float64",
+        ),
+        (
+            {"validation_labels": torch.zeros(2, dtype=torch.int32)},
+            "validation images and labels hold torch.float32 and torch.int32",
+        ),
+        ({"train_labels": torch.zeros(2, dtype=torch.int64)}, r"have the shapes (3, 4) and (2,)"),
+        ({"validation_images": torch.zeros(2, 2, 2)}, r"have the shapes (2, 2, 2) and (2,)"),
+    ],
+)
+def test_tensors_of_other_types_and_shapes_are_refused(changed: dict[str, torch.Tensor], words: str) -> None:
+    """The kernel in C does not look: they would be read as something else."""
+    parts = {
+        "train_images": torch.zeros(3, 4),
+        "train_labels": torch.zeros(3, dtype=torch.int64),
+        "validation_images": torch.zeros(2, 4),
+        "validation_labels": torch.zeros(2, dtype=torch.int64),
+    }
+    with pytest.raises(DataError) as caught:
+        datasets.Dataset(name="x", classes=2, image_shape=(2, 2), digest="", **parts | changed)
+    assert words in caught.value.message
+
+
 def as_idx(array: np.ndarray) -> bytes:
     """An array of bytes as IDX."""
     return (

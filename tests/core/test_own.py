@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,15 @@ class TestNpz:
             loaded(saved(tmp_path, **changed))
         assert words in caught.value.message
         assert "docs/guide.md" in caught.value.hint
+
+    def test_the_name_holds_no_folder_whatever_that_is_called(self, tmp_path: Path) -> None:
+        odd = tmp_path / "mine@home"
+        odd.mkdir()
+        plain, moved = saved(tmp_path), odd / "moved.npz"
+        shutil.copy(plain, moved)
+        name = own.content_name(str(moved), moved)
+        assert name.startswith("moved.npz#")
+        assert name.partition("#")[2] == own.content_name(str(plain), plain).partition("#")[2]
 
     def test_a_file_without_an_array_is_refused(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "half.npz", x_train=np.zeros((2, 2)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -377,6 +379,12 @@ def test_it_serves_what_is_sparse_on_the_cpu(
     assert SparseEngine.refusal(data, network, protocol(), "cuda") == "It runs on the CPU, not on cuda."
 
 
+def uninked(data: Dataset, count: int, pixels: int) -> Dataset:
+    """So many images, which take no memory."""
+    images, labels = torch.zeros(1).expand(count, pixels), torch.zeros(count, dtype=torch.int64)
+    return replace(data, train_images=images, train_labels=labels)
+
+
 @pytest.mark.parametrize(
     ("sizes", "batch_size", "message"),
     [
@@ -388,13 +396,13 @@ def test_it_serves_what_is_sparse_on_the_cpu(
 def test_what_its_numbers_cannot_count_goes_to_the_torch_engine(
     data: Dataset, sizes: tuple[int, ...], batch_size: int, message: str
 ) -> None:
-    many = replace(data, train_images=torch.zeros(1).expand(70_000, PIXELS))
+    many = uninked(data, 70_000, PIXELS)
     refusal = SparseEngine.refusal(many, Network(sizes), replace(PAPER, batch_size=batch_size), "cpu")
     assert message in refusal
 
 
 def test_a_batch_of_too_many_pixels_goes_to_the_torch_engine(data: Dataset) -> None:
-    many = replace(data, train_images=torch.zeros(1).expand(20_000, 60_000))
+    many = uninked(data, 20_000, 60_000)
     wide = replace(PAPER, batch_size=20_000)
     assert "pixels" in SparseEngine.refusal(many, Network((60_000, 9, 5)), wide, "cpu")
 
@@ -437,6 +445,21 @@ def test_a_library_of_other_source_is_not_used(installed: Path) -> None:
     assert "compiled from other source" in sparse_library.unavailable_reason(installed)
 
 
+def test_a_variant_of_older_source_is_not_used(installed: Path, build: ModuleType) -> None:
+    best = sparse_library.variant()
+    if best == "baseline":
+        pytest.skip("this processor runs the baseline alone")
+    shutil.copy(sparse_library.path_of(best), sparse_library.path_of(best, installed))
+    assert sparse_library.variant(installed) == best
+    sparse_library.variant.cache_clear()
+    sparse_library.unavailable_reason.cache_clear()
+    (installed / "_sparse_vec.h").write_text((installed / "_sparse_vec.h").read_text() + "/* edited */")
+    assert build.compile_variant(build.find_compiler(), installed, "baseline", ())
+    again = installed.parent / "again"  # an open library stays what it was under its path
+    shutil.copytree(installed, again)
+    assert sparse_library.variant(again) == "baseline"
+
+
 def test_a_damaged_library_is_not_used(installed: Path) -> None:
     sparse_library.path_of("baseline", installed).write_bytes(b"no library")
     assert "cannot be loaded" in sparse_library.unavailable_reason(installed)
@@ -460,6 +483,13 @@ def test_without_a_compiler_nothing_is_compiled_and_nothing_fails(
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CC", "no-such-compiler")
     assert build.compile_variants(installed) == []
+
+
+def test_an_unclosed_quotation_in_cc_does_not_fail_the_installation(
+    build: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "gcc '")
+    assert build.find_compiler() != ["gcc '"]
 
 
 def test_a_compiler_that_fails_does_not_fail_the_installation(
@@ -515,3 +545,30 @@ def test_evaluation_on_mnist_is_the_torch_engines(mnist: Dataset) -> None:
     ours, theirs = (engine.evaluate_parameters(parameters) for engine in engines)
     assert ours.loss == pytest.approx(theirs.loss, rel=1e-6)
     assert ours.accuracy == pytest.approx(theirs.accuracy, abs=1.01 / 10_000)
+
+
+def test_what_is_pruned_by_an_infinite_moment_is_left_to_another_engine_where_moments_do_not_decay(
+    data: Dataset,
+) -> None:
+    """0 · ∞ is no number: every ticket would diverge."""
+    network, forgetful = Network((PIXELS, 9, CLASSES)), protocol(beta1=0.0, beta2=1e-60)
+    assert "beta2" in SparseEngine.refusal(data, network, forgetful, "cpu")
+    engine = choose_engine(data, network, forgetful)
+    initial = initial_values(network, 0)[None]
+    engine.load(fresh_state(network, (0,), initial, initial > 0))
+    assert np.isfinite(engine.train(20)).all()
+    assert np.isfinite(engine.evaluate().loss).all()
+
+
+@pytest.mark.parametrize("kind", [SparseEngine, TorchEngine])
+def test_what_is_made_of_a_data_set_goes_with_it(
+    data: Dataset, kind: type[SparseEngine | TorchEngine]
+) -> None:
+    network = Network((PIXELS, 9, CLASSES))
+    mine = replace(data)
+    engine = kind(mine, network, protocol(), "cpu")
+    engine.evaluate_parameters(initial_values(network, 0)[None])
+    gone = weakref.ref(mine)
+    del mine, engine
+    gc.collect()
+    assert gone() is None

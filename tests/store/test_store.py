@@ -43,6 +43,26 @@ def begin(store, seed=0, kind="initial", hidden=(200, 30), iterations=200):
     return run.id, protocol_id, spec
 
 
+def test_damage_that_a_seal_meets_is_a_sentence(store):
+    """Seals are read through the driver itself, whose errors are not SQLAlchemy's."""
+    run_id, _, _ = begin(store)
+    write.record(store, run_id, segment(Metric(0, 1.0, 1.0, 0.1), iteration=100, state="running"), NOW)
+    store.engine.dispose()
+    with sqlite3.connect(store.path) as file:
+        root, size = (
+            file.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'metric'").fetchone()[0],
+            4096,
+        )
+        assert file.execute("PRAGMA page_size").fetchone() == (size,)
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file.close()
+    with store.path.open("r+b") as content:
+        content.seek((root - 1) * size)
+        content.write(b"\xff" * size)
+    with pytest.raises(StoreError, match="cannot write the store"):
+        write.stop(store, run_id, "interrupted", None, NOW)
+
+
 def segment(*metrics, iteration=200, state="done", **more):
     return Segment(metrics=metrics, iteration=iteration, state=state, seconds=1.5, **more)
 

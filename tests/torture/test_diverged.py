@@ -29,7 +29,7 @@ def test_a_sweep_that_learns_nothing_ends_and_says_so(ltsm):
 def test_a_diverging_sweep_ends_and_says_so(ltsm):
     """lr 1e30 for the whole of a small sweep, with the real commands; NaN is NULL in the store and no number anywhere.
 
-    Taken out: `_finite` in `jobs.Training.receive`; the runs were called done. Taken out: `_sane` in
+    Taken out: `finite` in `jobs.Training.receive`; the runs were called done. Taken out: `finite` in
     `training._stretch`; they went on to their last iteration.
     """
     with_lr(ltsm, 1e30)
