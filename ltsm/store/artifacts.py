@@ -22,24 +22,33 @@ def write(folder: Path, path: str, content: bytes) -> Artifact:
         StoreError: the disk is full or the folder cannot be written.
     """
     target = _inside(folder, path)
-    partial = target.with_name(f".{target.name}.partial")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.unlink(missing_ok=True)  # a killed command's, or a link that somebody put there
-        try:
-            with partial.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(target)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-        flush_folder(target.parent)
+        write_whole(target, content)
     except OSError as error:
         hint = "make space or choose another --store, then type the same command again: it goes on where it stopped"
         raise StoreError(f"cannot write {target}: {error.strerror}.", hint) from None
     return Artifact(path, hashlib.sha256(content).hexdigest())
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write any file as `write` does.
+
+    Raises:
+        OSError: it cannot be written; what was begun is gone.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial.unlink(missing_ok=True)  # a killed command's, or a link that somebody put there
+    try:
+        with partial.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    flush_folder(target.parent)
 
 
 def read(folder: Path, artifact: Artifact) -> bytes:
