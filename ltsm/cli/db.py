@@ -147,7 +147,7 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
 
 def strangers(store: Store) -> Iterator[dict[str, Any]]:
     """Files among the weights that no row names, and unfinished copies: a killed command may leave one."""
-    from ltsm.store import read  # noqa: PLC0415
+    from ltsm.store import read, schema  # noqa: PLC0415
 
     known = {
         a.path
@@ -156,10 +156,12 @@ def strangers(store: Store) -> Iterator[dict[str, Any]]:
         if a
     }
     unfinished = store.folder.glob(f".{glob.escape(store.path.name)}*.partial*")
+    others = ", ".join(other.name for other in schema.beside(store.path))
+    do = f"perhaps it is of {others}, beside this store" if others else "it can be deleted"
     for file in sorted([*(store.folder / "weights").rglob("*"), *unfinished]):
         path = file.relative_to(store.folder).as_posix()
         if file.is_file() and path not in known:
-            yield {"what": "file without a row", "where": path, "do": "it can be deleted", "damage": False}
+            yield {"what": "file without a row", "where": path, "do": do, "damage": False}
 
 
 _COMMANDS = {

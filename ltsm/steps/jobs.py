@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,6 +40,13 @@ class Setting:
     place: Place
     now: Callable[[], datetime]
     provenance: dict[str, Any]
+    files: str = field(init=False)
+    """The name of the folders for this store's files of the protocol: not those of another store beside it."""
+
+    def __post_init__(self) -> None:
+        begun = next(p.created_at for p in read.protocols(self.store) if p.id == self.protocol_id)
+        moment = hashlib.sha256(begun.isoformat().encode()).hexdigest()
+        self.files = f"{self.place.protocol.fingerprint[:12]}-{moment[:12]}"
 
     def run(self, task: Task) -> RunRow:
         """The task's run as stored.
@@ -68,14 +76,14 @@ class Setting:
         if not notes:
             return ""
         sizes = "-".join(map(str, task.hidden))
-        path = f"logs/{self.place.protocol.fingerprint[:12]}/seed-{task.seed}-{task.step}-{sizes}.log"
+        path = f"logs/{self.files}/seed-{task.seed}-{task.step}-{sizes}.log"
         artifacts.write(self.store.folder, path, notes.encode())
         return f" (traceback: {path})"
 
     def folder(self, run: RunRow) -> str:
         """Where this run's files lie, relative to the store."""
         sizes = "-".join(map(str, run.hidden))
-        return f"weights/{self.place.protocol.fingerprint[:12]}/seed-{run.seed}/{run.kind}-{sizes}"
+        return f"weights/{self.files}/seed-{run.seed}/{run.kind}-{sizes}"
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -186,6 +186,17 @@ def _refuse_other_files(path: Path) -> None:
         ) from None
     if start and start != _MAGIC:
         raise StoreError(f"{path} is no ltsm store.", "choose another with --store FILE")
+
+
+def beside(path: Path) -> list[Path]:
+    """Other SQLite files in the store's folder, whose rows may name files there; its own older copies aside."""
+    found = []
+    for other in sorted(path.parent.iterdir()):
+        if other.is_file() and not other.name.startswith((path.name, f".{path.name}.")):
+            with suppress(OSError), other.open("rb") as file:
+                if file.read(len(_MAGIC)) == _MAGIC:
+                    found.append(other)
+    return found
 
 
 def _upgrade(store: Store, found: str | None) -> None:
