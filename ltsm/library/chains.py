@@ -39,9 +39,8 @@ class Chain:
         }
 
     def flat(self, state: Mapping[str, Tensor]) -> Tensor:
-        """(P,) the state dict's values, of whatever type they are."""
-        some = state[f"{self.layers[0]}.weight"]
-        flat = some.new_empty(self.network.parameters)
+        """(P,) the state dict's values as float32, which is all that our engines take."""
+        flat = torch.empty(self.network.parameters)
         for name, place in self.views(flat).items():
             place.copy_(state[name])
         return flat

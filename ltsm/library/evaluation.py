@@ -11,10 +11,11 @@ from torch.func import functional_call
 
 from ltsm.core.datasets import Dataset
 from ltsm.core.engine import choose_engine
-from ltsm.core.masking import MODELS_AT_ONCE, mask
+from ltsm.core.masking import MODELS_AT_ONCE
 from ltsm.core.records import Evaluation
 from ltsm.errors import DataError, UsageError
 from ltsm.library.batches import Pair, as_pair, evaluation_batches
+from ltsm.library.masks import mask_of, masked_state
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
@@ -43,15 +44,11 @@ def through_ours(
     """
     data = as_dataset(validation, chain.network)
     engine = choose_engine(data, chain.network, PAPER.changed(activation=chain.network.activation))
-    values = chain.flat(initial)
-    always = {name: torch.full_like(t, torch.inf) for name, t in chain.views(values).items()}
-    flat = chain.flat({**always, **scores})
     found = []
     for start in range(0, len(thresholds), MODELS_AT_ONCE):
-        kept = torch.stack(
-            [mask(torch.ones_like(flat), flat, t) for t in thresholds[start : start + MODELS_AT_ONCE]]
-        )
-        found.append(engine.evaluate_parameters(torch.where(kept, values, 0.0)))
+        masks = [mask_of(scores, t) for t in thresholds[start : start + MODELS_AT_ONCE]]
+        masked = torch.stack([chain.flat(masked_state(initial, m)) for m in masks])
+        found.append(engine.evaluate_parameters(masked))
     loss = tuple(v for part in found for v in part.loss)
     return engine.name, Evaluation(loss, tuple(v for part in found for v in part.accuracy))
 
@@ -157,15 +154,10 @@ def _masked(initial: State, scores: State, threshold: float, module: nn.Module) 
     """The state of one threshold's network, made anew for every call: a forward pass may write to buffers."""
     device = device_of(module)
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    state = {}
-    for name in own:
-        if name not in initial:
-            continue
-        values = initial[name]
-        if (score := scores.get(name)) is not None:
-            values = torch.where(mask(torch.ones_like(score), score, threshold), values, 0.0)
-        state[name] = values.to(device, copy=True)
-    return state
+    masked = masked_state(
+        {name: initial[name] for name in own if name in initial}, mask_of(scores, threshold)
+    )
+    return {name: t.to(device) for name, t in masked.items()}
 
 
 def _check_logits(logits: object, labels: Tensor) -> None:

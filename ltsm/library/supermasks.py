@@ -6,19 +6,20 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ltsm.core.masking import mask as core_mask
 from ltsm.errors import UsageError
 from ltsm.library.chains import Chain, chain_of_module, chain_of_state
 from ltsm.library.coverage import Coverage, Kinds, coverage, coverage_of_state
 from ltsm.library.evaluation import through_module, through_ours
-from ltsm.library.weights import State, Weights, check_pair, state_of
+from ltsm.library.masks import mask_of, masked_state, scores_of
+from ltsm.library.weights import State, Weights, as_computed, check_pair, state_of
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from torch import Tensor
 
     from ltsm.core.datasets import Dataset
     from ltsm.core.records import Evaluation
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from ltsm.protocol import Activation, MaskScope
 
     Loss = Callable[[Tensor, Tensor], Tensor]
+
+__all__ = ["Supermask", "ThresholdResult", "find_supermask", "masked_state"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,8 @@ class Supermask:
         state: the masked network's state dict: initial values, and 0 where the mask says so.
         left_alone: parameters that the mask does not cover; they keep their initial values.
         through: what evaluated: the name of an engine of ours, or "module".
-        initial: the initial state dict; scores: sign(initial)·trained, of which t is a threshold.
+        initial: the initial state dict, in the types that the network computes in.
+        scores: sign(initial)·trained, of which t is a threshold, in the trained values' types.
         model: the module it was evaluated with, None where there was none.
         chain: the network as ours, where it is one.
     """
@@ -73,7 +77,7 @@ class Supermask:
 
     def mask_at(self, threshold: float) -> State:
         """The mask of any threshold t: True where sign(initial)·trained ≥ t."""
-        return {name: _at_least(score, threshold) for name, score in self.scores.items()}
+        return mask_of(self.scores, threshold)
 
 
 def find_supermask(
@@ -95,8 +99,9 @@ def find_supermask(
     where that is certain to give the same, through our own engines.
 
     Args:
-        initial: the network before training: a module, or a state dict that was copied then.
-        trained: the network after training.
+        initial: the network before training: a module, or a state dict that was copied then. Its values are
+            taken in the types of `model`; without a module, in float32.
+        trained: the network after training. It is compared in its own types, to which thresholds are rounded.
         validation: (images, labels), a DataLoader, or a `Dataset`; images as the network takes them.
         model: the module to evaluate with; by default `trained` or `initial`, whichever is one. With two
             state dicts and no module, linear layers with `activation` between them are assumed.
@@ -114,12 +119,12 @@ def find_supermask(
         DataError: the validation data is no images with labels.
     """
     model = model or next((w for w in (trained, initial) if isinstance(w, nn.Module)), None)
-    before, after = state_of(initial), state_of(trained)
+    before, after = as_computed(state_of(initial), model), state_of(trained)
     chain, covered = _structure(before, model, mask, only, activation)
     check_pair(before, after, covered.masked)
     values = PAPER.thresholds if thresholds is None else tuple(float(t) for t in thresholds)
     low, high = _selectable(select, paper=thresholds is None)
-    scores = {name: before[name].sign() * after[name] for name in covered.masked}
+    scores = scores_of(before, after, covered.masked)
     ours = chain is not None and loss is None
     if ours and chain is not None:
         through, found = through_ours(chain, before, scores, values, validation)
@@ -127,7 +132,7 @@ def find_supermask(
         through, found = "module", through_module(_needed(model), before, scores, values, validation, loss)
     results = _results(values, scores, covered, found)
     best = _best(results, low, high)
-    chosen = {name: _at_least(score, best.threshold) for name, score in scores.items()}
+    chosen = mask_of(scores, best.threshold)
     return Supermask(
         results=results,
         selected=best,
@@ -140,11 +145,6 @@ def find_supermask(
         model=model,
         chain=chain,
     )
-
-
-def masked_state(state: State, mask: State) -> State:
-    """The state dict with 0 where the mask says so."""
-    return {name: torch.where(mask[name], t, 0.0) if name in mask else t.clone() for name, t in state.items()}
 
 
 def _structure(
@@ -173,11 +173,6 @@ def _needed(model: nn.Module | None) -> nn.Module:
     return model
 
 
-def _at_least(score: Tensor, threshold: float) -> Tensor:
-    """Where a score is kept: `ltsm.core.masking.mask`, of a score with its sign already in it."""
-    return core_mask(torch.ones_like(score), score, threshold)
-
-
 def _selectable(select: tuple[float, float] | None, *, paper: bool) -> tuple[float, float]:
     if select is not None:
         return select
@@ -190,7 +185,7 @@ def _results(
     pruneable = sum(score.numel() for score in scores.values())
     results = []
     for threshold, loss, accuracy in zip(thresholds, found.loss, found.accuracy, strict=True):
-        kept = {name: int(_at_least(score, threshold).sum()) for name, score in scores.items()}
+        kept = {name: int(flags.sum()) for name, flags in mask_of(scores, threshold).items()}
         results.append(
             ThresholdResult(
                 threshold=threshold,

@@ -32,6 +32,19 @@ def state_of(weights: Weights) -> State:
     return {str(k): v.detach().cpu().clone() for k, v in named.items() if isinstance(v, Tensor)}
 
 
+def as_computed(state: State, model: nn.Module | None) -> State:
+    """The state dict with its floats in the types that the network computes in: the module's, or float32 without one."""
+    own = {} if model is None else model.state_dict()
+    types = {name: t.dtype for name, t in own.items() if isinstance(t, Tensor) and t.is_floating_point()}
+
+    def computed(name: str, tensor: Tensor) -> Tensor:
+        if not tensor.is_floating_point():
+            return tensor
+        return tensor.to(torch.float32 if model is None else types.get(name, tensor.dtype))
+
+    return {name: computed(name, tensor) for name, tensor in state.items()}
+
+
 def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
     """Refuse initial and trained weights that cannot be those of one network.
 
@@ -54,7 +67,7 @@ def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
             raise UsageError(f"{name!r} has the shape {shapes}.", "both are state dicts of one network")
         if not (before.is_floating_point() and after.is_floating_point()):
             raise UsageError(f"{name!r} holds {before.dtype} and {after.dtype}, not floats.")
-    if all(torch.equal(initial[name], trained[name]) for name in names):
+    if all(torch.equal(initial[name], trained[name].to(initial[name].dtype)) for name in names):
         raise UsageError(
             "the initial weights are the trained ones.",
             "copy.deepcopy(model.state_dict()) before training keeps them; state_dict() alone changes with the model",
