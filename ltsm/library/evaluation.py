@@ -196,11 +196,12 @@ def _whole(data: Data) -> Pair:
 
 
 def _check_fit(data: Dataset, network: Network) -> None:
-    if data.validation_images.shape[1] != network.sizes[0]:
-        raise DataError(
-            f"an image has {data.validation_images.shape[1]:,} numbers, and the network takes {network.sizes[0]:,}.",
-            "the data that this network was trained on",
-        )
+    for images in (data.validation_images, data.train_images):
+        if images.shape[1] != network.sizes[0]:
+            raise DataError(
+                f"an image has {images.shape[1]:,} numbers, and the network takes {network.sizes[0]:,}.",
+                "the data that this network was trained on",
+            )
     largest = int(max(data.validation_labels.max(), data.train_labels.max()))
     if largest >= network.sizes[-1]:
         raise DataError(f"there is the label {largest}, and the network has {network.sizes[-1]} outputs.")
