@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -13,11 +13,11 @@ from ltsm.library.chains import Chain, chain_of_module, chain_of_state
 from ltsm.library.coverage import Coverage, Kinds, coverage, coverage_of_state
 from ltsm.library.evaluation import through_module, through_ours
 from ltsm.library.masks import mask_of, masked_state, scores_of
-from ltsm.library.weights import State, Weights, as_computed, check_pair, state_of
+from ltsm.library.weights import State, Weights, as_computed, check_pair, state_of, under_all_names
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -37,7 +37,7 @@ class ThresholdResult:
 
     Attributes:
         relative_size: parameters kept ÷ all parameters of the network, those left alone counted as kept.
-        kept: how many single values each masked parameter keeps, by its name.
+        kept: how many single values each masked parameter keeps, by its name; by the first one where it has several.
     """
 
     threshold: float
@@ -54,7 +54,8 @@ class Supermask:
     Attributes:
         results: one per threshold, in their order.
         selected: the most accurate of those that could be chosen, at the smallest threshold on a tie.
-        mask: by parameter name, True for what is kept; parameters that are left alone are not in it.
+        mask: by parameter name, True for what is kept; parameters that are left alone are not in it. A parameter
+            that several layers share is in it, and in `state`, under all its names.
         state: the masked network's state dict: initial values, and 0 where the mask says so.
         left_alone: parameters that the mask does not cover; they keep their initial values.
         through: what evaluated: the name of an engine of ours, or "module".
@@ -62,6 +63,7 @@ class Supermask:
         scores: sign(initial)·trained, of which t is a threshold, in the trained values' types.
         model: the module it was evaluated with, None where there was none.
         chain: the network as ours, where it is one.
+        shared: the further names of shared parameters, each with the one under which it counts.
     """
 
     results: tuple[ThresholdResult, ...]
@@ -74,6 +76,7 @@ class Supermask:
     scores: State
     model: nn.Module | None
     chain: Chain | None
+    shared: Mapping[str, str] = field(default_factory=dict)
 
     def mask_at(self, threshold: float) -> State:
         """The mask of any threshold t: True where sign(initial)·trained ≥ t."""
@@ -121,6 +124,8 @@ def find_supermask(
     model = model or next((w for w in (trained, initial) if isinstance(w, nn.Module)), None)
     before, after = as_computed(state_of(initial), model), state_of(trained)
     chain, covered = _structure(before, model, mask, only, activation)
+    before = under_all_names("initial", before, covered.shared)
+    after = under_all_names("trained", after, covered.shared)
     check_pair(before, after, covered.masked)
     values = PAPER.thresholds if thresholds is None else tuple(float(t) for t in thresholds)
     low, high = _selectable(select, paper=thresholds is None)
@@ -144,6 +149,7 @@ def find_supermask(
         scores=scores,
         model=model,
         chain=chain,
+        shared=covered.shared,
     )
 
 
@@ -182,6 +188,7 @@ def _selectable(select: tuple[float, float] | None, *, paper: bool) -> tuple[flo
 def _results(
     thresholds: Sequence[float], scores: State, covered: Coverage, found: Evaluation
 ) -> tuple[ThresholdResult, ...]:
+    scores = {name: score for name, score in scores.items() if name not in covered.shared}
     pruneable = sum(score.numel() for score in scores.values())
     results = []
     for threshold, loss, accuracy in zip(thresholds, found.loss, found.accuracy, strict=True):

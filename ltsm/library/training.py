@@ -287,7 +287,7 @@ _ANOTHER = "ltsm ticket show FILE says which network it is of"
 
 
 def _on_parameters(module: nn.Module, mask: Mapping[str, Tensor]) -> list[tuple[nn.Parameter, Tensor]]:
-    known = dict(module.named_parameters())
+    known = dict(module.named_parameters(remove_duplicate=False))
     for name, kept in mask.items():
         if name not in known or known[name].shape != kept.shape:
             raise UsageError(f"the mask is of another network: here is no {name!r} of {tuple(kept.shape)}.")

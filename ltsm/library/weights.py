@@ -45,6 +45,35 @@ def as_computed(state: State, model: nn.Module | None) -> State:
     return {name: computed(name, tensor) for name, tensor in state.items()}
 
 
+def under_all_names(what: str, state: State, shared: Mapping[str, str]) -> State:
+    """The state dict with each shared parameter under all its names; a file often has it under one of them.
+
+    Args:
+        what: which weights these are, in words.
+        state: the state dict.
+        shared: further names of parameters, each with the parameter's first name.
+
+    Raises:
+        UsageError: a parameter has two values.
+    """
+    filled = dict(state)
+    for name, first in shared.items():
+        if name in state:
+            filled.setdefault(first, state[name])
+    for name, first in shared.items():
+        if first in filled and not _same(filled.setdefault(name, filled[first].clone()), filled[first]):
+            raise UsageError(
+                f"{name!r} and {first!r} are one parameter of the module, and the {what} weights have two values for it.",
+                "a state dict of that very module",
+            )
+    return filled
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Whether the values are the same; NaN is as good as NaN."""
+    return a.shape == b.shape and torch.allclose(a, b.to(a.dtype), rtol=0, atol=0, equal_nan=True)
+
+
 def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
     """Refuse initial and trained weights that cannot be those of one network.
 
