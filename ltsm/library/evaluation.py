@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 STAND_INS = 1_000
 """So many validation images stand in for a training set where none is needed."""
+MEMORY = 2**30
+"""So many bytes all thresholds' masked values may take together; more, and they are made anew for every batch."""
 
 
 def through_ours(
@@ -95,15 +97,15 @@ def through_module(
     """Every threshold's masked network evaluated by a copy of the module, in evaluation mode.
 
     The data is gone through once, each batch by all networks: they see the same images, and a loader that
-    shuffles or can be used only once will do.
+    shuffles or can be used only once will do. What a forward pass writes to buffers, or to parameters that the
+    mask does not cover, no other one sees.
 
     Raises:
         UsageError: the module cannot be copied, or gives no logits.
         DataError: the validation data is no images with labels.
     """
     ours = copied(module).eval()
-    states = [partial(_masked, initial, scores, t, ours) for t in thresholds]
-    return evaluate_states(ours, states, validation, loss)
+    return evaluate_states(ours, _masked_states(ours, initial, scores, thresholds), validation, loss)
 
 
 @torch.no_grad()
@@ -150,14 +152,27 @@ def _batches(data: Data | Dataset) -> Iterator[Pair]:
     return evaluation_batches(data)
 
 
-def _masked(initial: State, scores: State, threshold: float, module: nn.Module) -> State:
-    """The state of one threshold's network, made anew for every call: a forward pass may write to buffers."""
+def _masked_states(
+    module: nn.Module, initial: State, scores: State, thresholds: Sequence[float]
+) -> list[Callable[[], State]]:
+    """What gives each threshold's state: masked values, made once where memory allows it, and fresh copies of the rest."""
     device = device_of(module)
-    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    masked = masked_state(
-        {name: initial[name] for name in own if name in initial}, mask_of(scores, threshold)
-    )
-    return {name: t.to(device) for name, t in masked.items()}
+    names = [*dict(module.named_parameters()), *dict(module.named_buffers())]
+    covered = {name: initial[name] for name in names if name in scores}
+    others = {name: initial[name] for name in names if name in initial and name not in scores}
+    masked: list[Callable[[], State]] = [partial(_masked, covered, scores, t, device) for t in thresholds]
+    if len(masked) * sum(t.nbytes for t in covered.values()) <= MEMORY:
+        masked = [partial(dict, make()) for make in masked]
+    return [partial(_with_copies, make, others, device) for make in masked]
+
+
+def _masked(values: State, scores: State, threshold: float, device: torch.device) -> State:
+    mask = mask_of({name: scores[name] for name in values}, threshold)
+    return {name: t.to(device) for name, t in masked_state(values, mask).items()}
+
+
+def _with_copies(masked: Callable[[], State], others: State, device: torch.device) -> State:
+    return {**masked(), **{name: t.to(device, copy=True) for name, t in others.items()}}
 
 
 def _check_logits(logits: object, labels: Tensor) -> None:
