@@ -124,14 +124,11 @@ def find_supermask(
     model = model or next((w for w in (trained, initial) if isinstance(w, nn.Module)), None)
     before, after = as_computed(state_of(initial), model), state_of(trained)
     chain, covered = _structure(before, model, mask, only, activation)
-    before = under_all_names("initial", before, covered.shared)
-    after = under_all_names("trained", after, covered.shared)
-    check_pair(before, after, covered.masked)
+    before, after = _checked(before, after, covered)
     values = PAPER.thresholds if thresholds is None else tuple(float(t) for t in thresholds)
     low, high = _selectable(select, paper=thresholds is None)
     scores = scores_of(before, after, covered.masked)
-    ours = chain is not None and loss is None
-    if ours and chain is not None:
+    if chain is not None and loss is None:
         through, found = through_ours(chain, before, scores, values, validation)
     else:
         through, found = "module", through_module(_needed(model), before, scores, values, validation, loss)
@@ -171,6 +168,18 @@ def _structure(
         )
     names = chain.views(chain.flat(state))
     return chain, coverage_of_state({name: state[name] for name in names}, mask)
+
+
+def _checked(initial: State, trained: State, covered: Coverage) -> tuple[State, State]:
+    """Both state dicts with all names of every parameter.
+
+    Raises:
+        UsageError: they are not two states of one network.
+    """
+    before = under_all_names("initial", initial, covered.shared)
+    after = under_all_names("trained", trained, covered.shared)
+    check_pair(before, after, covered.masked)
+    return before, after
 
 
 def _needed(model: nn.Module | None) -> nn.Module:
