@@ -39,9 +39,8 @@ class Chain:
         }
 
     def flat(self, state: Mapping[str, Tensor]) -> Tensor:
-        """(P,) the state dict's values, of whatever type they are."""
-        some = state[f"{self.layers[0]}.weight"]
-        flat = some.new_empty(self.network.parameters)
+        """(P,) the state dict's values as float32, which is all that our engines take."""
+        flat = torch.empty(self.network.parameters)
         for name, place in self.views(flat).items():
             place.copy_(state[name])
         return flat
@@ -51,21 +50,22 @@ def chain_of_module(module: nn.Module) -> Chain | None:
     """The module as a chain, where it is certain that its forward pass is one; else None.
 
     Certain are nn.Sequential's of nn.Linear and nn.ReLU, nn.Tanh or nn.GELU, after at most an nn.Flatten, in
-    float32 and without hooks. A forward pass of one's own cannot be looked into.
+    float32 and without hooks, in which no two layers share a parameter. A forward pass of one's own cannot be
+    looked into.
     """
     parts = list(_leaves("", module))
     if parts and isinstance(parts[0][1], nn.Flatten) and _flattens_all(parts[0][1]):
         parts = parts[1:]
     linear, between = parts[::2], {_activation(part) for _, part in parts[1::2]}
     plain = all(_is_plain_linear(part) for _, part in linear) and not any(
-        _hooked(m) for m in module.modules()
+        _altered(m) for m in module.modules()
     )
     if len(parts) % 2 == 0 or not plain or len(between) > 1 or "" in between:
         return None
     layers = [(name, part) for name, part in linear if isinstance(part, nn.Linear)]
     if any(a.out_features != b.in_features for (_, a), (_, b) in pairwise(layers)):
         return None
-    if len({id(part) for _, part in layers}) < len(layers):
+    if len({id(tensor) for _, part in layers for tensor in (part.weight, part.bias)}) < 2 * len(layers):
         return None
     sizes = (layers[0][1].in_features, *(part.out_features for _, part in layers))
     return Chain(Network(sizes, between.pop() if between else "relu"), tuple(name for name, _ in layers))
@@ -102,8 +102,10 @@ def _natural(name: str) -> list[tuple[int, str]]:
 def _leaves(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """What nn.Sequential's inside each other call one after the other; anything else as it is."""
     if type(module) is nn.Sequential:
-        for child, part in module.named_children():
-            yield from _leaves(f"{name}.{child}" if name else child, part)
+        # not named_children(), which leaves out an object that comes a second time; forward() does not
+        for child, part in module._modules.items():  # noqa: SLF001
+            if part is not None:
+                yield from _leaves(f"{name}.{child}" if name else child, part)
     else:
         yield name, module
 
@@ -124,5 +126,7 @@ def _flattens_all(part: nn.Flatten) -> bool:
     return (part.start_dim, part.end_dim) == (1, -1)
 
 
-def _hooked(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks)  # noqa: SLF001 - torch has no other way to ask
+def _altered(module: nn.Module) -> bool:
+    """Whether more, or something else, happens in a forward pass than the module's type says."""
+    hooked = module._forward_hooks or module._forward_pre_hooks  # noqa: SLF001 - torch has no other way to ask
+    return bool(hooked) or "forward" in vars(module)

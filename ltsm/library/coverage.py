@@ -20,55 +20,63 @@ Kinds: TypeAlias = type[nn.Module] | tuple[type[nn.Module], ...]
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Names of parameters.
+    """Names of parameters; one that has several is there under all of them.
 
     Attributes:
         masked: those that a mask covers, in the network's order.
         left_alone: those that keep their initial values whatever the threshold.
         total: how many single parameters there are in all, each once.
+        shared: the further names of parameters that have several, each with the first, under which it counts.
     """
 
     masked: tuple[str, ...]
     left_alone: tuple[str, ...]
     total: int
+    shared: dict[str, str]
 
 
 def coverage(module: nn.Module, only: Kinds | None, scope: MaskScope) -> Coverage:
     """Which parameters a mask covers: those of `only`'s layers; without it all, which have to be nn.Linear's.
 
+    One that a layer of another kind has, too, is left alone.
+
     Raises:
         UsageError: the recipe covers nothing here; or there are other layers, and `only` does not say so.
     """
-    masked: list[str] = []
-    left: list[str] = []
+    owned: list[tuple[str, nn.Parameter]] = []
+    spared: set[nn.Parameter] = set()
     others: list[str] = []
-    for place, layer in module.named_modules():
-        for name, _ in layer.named_parameters(prefix=place, recurse=False):
-            covered = isinstance(layer, nn.Linear if only is None else only)
+    for place, layer in module.named_modules(remove_duplicate=False):
+        covered = isinstance(layer, nn.Linear if only is None else only)
+        for name, parameter in layer.named_parameters(place, recurse=False, remove_duplicate=False):
+            owned.append((name, parameter))
             if not covered:
                 others.append(f"{name} ({type(layer).__name__})")
-            (masked if covered and _in_scope(name, scope) else left).append(name)
+            if not covered or not _in_scope(name, scope):
+                spared.add(parameter)
     if others and only is None:
         raise UsageError(
             f"the recipe does not cover {others[0]}: it is for fully connected layers.",
             "only=nn.Linear (on the command line --only-linear) leaves other layers alone, with their initial values",
         )
-    known = dict(module.named_parameters())
+    first = {parameter: name for name, parameter in module.named_parameters()}
     return _coverage(
-        [n for n in masked if n in known],
-        [n for n in left if n in known],
-        sum(p.numel() for p in known.values()),
+        [name for name, parameter in owned if parameter not in spared],
+        [name for name, parameter in owned if parameter in spared],
+        sum(parameter.numel() for parameter in first),
+        {name: first[parameter] for name, parameter in owned if first[parameter] != name},
     )
 
 
 def coverage_of_state(state: State, scope: MaskScope) -> Coverage:
     """The same for a state dict of nothing but linear layers."""
     masked = [name for name in state if _in_scope(name, scope)]
-    return _coverage(masked, [n for n in state if n not in masked], sum(t.numel() for t in state.values()))
+    left = [name for name in state if name not in masked]
+    return _coverage(masked, left, sum(t.numel() for t in state.values()), {})
 
 
-def _coverage(masked: Iterable[str], left: Iterable[str], total: int) -> Coverage:
-    found = Coverage(tuple(masked), tuple(left), total)
+def _coverage(masked: Iterable[str], left: Iterable[str], total: int, shared: dict[str, str]) -> Coverage:
+    found = Coverage(tuple(masked), tuple(left), total, shared)
     if not found.masked:
         raise UsageError(
             "this network has no layer that the recipe covers.", "only= names the kinds of layers"

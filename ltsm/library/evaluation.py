@@ -11,10 +11,11 @@ from torch.func import functional_call
 
 from ltsm.core.datasets import Dataset
 from ltsm.core.engine import choose_engine
-from ltsm.core.masking import MODELS_AT_ONCE, mask
+from ltsm.core.masking import MODELS_AT_ONCE
 from ltsm.core.records import Evaluation
 from ltsm.errors import DataError, UsageError
 from ltsm.library.batches import Pair, as_pair, evaluation_batches
+from ltsm.library.masks import mask_of, masked_state
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 STAND_INS = 1_000
 """So many validation images stand in for a training set where none is needed."""
+MEMORY = 2**30
+"""So many bytes all thresholds' masked values may take together; more, and they are made anew for every batch."""
 
 
 def through_ours(
@@ -43,15 +46,11 @@ def through_ours(
     """
     data = as_dataset(validation, chain.network)
     engine = choose_engine(data, chain.network, PAPER.changed(activation=chain.network.activation))
-    values = chain.flat(initial)
-    always = {name: torch.full_like(t, torch.inf) for name, t in chain.views(values).items()}
-    flat = chain.flat({**always, **scores})
     found = []
     for start in range(0, len(thresholds), MODELS_AT_ONCE):
-        kept = torch.stack(
-            [mask(torch.ones_like(flat), flat, t) for t in thresholds[start : start + MODELS_AT_ONCE]]
-        )
-        found.append(engine.evaluate_parameters(torch.where(kept, values, 0.0)))
+        masks = [mask_of(scores, t) for t in thresholds[start : start + MODELS_AT_ONCE]]
+        masked = torch.stack([chain.flat(masked_state(initial, m)) for m in masks])
+        found.append(engine.evaluate_parameters(masked))
     loss = tuple(v for part in found for v in part.loss)
     return engine.name, Evaluation(loss, tuple(v for part in found for v in part.accuracy))
 
@@ -98,15 +97,15 @@ def through_module(
     """Every threshold's masked network evaluated by a copy of the module, in evaluation mode.
 
     The data is gone through once, each batch by all networks: they see the same images, and a loader that
-    shuffles or can be used only once will do.
+    shuffles or can be used only once will do. What a forward pass writes to buffers, or to parameters that the
+    mask does not cover, no other one sees.
 
     Raises:
         UsageError: the module cannot be copied, or gives no logits.
         DataError: the validation data is no images with labels.
     """
     ours = copied(module).eval()
-    states = [partial(_masked, initial, scores, t, ours) for t in thresholds]
-    return evaluate_states(ours, states, validation, loss)
+    return evaluate_states(ours, _masked_states(ours, initial, scores, thresholds), validation, loss)
 
 
 @torch.no_grad()
@@ -153,19 +152,27 @@ def _batches(data: Data | Dataset) -> Iterator[Pair]:
     return evaluation_batches(data)
 
 
-def _masked(initial: State, scores: State, threshold: float, module: nn.Module) -> State:
-    """The state of one threshold's network, made anew for every call: a forward pass may write to buffers."""
+def _masked_states(
+    module: nn.Module, initial: State, scores: State, thresholds: Sequence[float]
+) -> list[Callable[[], State]]:
+    """What gives each threshold's state: masked values, made once where memory allows it, and fresh copies of the rest."""
     device = device_of(module)
-    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    state = {}
-    for name in own:
-        if name not in initial:
-            continue
-        values = initial[name]
-        if (score := scores.get(name)) is not None:
-            values = torch.where(mask(torch.ones_like(score), score, threshold), values, 0.0)
-        state[name] = values.to(device, copy=True)
-    return state
+    names = [*dict(module.named_parameters()), *dict(module.named_buffers())]
+    covered = {name: initial[name] for name in names if name in scores}
+    others = {name: initial[name] for name in names if name in initial and name not in scores}
+    masked: list[Callable[[], State]] = [partial(_masked, covered, scores, t, device) for t in thresholds]
+    if len(masked) * sum(t.nbytes for t in covered.values()) <= MEMORY:
+        masked = [partial(dict, make()) for make in masked]
+    return [partial(_with_copies, make, others, device) for make in masked]
+
+
+def _masked(values: State, scores: State, threshold: float, device: torch.device) -> State:
+    mask = mask_of({name: scores[name] for name in values}, threshold)
+    return {name: t.to(device) for name, t in masked_state(values, mask).items()}
+
+
+def _with_copies(masked: Callable[[], State], others: State, device: torch.device) -> State:
+    return {**masked(), **{name: t.to(device, copy=True) for name, t in others.items()}}
 
 
 def _check_logits(logits: object, labels: Tensor) -> None:
@@ -204,11 +211,12 @@ def _whole(data: Data) -> Pair:
 
 
 def _check_fit(data: Dataset, network: Network) -> None:
-    if data.validation_images.shape[1] != network.sizes[0]:
-        raise DataError(
-            f"an image has {data.validation_images.shape[1]:,} numbers, and the network takes {network.sizes[0]:,}.",
-            "the data that this network was trained on",
-        )
+    for images in (data.validation_images, data.train_images):
+        if images.shape[1] != network.sizes[0]:
+            raise DataError(
+                f"an image has {images.shape[1]:,} numbers, and the network takes {network.sizes[0]:,}.",
+                "the data that this network was trained on",
+            )
     largest = int(max(data.validation_labels.max(), data.train_labels.max()))
     if largest >= network.sizes[-1]:
         raise DataError(f"there is the label {largest}, and the network has {network.sizes[-1]} outputs.")

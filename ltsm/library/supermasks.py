@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ltsm.core.masking import mask as core_mask
 from ltsm.errors import UsageError
 from ltsm.library.chains import Chain, chain_of_module, chain_of_state
 from ltsm.library.coverage import Coverage, Kinds, coverage, coverage_of_state
 from ltsm.library.evaluation import through_module, through_ours
-from ltsm.library.weights import State, Weights, check_pair, state_of
+from ltsm.library.masks import mask_of, masked_state, scores_of
+from ltsm.library.weights import State, Weights, as_computed, check_pair, state_of, under_all_names
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torch import Tensor
 
     from ltsm.core.datasets import Dataset
     from ltsm.core.records import Evaluation
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     Loss = Callable[[Tensor, Tensor], Tensor]
 
+__all__ = ["Supermask", "ThresholdResult", "find_supermask", "masked_state"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdResult:
@@ -34,7 +37,7 @@ class ThresholdResult:
 
     Attributes:
         relative_size: parameters kept ÷ all parameters of the network, those left alone counted as kept.
-        kept: how many single values each masked parameter keeps, by its name.
+        kept: how many single values each masked parameter keeps, by its name; by the first one where it has several.
     """
 
     threshold: float
@@ -51,13 +54,16 @@ class Supermask:
     Attributes:
         results: one per threshold, in their order.
         selected: the most accurate of those that could be chosen, at the smallest threshold on a tie.
-        mask: by parameter name, True for what is kept; parameters that are left alone are not in it.
+        mask: by parameter name, True for what is kept; parameters that are left alone are not in it. A parameter
+            that several layers share is in it, and in `state`, under all its names.
         state: the masked network's state dict: initial values, and 0 where the mask says so.
         left_alone: parameters that the mask does not cover; they keep their initial values.
         through: what evaluated: the name of an engine of ours, or "module".
-        initial: the initial state dict; scores: sign(initial)·trained, of which t is a threshold.
+        initial: the initial state dict, in the types that the network computes in.
+        scores: sign(initial)·trained, of which t is a threshold, in the trained values' types.
         model: the module it was evaluated with, None where there was none.
         chain: the network as ours, where it is one.
+        shared: the further names of shared parameters, each with the one under which it counts.
     """
 
     results: tuple[ThresholdResult, ...]
@@ -70,10 +76,11 @@ class Supermask:
     scores: State
     model: nn.Module | None
     chain: Chain | None
+    shared: Mapping[str, str] = field(default_factory=dict)
 
     def mask_at(self, threshold: float) -> State:
         """The mask of any threshold t: True where sign(initial)·trained ≥ t."""
-        return {name: _at_least(score, threshold) for name, score in self.scores.items()}
+        return mask_of(self.scores, threshold)
 
 
 def find_supermask(
@@ -95,8 +102,9 @@ def find_supermask(
     where that is certain to give the same, through our own engines.
 
     Args:
-        initial: the network before training: a module, or a state dict that was copied then.
-        trained: the network after training.
+        initial: the network before training: a module, or a state dict that was copied then. Its values are
+            taken in the types of `model`; without a module, in float32.
+        trained: the network after training. It is compared in its own types, to which thresholds are rounded.
         validation: (images, labels), a DataLoader, or a `Dataset`; images as the network takes them.
         model: the module to evaluate with; by default `trained` or `initial`, whichever is one. With two
             state dicts and no module, linear layers with `activation` between them are assumed.
@@ -114,20 +122,19 @@ def find_supermask(
         DataError: the validation data is no images with labels.
     """
     model = model or next((w for w in (trained, initial) if isinstance(w, nn.Module)), None)
-    before, after = state_of(initial), state_of(trained)
+    before, after = as_computed(state_of(initial), model), state_of(trained)
     chain, covered = _structure(before, model, mask, only, activation)
-    check_pair(before, after, covered.masked)
+    before, after = _checked(before, after, covered)
     values = PAPER.thresholds if thresholds is None else tuple(float(t) for t in thresholds)
     low, high = _selectable(select, paper=thresholds is None)
-    scores = {name: before[name].sign() * after[name] for name in covered.masked}
-    ours = chain is not None and loss is None
-    if ours and chain is not None:
+    scores = scores_of(before, after, covered.masked)
+    if chain is not None and loss is None:
         through, found = through_ours(chain, before, scores, values, validation)
     else:
         through, found = "module", through_module(_needed(model), before, scores, values, validation, loss)
     results = _results(values, scores, covered, found)
     best = _best(results, low, high)
-    chosen = {name: _at_least(score, best.threshold) for name, score in scores.items()}
+    chosen = mask_of(scores, best.threshold)
     return Supermask(
         results=results,
         selected=best,
@@ -139,12 +146,8 @@ def find_supermask(
         scores=scores,
         model=model,
         chain=chain,
+        shared=covered.shared,
     )
-
-
-def masked_state(state: State, mask: State) -> State:
-    """The state dict with 0 where the mask says so."""
-    return {name: torch.where(mask[name], t, 0.0) if name in mask else t.clone() for name, t in state.items()}
 
 
 def _structure(
@@ -167,15 +170,22 @@ def _structure(
     return chain, coverage_of_state({name: state[name] for name in names}, mask)
 
 
+def _checked(initial: State, trained: State, covered: Coverage) -> tuple[State, State]:
+    """Both state dicts with all names of every parameter.
+
+    Raises:
+        UsageError: they are not two states of one network.
+    """
+    before = under_all_names("initial", initial, covered.shared)
+    after = under_all_names("trained", trained, covered.shared)
+    check_pair(before, after, covered.masked)
+    return before, after
+
+
 def _needed(model: nn.Module | None) -> nn.Module:
     if model is None:
         raise UsageError("a loss of your own needs the network itself.", "model= gives it")
     return model
-
-
-def _at_least(score: Tensor, threshold: float) -> Tensor:
-    """Where a score is kept: `ltsm.core.masking.mask`, of a score with its sign already in it."""
-    return core_mask(torch.ones_like(score), score, threshold)
 
 
 def _selectable(select: tuple[float, float] | None, *, paper: bool) -> tuple[float, float]:
@@ -187,10 +197,11 @@ def _selectable(select: tuple[float, float] | None, *, paper: bool) -> tuple[flo
 def _results(
     thresholds: Sequence[float], scores: State, covered: Coverage, found: Evaluation
 ) -> tuple[ThresholdResult, ...]:
+    scores = {name: score for name, score in scores.items() if name not in covered.shared}
     pruneable = sum(score.numel() for score in scores.values())
     results = []
     for threshold, loss, accuracy in zip(thresholds, found.loss, found.accuracy, strict=True):
-        kept = {name: int(_at_least(score, threshold).sum()) for name, score in scores.items()}
+        kept = {name: int(flags.sum()) for name, flags in mask_of(scores, threshold).items()}
         results.append(
             ThresholdResult(
                 threshold=threshold,

@@ -136,7 +136,10 @@ def _description(
     ticket: Ticket, entries: Sequence[_Entry], *, regenerated: bool, trained: bool
 ) -> dict[str, Any]:
     chain, recipe = ticket.chain, ticket.recipe
+    # left out where there is nothing to say, so that all other files have the bytes that they always had
+    shared = {"shared": dict(ticket.shared)} if ticket.shared else {}
     return {
+        **shared,
         "format": FORMAT,
         "entries": entries,
         "network": chain
@@ -223,8 +226,16 @@ def _ticket(description: dict[str, Any], tensors: State) -> Ticket:
         records=tuple(_record(r) for r in description["records"]),
         chain=chain,
         recipe=recipe,
+        shared=_shared(description.get("shared", {}), entries),
         about=description["about"],
     )
+
+
+def _shared(values: dict[str, str], entries: Sequence[_Entry]) -> dict[str, str]:
+    """Further names of parameters; all of them have to be the entries'."""
+    if not {*values, *values.values()} <= {name for name, *_ in entries}:
+        raise ValueError(values)
+    return values
 
 
 def _record(values: list[Any]) -> TrainingRecord:

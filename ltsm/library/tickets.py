@@ -43,6 +43,7 @@ class Ticket:
         records: of its training.
         chain: the network as ours, where it is one; only then can it be written as ONNX.
         recipe: what regenerates the initial values of a network of ours; None: a file has to hold them.
+        shared: the further names of parameters that layers share, each with the one under which it counts.
         about: where it comes from, as JSON values; `val_accuracy`, `val_loss`, `images` and
             `data_sha256` say what it achieved untrained, `trained_val_accuracy` and `trained_val_loss` trained.
     """
@@ -53,6 +54,7 @@ class Ticket:
     records: tuple[TrainingRecord, ...] = ()
     chain: Chain | None = None
     recipe: Recipe | None = None
+    shared: Mapping[str, str] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -63,12 +65,12 @@ class Ticket:
     @property
     def kept(self) -> int:
         """How many parameters the mask keeps, of those that it covers."""
-        return sum(int(flags.sum()) for flags in self.mask.values())
+        return sum(int(flags.sum()) for name, flags in self.mask.items() if name not in self.shared)
 
     @property
     def covered(self) -> int:
         """How many parameters the mask covers."""
-        return sum(flags.numel() for flags in self.mask.values())
+        return sum(flags.numel() for name, flags in self.mask.items() if name not in self.shared)
 
 
 def ticket_of(supermask: Supermask) -> Ticket:
@@ -80,7 +82,13 @@ def ticket_of(supermask: Supermask) -> Ticket:
         "val_accuracy": _number(best.val_accuracy),
         "val_loss": _number(best.val_loss),
     }
-    return Ticket(mask=supermask.mask, initial=supermask.state, chain=supermask.chain, about=about)
+    return Ticket(
+        mask=supermask.mask,
+        initial=supermask.state,
+        chain=supermask.chain,
+        shared=supermask.shared,
+        about=about,
+    )
 
 
 def trained_ticket(ticket: Ticket, state: State, records: Sequence[TrainingRecord]) -> Ticket:

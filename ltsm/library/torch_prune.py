@@ -40,8 +40,9 @@ def apply_mask(module: nn.Module, mask: Mapping[str, Tensor]) -> nn.Module:
         parameter = getattr(owner, attribute, None)
         if not isinstance(parameter, Tensor) or parameter.shape != kept.shape:
             raise UsageError(f"the mask is of another network: here is no {name!r} of {tuple(kept.shape)}.")
-    for name, kept in mask.items():
-        owner, attribute = _owner(module, name)
+    # once for each place: a layer that is used twice has two names, and one mask
+    places = {_owner(module, name): kept for name, kept in mask.items()}
+    for (owner, attribute), kept in places.items():
         prune.custom_from_mask(owner, attribute, kept.to(getattr(owner, attribute).device))  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return module
 
@@ -55,7 +56,7 @@ def read_mask(module: nn.Module) -> dict[str, Tensor]:
 
 def make_permanent(module: nn.Module) -> nn.Module:
     """Turn torch's pruning into plain zeros, in the module itself, which comes back."""
-    for _, owner, attribute in list(_pruned(module)):
+    for owner, attribute in dict.fromkeys((owner, attribute) for _, owner, attribute in _pruned(module)):
         prune.remove(owner, attribute)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return module
 
@@ -80,8 +81,8 @@ def _owner(module: nn.Module, name: str) -> tuple[nn.Module, str]:
 
 
 def _pruned(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
-    """Name, owner and attribute of every parameter that torch prunes."""
-    for place, owner in module.named_modules():
+    """Name, owner and attribute of every parameter that torch prunes, under all names that it has."""
+    for place, owner in module.named_modules(remove_duplicate=False):
         for buffer, _ in owner.named_buffers(recurse=False):
             attribute = buffer.removesuffix(_MASK)
             if attribute != buffer and isinstance(

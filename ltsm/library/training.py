@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +15,7 @@ from ltsm.core.datasets import Dataset
 from ltsm.core.state import fresh_state
 from ltsm.core.training import advance, record_points
 from ltsm.errors import UsageError
-from ltsm.library.batches import as_pair, training_batches
+from ltsm.library.batches import Pair, as_pair, training_batches
 from ltsm.library.evaluation import as_dataset, copied, device_of, evaluate_states
 from ltsm.library.tickets import TrainingRecord, ticket_of, trained_ticket
 from ltsm.library.weights import state_of
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from ltsm.core.network import Network
     from ltsm.core.records import Record
     from ltsm.library.batches import Data
+    from ltsm.library.chains import Chain
     from ltsm.library.supermasks import Loss, Supermask
     from ltsm.library.tickets import Ticket
-    from ltsm.protocol import Order
+    from ltsm.protocol import Order, Protocol
 
     Optimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
@@ -63,18 +66,6 @@ def frozen_zeros(
             hook.remove()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """How to train."""
-
-    iterations: int
-    batch_size: int
-    lr: float
-    order: Order
-    seed: int
-    record_every: int
-
-
 def train_ticket(
     supermask: Supermask,
     training: Data | Dataset,
@@ -93,11 +84,13 @@ def train_ticket(
     """Train the supermasked network with its zeros frozen (section 3.5).
 
     Nothing that is handed over is changed, but for what a loader or a generator of random numbers counts.
+    Our own engines train what they can: a chain of linear layers, none of them frozen by requires_grad, on whole
+    data, where no `model`, `optimiser` or `loss` is given.
 
     Args:
         supermask: what `find_supermask` found.
         training: (images, labels), a loader, or a `Dataset`; a loader is gone through again and again.
-        validation: recorded every so often; None: the training loss alone is.
+        validation: recorded every so often; None: a `Dataset`'s own; otherwise the training loss alone.
         model: the module to train; by default the one that found the supermask.
         optimiser: makes one of parameters, e.g. `lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)`;
             by default Adam with `lr`.
@@ -110,53 +103,94 @@ def train_ticket(
         record_every: iterations between two records.
 
     Raises:
-        UsageError: the mask is not the module's, or there is no module to train.
-        DataError: the data is no images with labels.
+        UsageError: an argument cannot be, the mask is not the module's, or there is no module to train.
+        DataError: the data is no images with labels, or does not fit the network.
     """
-    plan = _Plan(
-        iterations=iterations, batch_size=batch_size, lr=lr, order=order, seed=seed, record_every=record_every
-    )
-    ours = _our_data(supermask, training, validation)
-    if ours is not None and model is None and optimiser is None and loss is None:
-        state, records = _by_ours(supermask, ours, plan)
+    plan = _plan(iterations=iterations, batch_size=batch_size, lr=lr, order=order, record_every=record_every)
+    if validation is None and isinstance(training, Dataset):
+        validation = training
+    as_it_is = model is None and optimiser is None and loss is None
+    chain = supermask.chain if as_it_is and not _partly_frozen(supermask.model) else None
+    data = None if chain is None else _our_data(chain.network, training, validation)
+    if chain is not None and data is not None:
+        state, records = _by_ours(supermask, chain, data, plan, seed)
+        if validation is None:
+            records = [replace(record, val_loss=math.nan, val_accuracy=math.nan) for record in records]
     else:
-        module = model or supermask.model
-        if module is None:
-            raise UsageError("there is no module to train.", "model= gives it")
-        whole = (training.train_images, training.train_labels) if isinstance(training, Dataset) else training
-        state, records = _by_module(supermask, module, whole, validation, optimiser, loss, plan)
+        module = _needed(model or supermask.model)
+        state, records = _by_module(supermask, module, training, validation, optimiser, loss, plan, seed)
     return trained_ticket(ticket_of(supermask), state, records)
 
 
+def _plan(*, iterations: Any, batch_size: Any, lr: Any, order: Any, record_every: Any) -> Protocol:
+    """How to train, as a sweep's protocol says it, which checks it.
+
+    Raises:
+        UsageError: a value of the wrong type or out of range.
+    """
+
+    def number(kind: Callable[[Any], Any], value: Any) -> Any:
+        try:
+            return kind(value)  # NumPy's numbers, and 1 for 1.0
+        except (TypeError, ValueError, OverflowError):
+            return value  # the protocol refuses it, by name
+
+    return PAPER.changed(
+        iterations=number(operator.index, iterations),
+        batch_size=number(operator.index, batch_size),
+        lr=lr if isinstance(lr, str) else number(float, lr),
+        order=order,
+        record_every=number(operator.index, record_every),
+    )
+
+
+def _partly_frozen(module: nn.Module | None) -> bool:
+    return module is not None and not all(p.requires_grad for p in module.parameters())
+
+
+def _needed(module: nn.Module | None) -> nn.Module:
+    if module is None:
+        raise UsageError(
+            "there is no module to train.",
+            "model= gives it; without one train on (images, labels), with no optimiser or loss of your own",
+        )
+    return module
+
+
 def _our_data(
-    supermask: Supermask, training: Data | Dataset, validation: Data | Dataset | None
+    network: Network, training: Data | Dataset, validation: Data | Dataset | None
 ) -> Dataset | None:
-    """The data for our engines, where the network and the data are such that they can train."""
-    if supermask.chain is None or isinstance(training, Dataset):
-        return training if supermask.chain is not None and isinstance(training, Dataset) else None
-    pair = as_pair(training)
-    if pair is None or validation is None or isinstance(validation, Dataset):
+    """The data for our engines; None where the training set is not at hand whole.
+
+    Without a validation set one training image stands in for it.
+    """
+    if isinstance(training, Dataset) and validation is training:
+        return as_dataset(training, network)
+    pair = _training_pair(training)
+    if pair is None:
         return None
-    return as_dataset(validation, supermask.chain.network, pair)
+    if validation is None:
+        validation = (pair.images[:1], pair.labels[:1])
+    elif isinstance(validation, Dataset):
+        validation = (validation.validation_images, validation.validation_labels)
+    return as_dataset(validation, network, pair)
+
+
+def _training_pair(training: Data | Dataset) -> Pair | None:
+    if isinstance(training, Dataset):
+        return Pair(training.train_images, training.train_labels)
+    return as_pair(training)
 
 
 def _by_ours(
-    supermask: Supermask, data: Dataset, plan: _Plan
+    supermask: Supermask, chain: Chain, data: Dataset, plan: Protocol, seed: int
 ) -> tuple[dict[str, Tensor], list[TrainingRecord]]:
     """By `ltsm.core`, as a sweep trains."""
-    chain = supermask.chain
-    assert chain is not None  # noqa: S101 - `_our_data` has looked
     everything = {name: torch.ones_like(t, dtype=torch.bool) for name, t in supermask.state.items()}
     initial = chain.flat(supermask.initial)
     flags = chain.flat({name: t.float() for name, t in {**everything, **supermask.mask}.items()}) > 0
-    protocol = PAPER.changed(
-        activation=chain.network.activation,
-        lr=plan.lr,
-        batch_size=plan.batch_size,
-        order=plan.order,
-        record_every=plan.record_every,
-    )
-    state = fresh_state(chain.network, (plan.seed,), initial[None], flags[None])
+    protocol = plan.changed(activation=chain.network.activation)
+    state = fresh_state(chain.network, (seed,), initial[None], flags[None])
     after, records = advance(data, protocol, state, plan.iterations)
     return {name: t.clone() for name, t in chain.views(after.parameters[0]).items()}, [
         _plain(r) for r in records
@@ -170,18 +204,24 @@ def _plain(record: Record) -> TrainingRecord:
 def _by_module(
     supermask: Supermask,
     module: nn.Module,
-    training: Data,
+    training: Data | Dataset,
     validation: Data | Dataset | None,
     optimiser: Optimiser | None,
     loss: Loss | None,
-    plan: _Plan,
+    plan: Protocol,
+    seed: int,
 ) -> tuple[dict[str, Tensor], list[TrainingRecord]]:
     """By autograd, on a copy of the module."""
     network = copied(module).train()
     load_exactly(network, supermask.state)
+    if not any(p.requires_grad for p in network.parameters()):
+        raise UsageError(
+            "every parameter of the module is frozen.", "requires_grad_() on what is to be trained"
+        )
     loss = loss or nn.functional.cross_entropy
     steps = (optimiser or (lambda p: torch.optim.Adam(p, lr=plan.lr)))(network.parameters())
-    batches = training_batches(training, plan.batch_size, plan.order, plan.seed)
+    whole = (training.train_images, training.train_labels) if isinstance(training, Dataset) else training
+    batches = training_batches(whole, plan.batch_size, plan.order, seed)
     device, records, lost = device_of(network), [_recorded(network, 0, math.nan, validation, loss)], 0.0
     points = set(record_points(0, plan.iterations, plan.record_every))
     last = 0
@@ -197,15 +237,18 @@ def _by_module(
 def _step(
     network: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss, images: Tensor, labels: Tensor
 ) -> float:
-    """One step; the closure is for optimisers that evaluate more than once."""
+    """One step, and the loss before it; the closure is for optimisers that evaluate more than once."""
+    found: list[float] = []
 
     def closure() -> float:
         optimiser.zero_grad()
         value = loss(network(images), labels)
         value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        return value.item()
+        found.append(value.item())
+        return found[-1]
 
-    return float(optimiser.step(closure))
+    optimiser.step(closure)
+    return next(iter(found), math.nan)  # not what step() gives back, which need not be anything
 
 
 def _recorded(
@@ -214,7 +257,10 @@ def _recorded(
     if validation is None:
         return TrainingRecord(iteration, train_loss, math.nan, math.nan)
     network.eval()
-    found = evaluate_states(network, [dict], validation, loss)
+    # copies, so that a forward pass which writes to buffers leaves nothing of the validation set in the ticket
+    found = evaluate_states(
+        network, [lambda: {name: t.clone() for name, t in network.named_buffers()}], validation, loss
+    )
     network.train()
     return TrainingRecord(iteration, train_loss, found.loss[0], found.accuracy[0])
 
@@ -241,7 +287,7 @@ _ANOTHER = "ltsm ticket show FILE says which network it is of"
 
 
 def _on_parameters(module: nn.Module, mask: Mapping[str, Tensor]) -> list[tuple[nn.Parameter, Tensor]]:
-    known = dict(module.named_parameters())
+    known = dict(module.named_parameters(remove_duplicate=False))
     for name, kept in mask.items():
         if name not in known or known[name].shape != kept.shape:
             raise UsageError(f"the mask is of another network: here is no {name!r} of {tuple(kept.shape)}.")

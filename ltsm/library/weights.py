@@ -32,6 +32,48 @@ def state_of(weights: Weights) -> State:
     return {str(k): v.detach().cpu().clone() for k, v in named.items() if isinstance(v, Tensor)}
 
 
+def as_computed(state: State, model: nn.Module | None) -> State:
+    """The state dict with its floats in the types that the network computes in: the module's, or float32 without one."""
+    own = {} if model is None else model.state_dict()
+    types = {name: t.dtype for name, t in own.items() if isinstance(t, Tensor) and t.is_floating_point()}
+
+    def computed(name: str, tensor: Tensor) -> Tensor:
+        if not tensor.is_floating_point():
+            return tensor
+        return tensor.to(torch.float32 if model is None else types.get(name, tensor.dtype))
+
+    return {name: computed(name, tensor) for name, tensor in state.items()}
+
+
+def under_all_names(what: str, state: State, shared: Mapping[str, str]) -> State:
+    """The state dict with each shared parameter under all its names; a file often has it under one of them.
+
+    Args:
+        what: which weights these are, in words.
+        state: the state dict.
+        shared: further names of parameters, each with the parameter's first name.
+
+    Raises:
+        UsageError: a parameter has two values.
+    """
+    filled = dict(state)
+    for name, first in shared.items():
+        if name in state:
+            filled.setdefault(first, state[name])
+    for name, first in shared.items():
+        if first in filled and not _same(filled.setdefault(name, filled[first].clone()), filled[first]):
+            raise UsageError(
+                f"{name!r} and {first!r} are one parameter of the module, and the {what} weights have two values for it.",
+                "a state dict of that very module",
+            )
+    return filled
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Whether the values are the same; NaN is as good as NaN."""
+    return a.shape == b.shape and torch.allclose(a, b.to(a.dtype), rtol=0, atol=0, equal_nan=True)
+
+
 def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
     """Refuse initial and trained weights that cannot be those of one network.
 
@@ -54,7 +96,7 @@ def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
             raise UsageError(f"{name!r} has the shape {shapes}.", "both are state dicts of one network")
         if not (before.is_floating_point() and after.is_floating_point()):
             raise UsageError(f"{name!r} holds {before.dtype} and {after.dtype}, not floats.")
-    if all(torch.equal(initial[name], trained[name]) for name in names):
+    if all(torch.equal(initial[name], trained[name].to(initial[name].dtype)) for name in names):
         raise UsageError(
             "the initial weights are the trained ones.",
             "copy.deepcopy(model.state_dict()) before training keeps them; state_dict() alone changes with the model",

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import ltsm
-from ltsm.errors import UsageError
+from ltsm.errors import DataError, UsageError
 
 OPTIMISERS = {
     "sgd": partial(torch.optim.SGD, lr=0.05, momentum=0.9, weight_decay=0.01),
@@ -123,6 +123,154 @@ def test_an_optimiser_that_evaluates_more_than_once(found, images):
     lbfgs = partial(torch.optim.LBFGS, lr=0.1, max_iter=4)
     ticket = ltsm.train_ticket(found, images, images, model=found.model, optimiser=lbfgs, iterations=5)
     assert not pruned(ticket.trained, found.mask).any()
+
+
+class StepsAlone(torch.optim.SGD):
+    """As some optimisers are: its step evaluates, and gives back nothing."""
+
+    def step(self, closure=None):
+        with torch.enable_grad():
+            closure()
+        super().step()
+
+
+def test_an_optimiser_that_gives_back_no_loss(found, images):
+    """The loss recorded is that of its first evaluation."""
+    train = partial(ltsm.train_ticket, found, images, iterations=3, record_every=1, order="file")
+    silent = train(optimiser=partial(StepsAlone, lr=0.1))
+    spoken = train(optimiser=partial(torch.optim.SGD, lr=0.1))
+    assert [r.train_loss for r in silent.records[1:]] == [r.train_loss for r in spoken.records[1:]]
+
+
+@pytest.mark.parametrize("through_module", [True, False])
+def test_frozen_layers_stay_as_they_are(images, through_module):
+    """requires_grad is the caller's word, also where our own engines could train the network."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    after = {n: t + 0.2 * torch.randn(t.shape) for n, t in model.state_dict().items()}
+    model[0].requires_grad_(False)
+    found = ltsm.find_supermask(model, after, images)
+    ticket = ltsm.train_ticket(
+        found, images, images, model=model if through_module else None, iterations=20, batch_size=40
+    )
+    assert found.through != "module"
+    assert torch.equal(ticket.trained["0.weight"], ticket.initial["0.weight"])
+    assert not torch.equal(ticket.trained["2.weight"], ticket.initial["2.weight"])
+
+
+def test_a_network_that_is_all_frozen_is_refused(images):
+    """There is nothing to train."""
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).requires_grad_(False)
+    after = {n: t + 0.2 for n, t in model.state_dict().items()}
+    with pytest.raises(UsageError, match="every parameter of the module is frozen"):
+        ltsm.train_ticket(ltsm.find_supermask(model, after, images), images, images, iterations=5)
+
+
+def data_set(images, validation):
+    return ltsm.Dataset(
+        name="own",
+        train_images=images[0],
+        train_labels=images[1],
+        validation_images=validation[0],
+        validation_labels=validation[1],
+        classes=3,
+        image_shape=(6,),
+        digest="",
+    )
+
+
+class TestValidation:
+    """What is recorded: the validation set that is given, else a data set's own, whoever trains."""
+
+    @pytest.fixture(params=["ours", "module"])
+    def train(self, request, found):
+        if request.param == "ours" and found.chain is None:
+            pytest.skip("a forward pass of its own")
+        model = None if request.param == "ours" else found.model
+        return partial(ltsm.train_ticket, found, model=model, iterations=6, record_every=3, order="file")
+
+    def losses(self, ticket):
+        return [r.val_loss for r in ticket.records]
+
+    def test_what_is_given_comes_before_a_data_sets_own(self, train, images):
+        few, many = tuple(t[:7] for t in images), tuple(t[:100] for t in images)
+        expected = self.losses(train(images, few))
+        assert self.losses(train(data_set(images, many), few)) == expected
+        assert self.losses(train(data_set(images, many), data_set(images, few))) == expected
+        assert self.losses(train(images, data_set(images, few))) == expected
+        assert self.losses(train(data_set(images, many), images)) != expected
+
+    def test_a_data_sets_own_is_the_default(self, train, images):
+        few = tuple(t[:7] for t in images)
+        assert self.losses(train(data_set(images, few))) == self.losses(train(images, few))
+
+    def test_without_any_the_training_loss_alone_is_recorded(self, train, images):
+        """And the same network comes out."""
+        alone, recorded = train(images), train(images, images)
+        assert all(map(math.isnan, self.losses(alone)))
+        assert all(math.isnan(r.val_accuracy) for r in alone.records)
+        assert "trained_val_accuracy" not in alone.about
+        assert [r.train_loss for r in alone.records[1:]] == [r.train_loss for r in recorded.records[1:]]
+        assert all(torch.equal(alone.trained[n], t) for n, t in recorded.trained.items())
+
+
+def states_alone(images):
+    """A supermask found without a module."""
+    torch.manual_seed(0)
+    before = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).state_dict()
+    after = {n: t + 0.2 * torch.randn(t.shape) for n, t in before.items()}
+    return ltsm.find_supermask(before, after, images)
+
+
+def test_two_state_dicts_suffice_to_train(images):
+    """With and without a validation set."""
+    found = states_alone(images)
+    with_one = ltsm.train_ticket(found, images, images, iterations=5, batch_size=40)
+    without = ltsm.train_ticket(found, images, iterations=5, batch_size=40)
+    assert all(torch.equal(without.trained[n], t) for n, t in with_one.trained.items())
+    loader = DataLoader(TensorDataset(*images), batch_size=40)
+    for own in ({"training": loader}, {"training": images, "loss": nn.functional.cross_entropy}):
+        with pytest.raises(UsageError, match="no module to train") as caught:
+            ltsm.train_ticket(found, **own)
+        assert "model=" in caught.value.hint
+
+
+def test_training_images_that_do_not_fit_are_refused(images):
+    """Before they come near an engine."""
+    found = states_alone(images)
+    wide = (torch.zeros(240, 7), images[1])
+    for training in (wide, data_set(wide, images)):
+        with pytest.raises(DataError, match="an image has 7 numbers"):
+            ltsm.train_ticket(found, training, images, iterations=5)
+
+
+@pytest.mark.parametrize("through_module", [True, False])
+@pytest.mark.parametrize(
+    ("argument", "value", "words"),
+    [
+        ("iterations", -1, "iterations must be a whole number of at least 1, not -1"),
+        ("iterations", 2.5, "iterations must be a whole number"),
+        ("batch_size", 0, "batch_size must be a whole number of at least 1, not 0"),
+        ("record_every", 0, "record_every must be a whole number of at least 1, not 0"),
+        ("lr", -0.1, "must be above 0"),
+        ("lr", "fast", "lr must be a number, not 'fast'"),
+        ("order", "random", "order must be file or shuffled, not 'random'"),
+    ],
+)
+def test_arguments_are_checked_whoever_trains(images, through_module, argument, value, words):
+    """One sentence each, the same one."""
+    found = states_alone(images)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)) if through_module else None
+    with pytest.raises(UsageError, match=words):
+        ltsm.train_ticket(found, images, images, model=model, **{"iterations": 5, argument: value})
+
+
+def test_a_whole_learning_rate_is_a_number(images):
+    """1 is 1.0."""
+    found = states_alone(images)
+    whole, real = (ltsm.train_ticket(found, images, iterations=5, lr=lr) for lr in (1, 1.0))
+    assert whole.records[-1] == real.records[-1] or math.isnan(whole.records[-1].train_loss)
+    assert all(torch.equal(whole.trained[n], t) for n, t in real.trained.items())
 
 
 def test_refusals(trained, images):

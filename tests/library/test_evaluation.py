@@ -1,0 +1,66 @@
+"""Evaluation through the module: every threshold's values are made once, and no forward pass leaves a trace."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import ltsm
+from ltsm.library import evaluation
+
+SEEN: list[torch.Tensor] = []
+
+
+class Writing(nn.Module):
+    """Its forward pass writes to a buffer and to a parameter that no mask covers, and uses both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+        self.norm, self.fc = nn.LayerNorm(6), nn.Linear(6, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        SEEN.append(self.fc.weight)
+        with torch.no_grad():
+            self.calls.add_(1)
+            self.norm.bias.add_(1)
+        return self.fc(self.norm(images) * self.calls)
+
+
+@pytest.fixture
+def pair():
+    torch.manual_seed(6)
+    model = Writing()
+    after = copy.deepcopy(model)
+    with torch.no_grad():
+        after.fc.weight.add_(0.3 * torch.randn(3, 6))
+    return model, after
+
+
+def find(pair, images, size):
+    """Through a generator of batches, which gives them only once."""
+    SEEN.clear()
+    batches = zip(images[0].split(size), images[1].split(size), strict=True)
+    return ltsm.find_supermask(*pair, batches, thresholds=[-0.1, 0.0, 0.1], only=nn.Linear)
+
+
+def test_masked_values_are_made_once_for_all_batches(pair, images):
+    """Three thresholds, whatever the number of batches."""
+    find(pair, images, 20)
+    assert len(SEEN) == 36
+    assert len({id(weight) for weight in SEEN}) == 3
+
+
+def test_without_the_memory_for_that_they_are_made_for_each_batch(pair, images, monkeypatch):
+    """To the same numbers, and no forward pass sees what another one wrote."""
+    kept = find(pair, images, 20)
+    monkeypatch.setattr(evaluation, "MEMORY", 3 * 18 * 4 - 1)
+    made = find(pair, images, 20)
+    assert len({id(weight) for weight in SEEN}) == 36
+    assert made.results == kept.results
+    whole = find(pair, images, 240)
+    assert [r.val_accuracy for r in whole.results] == [r.val_accuracy for r in kept.results]
+    assert [r.val_loss for r in whole.results] == pytest.approx([r.val_loss for r in kept.results])
