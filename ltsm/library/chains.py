@@ -82,6 +82,17 @@ def chain_of_state(state: Mapping[str, Tensor], activation: str) -> Chain | None
     return None
 
 
+def obstacle(state: Mapping[str, Tensor]) -> str:
+    """Why `chain_of_state` finds no chain, in words."""
+    names = [name.removesuffix(".weight") for name in state if name.endswith(".weight")]
+    if lacking := [f"{name}.bias" for name in names if f"{name}.bias" not in state]:
+        return f"there is no {lacking[0]!r}"
+    known = {f"{name}.{part}" for name in names for part in ("weight", "bias")}
+    if others := [name for name in state if name not in known]:
+        return f"{others[0]!r} is no weight or bias of theirs"
+    return "their sizes do not follow from each other"
+
+
 def _chained(state: Mapping[str, Tensor], names: Sequence[str]) -> tuple[int, ...]:
     """The sizes from input to output, or nothing where one layer's outputs are not the next one's inputs."""
     shapes = [(state[f"{n}.weight"].shape, state[f"{n}.bias"].shape) for n in names]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from ltsm.errors import UsageError
-from ltsm.library.chains import Chain, chain_of_module, chain_of_state
+from ltsm.library.chains import Chain, chain_of_module, chain_of_state, obstacle
 from ltsm.library.coverage import Coverage, Kinds, coverage, coverage_of_state
 from ltsm.library.evaluation import through_module, through_ours
 from ltsm.library.masks import mask_of, masked_state, scores_of
@@ -163,7 +163,7 @@ def _structure(
     chain = chain_of_state(state, activation)
     if chain is None:
         raise UsageError(
-            "these weights are not plainly those of linear layers one after the other.",
+            f"these weights are not plainly those of linear layers one after the other: {obstacle(state)}.",
             "model= (on the command line --network module:function) gives the network that they belong to",
         )
     names = chain.views(chain.flat(state))

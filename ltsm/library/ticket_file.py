@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from ltsm.core.network import Network, initial_values
 from ltsm.errors import StoreError
 from ltsm.library.chains import Chain
 from ltsm.library.tickets import Recipe, Ticket, TrainingRecord
+from ltsm.store import artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,14 +120,8 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
+        artifacts.write_whole(path, content)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}.", "--out FILE elsewhere") from None
 

@@ -83,7 +83,7 @@ def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
         names: the parameters that a mask covers.
 
     Raises:
-        UsageError: a parameter is missing from one, has two shapes or no real numbers, or none has changed.
+        UsageError: a parameter is missing from one, has two shapes, or none has changed; or a value is no finite float.
     """
     names = list(names)
     for name in names:
@@ -96,6 +96,12 @@ def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
             raise UsageError(f"{name!r} has the shape {shapes}.", "both are state dicts of one network")
         if not (before.is_floating_point() and after.is_floating_point()):
             raise UsageError(f"{name!r} holds {before.dtype} and {after.dtype}, not floats.")
+        for what, values in (("initial", before), ("trained", after)):
+            if not values.isfinite().all():  # no threshold is met by NaN: it would pass for pruned
+                raise UsageError(
+                    f"{name!r} of the {what} weights holds values that are no numbers.",
+                    "the training diverged?",
+                )
     if all(torch.equal(initial[name], trained[name].to(initial[name].dtype)) for name in names):
         raise UsageError(
             "the initial weights are the trained ones.",

@@ -19,7 +19,7 @@ from ltsm.library import ticket_file
 from ltsm.library.chains import Chain
 from ltsm.library.files import read_weights, state_bytes
 from ltsm.library.ticket_evaluation import evaluate_ticket
-from ltsm.library.ticket_file import ticket_bytes, ticket_from_bytes
+from ltsm.library.ticket_file import ticket_bytes, ticket_from_bytes, write_whole
 from ltsm.library.tickets import Recipe, Ticket
 
 
@@ -201,3 +201,11 @@ class TestRefusals:
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(StoreError, match="cannot write"):
             ltsm.save_ticket(seeded(), tmp_path / "file" / "t.ticket")
+
+
+def test_a_ticket_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    (tmp_path / "mine.ticket").mkdir()  # a folder in its place: renaming fails after writing
+    (tmp_path / "mine.ticket" / "full").touch()
+    with pytest.raises(StoreError, match="cannot write"):
+        write_whole(tmp_path / "mine.ticket", b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.ticket"]

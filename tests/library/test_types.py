@@ -10,6 +10,7 @@ from torch import nn
 
 import ltsm
 from ltsm.core.masking import mask
+from ltsm.errors import UsageError
 
 TYPES = [torch.float64, torch.bfloat16, torch.float16]
 
@@ -103,3 +104,34 @@ def test_a_module_computes_in_its_own_type(images, dtype):
         given, after.double(), (images[0].double(), images[1]), only=nn.Linear, thresholds=[0.0]
     )
     assert double.state["fc.weight"].dtype == torch.float64
+
+
+@pytest.mark.parametrize("which", ["initial", "trained"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers_are_refused(pair, images, which, value):
+    """NaN is at least no threshold: it would pass for pruned."""
+    model, after = pair
+    states = {"initial": dict(copy.deepcopy(model).state_dict()), "trained": after}
+    states[which]["0.bias"] = torch.full((8,), value)
+    with pytest.raises(UsageError, match=f"'0.bias' of the {which} weights holds values that are no numbers"):
+        ltsm.find_supermask(states["initial"], states["trained"], images)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda state: state.pop("2.bias"), "there is no '2.bias'"),
+        (lambda state: state.update(scale=torch.ones(3)), "'scale' is no weight or bias of theirs"),
+        (
+            lambda state: state.update({"2.weight": torch.ones(3, 5)}),
+            "their sizes do not follow from each other",
+        ),
+    ],
+)
+def test_it_is_said_why_a_state_dict_is_no_chain(pair, images, change, reason):
+    model, after = pair
+    states = [dict(copy.deepcopy(model).state_dict()), dict(after)]
+    for state in states:
+        change(state)
+    with pytest.raises(UsageError, match=reason):
+        ltsm.find_supermask(*states, images)
