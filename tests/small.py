@@ -104,9 +104,8 @@ def results(path):
                 run.iteration,
                 run.best_iteration,
                 run.relative_size,
-                run.initial,
-                run.final,
-                run.checkpoint,
+                # their folder is the store's own
+                *(artifact and artifact.sha256 for artifact in (run.initial, run.final, run.checkpoint)),
                 # repr, as NaN is not itself
                 repr(metrics.get(run.id)),
                 [replace(mask, run_id=0) for mask in masks if mask.run_id == run.id],

@@ -47,7 +47,9 @@ def test_every_past_version_is_kept():
 
 
 def test_an_old_store_is_upgraded_with_all_it_holds(old):
-    """Taken out: nothing, but the store of 0001 is refused by readers until then, and a copy of it stays."""
+    """Taken out: the look for an older version in `schema.open_for_reading`; it was read as if it were new. Taken out:
+    `schema._keep`; no copy of it stayed.
+    """
     before = everything(old)
     with pytest.raises(StoreError, match="older version"):
         schema.open_for_reading(old)

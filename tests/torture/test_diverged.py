@@ -29,10 +29,14 @@ def test_a_sweep_that_learns_nothing_ends_and_says_so(ltsm):
 def test_a_diverging_sweep_ends_and_says_so(ltsm):
     """lr 1e30 for the whole of a small sweep, with the real commands; NaN is NULL in the store and no number anywhere.
 
-    Taken out: `finite` in `jobs.Training.receive`; the runs were called done. Taken out: `finite` in
-    `training._stretch`; they went on to their last iteration.
+    The initial training could go on after its first segment; the others end with it, so that they diverge at their end.
+
+    Taken out: `finite` in `jobs.Training.receive`; those others were called done. Taken out: `finite` in
+    `training._stretch`; the initial training went on to its last iteration.
     """
     with_lr(ltsm, 1e30)
+    toml = ltsm.folder / "small.toml"
+    toml.write_text(toml.read_text().replace("\niterations = 200", "\niterations = 100"))
     run = ltsm.sweep()
     assert run.ended() == 0, run.words
     assert "diverged" in run.words

@@ -6,6 +6,7 @@ import io
 import json
 import resource
 import sys
+import tracemalloc
 import zipfile
 from dataclasses import fields
 from functools import cache
@@ -13,7 +14,7 @@ from functools import cache
 import numpy as np
 import pytest
 import typer
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, example, given, seed, settings
 from hypothesis import strategies as st
 from torture.counts import counted, tell
 
@@ -75,6 +76,7 @@ SEEDS = [
     idx_file((3, 2, 2), bytes(range(12))),
     idx_file((5,), bytes(5)),
     idx_file((10**9, 28, 28), b""),
+    idx_file((1,) * 70, bytes(1)),
     gzip.compress(idx_file((3, 2, 2), bytes(12))),
     GOOD,
     npz_file(compressed=False, x_train=np.zeros((4, 3)), y_train=np.zeros(4), x_val=np.zeros((1, 3))),
@@ -98,7 +100,9 @@ def contents(draw):
 
 @counted("data files", shards=2)
 def test_data_files(tmp_path, count):
-    """Taken out: the comparison of header and length in `idx.parse_idx`; numpy's ValueError came through."""
+    """Taken out: the ValueError caught in `idx.parse_idx`; numpy's came through, of more dimensions than it has. With the
+    comparison of header and length taken out too, of many a header.
+    """
     small = idx.PublishedSet("Small", 10, (idx.PublishedFile("images", 24, "0" * 32),))
 
     @many(count)
@@ -124,18 +128,25 @@ def test_data_files(tmp_path, count):
 
 @pytest.mark.parametrize("count", [10**5, 10**7, 10**9, 10**12])
 def test_headers_of_more_images_than_there_are(tmp_path, count):
-    """Taken out: the announced sizes compared with the archive's own in `own._arrays`; 8 GB were asked for."""
+    """Taken out: the announced sizes compared with the archive's own in `own._refuse_bombs`; 8 GB were asked for.
+
+    What is asked for is counted, used or not: a system may promise what it does not have.
+    """
     path = tmp_path / "own.npz"
     path.write_bytes(lying_npz(count))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(DataError) as caught:
-        own.read_npz(path)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="announces") as caught:
+            own.read_npz(path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     in_one_sentence(caught.value)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < LITTLE_MEMORY
+    assert most < LITTLE_MEMORY * 2**10
 
 
 def test_a_file_that_unpacks_without_end_is_refused(tmp_path):
-    """300 KB that unpack to 300 MB. Taken out: the limit in `own._arrays`; they were unpacked."""
+    """300 KB that unpack to 300 MB. Taken out: the limit in `own._refuse_bombs`; they were unpacked."""
     path = tmp_path / "own.npz"
     images = np.zeros((300_000, 1_000), np.uint8)
     path.write_bytes(npz_file(x_train=images, y_train=images[:, 0], x_val=images[:1], y_val=images[:1, 0]))
@@ -239,6 +250,7 @@ def test_command_lines(harmless, count):
 
     @many(count)
     @given(command_lines())
+    @example(["sweep", "--hidden", "x"])
     def a_sentence(line):
         with pytest.MonkeyPatch.context() as patched:
             code, said = ended(line, patched)

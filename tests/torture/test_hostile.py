@@ -29,7 +29,7 @@ NAMES = {
     "the folder": "weights",
     "nothing": "",
     "here": ".",
-    "a link out": "weights/out/file",
+    "a link out": "weights/out/outside",
     "a linked file": "weights/passwd",
     "a circle": "weights/circle",
     "a NUL": "weights/a\0b",
@@ -98,11 +98,14 @@ def test_names_lead_to_no_other_file(hostile, tmp_path, name):
 
 @pytest.mark.parametrize("companion", ["-wal", "-shm", "-journal", ".lock"])
 def test_links_beside_the_store_are_not_followed(hostile, tmp_path, companion):
-    """Taken out: O_NOFOLLOW in `claim`, the look at companions in `schema`; the other file was emptied."""
+    """Taken out: O_NOFOLLOW in `claim`; the other file was emptied. Taken out: the look at companions in `schema`;
+    SQLite, which does not follow them either, found other words.
+    """
     for old in ("-wal", "-shm", ".lock"):
         hostile.with_name(hostile.name + old).unlink(missing_ok=True)
     hostile.with_name(hostile.name + companion).symlink_to(tmp_path / "outside")
-    with pytest.raises(StoreError), schema.writer(hostile, "ltsm sweep", read_now()):
+    words = "cannot write to" if companion == ".lock" else "is a link, which SQLite never makes"
+    with pytest.raises(StoreError, match=words), schema.writer(hostile, "ltsm sweep", read_now()):
         pass
     assert (tmp_path / "outside").read_text() == "mine"
 
@@ -201,7 +204,17 @@ def test_what_is_visible():
     assert visible("\u202e\x9b") == "\\u202e\\u009b"
 
 
-def test_the_log_is_harmless(capsys):
+def test_words_are_harmless(capsys):
+    """Taken out: `visible` in `say.note`, `say.warn` or `say.error`; the escape sequences went out as they were."""
+    say.note(ESCAPES)
+    say.warn(ESCAPES)
+    say.error(StoreError(ESCAPES, ESCAPES))
+    said = capsys.readouterr().err
+    assert said.count("owned") == 4
+    assert "\x1b" not in said
+
+
+def test_the_log_is_harmless():
     import logging
 
     record = logging.LogRecord("ltsm", logging.WARNING, "", 0, "%s", (ESCAPES,), None)

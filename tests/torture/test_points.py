@@ -111,7 +111,7 @@ def test_killed_at_a_named_point_a_sweep_ends_with_the_same_bits(
     before its first checkpoint writes them again while its row names them.
 
     Taken out: writing the file before its row, in `jobs._commit_stretch`; a row named a checkpoint that was not
-    there. The temporary name in `artifacts.write`; a row named half of the initial weights, in "begun". One
+    there. The temporary name in `artifacts.write`; a row named initial weights that were gone, in "begun". One
     transaction for the migration and its seals in `schema._upgrade`; the store was called damaged.
     """
     known = {name for name in fresh if not name.startswith("initial")} if count == 1 and begin else ()

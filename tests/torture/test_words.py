@@ -2,11 +2,14 @@
 
 import os
 import signal
+import termios
 import time
+from pathlib import Path
 
+import pytest
 from small import results
 from torture.oracle import check, check_if_any, finish
-from torture.program import slow
+from torture.program import slow, wait_for
 
 
 def closed_pipe():
@@ -35,6 +38,26 @@ def blocked():
     globals()["kept"] = reading
 
 
+def stopped():
+    """A terminal after Ctrl-S: the thread that draws the bars waits for it, and with it whoever would say something."""
+    from ltsm.cli import say
+    from ltsm.steps import jobs
+
+    reading, writing = os.openpty()
+    os.dup2(writing, 2)
+    say.words.is_interactive = True  # Rich looked when it was imported
+    globals()["kept"] = reading
+    commit = jobs.Training.commit
+
+    def committed(self, result):
+        termios.tcflow(writing, termios.TCOOFF)
+        time.sleep(0.5)  # a bar is drawn ten times a second
+        Path("waiting").touch()
+        return commit(self, result)
+
+    jobs.Training.commit = committed
+
+
 def test_words_that_nobody_reads_stop_no_sweep(ltsm, undisturbed):
     """A closed pipe. Taken out: `say.Words`; the sweep ended with exit code 1 at its first line."""
     assert ltsm.sweep(prepare=closed_pipe).ended() == 0
@@ -47,11 +70,16 @@ def test_words_that_find_no_space_stop_no_sweep(ltsm, undisturbed):
     assert results(ltsm.store) == undisturbed
 
 
-def test_ctrl_c_is_heard_while_words_wait_for_a_reader(ltsm, undisturbed):
-    """Taken out: the timer and the exceptions caught in `signals`; the second Ctrl-C did not end the program."""
-    run = ltsm.sweep(prepare=blocked)
+@pytest.mark.parametrize("prepare", [blocked, stopped])
+def test_ctrl_c_is_heard_while_words_wait_for_a_reader(ltsm, undisturbed, prepare):
+    """Taken out: the exceptions caught in `signals`, or the timer in `signals._end`, which `stopped` needs;
+    the second Ctrl-C did not end the program.
+    """
+    run = ltsm.sweep(prepare=prepare)
     assert run.holds(ltsm.store)
     time.sleep(1.0)
+    if prepare is stopped:
+        wait_for((ltsm.folder / "waiting").exists)
     run.signal(signal.SIGINT)
     run.within(0.2)
     run.signal(signal.SIGINT)
