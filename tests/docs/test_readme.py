@@ -1,4 +1,4 @@
-"""README.md: what it says came out can have come out."""
+"""README.md and docs/limits.md: what they say came out can have come out, and they say the same."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from ltsm.report.evaluation import run_name
 from ltsm.report.statistics import Summary, welch
 from ltsm.report.table1 import COLUMNS
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = " ".join(README[README.index("## What came out") : README.index("## Two commands")].split())
 """The section in one line: where its sentences wrap says nothing."""
+LIMITS = " ".join((ROOT / "docs" / "limits.md").read_text(encoding="utf-8").split())
 PAPERS = published.table_1()
 
 
@@ -118,3 +120,14 @@ def test_the_differences_are_those_of_the_table():
     assert said
     dense = ours(run_name("hyperop", PAPER.hidden, PAPER.hidden), 1)
     assert -float(said[1]) == pytest.approx(final.mean - dense.mean, abs=0.0015)
+
+
+def test_the_limits_say_the_same_ranges():
+    """docs/limits.md rounds what the README says; once, it kept an earlier kernel's numbers."""
+    size = re.search(r"the relative size from (\d+) % to (\d+) %", RESULTS)
+    accuracy = re.search(r"the supermask's accuracy, untrained, from ([\d.]+) % to ([\d.]+) %", RESULTS)
+    assert size
+    assert accuracy
+    assert f"relative sizes from {size[1]} % to {size[2]} % come out" in LIMITS
+    low, high = (f"{float(share):.0f} %" for share in accuracy.groups())
+    assert f"supermasks classify {low} to {high} of MNIST" in LIMITS
