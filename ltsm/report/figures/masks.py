@@ -80,7 +80,9 @@ def what_is_left(evaluation: Evaluation, _table: Table) -> Figure:
     """Figure 8: per-layer size against threshold, and where on the image the first layer's weights survive."""
     maps = _maps(evaluation)
     panels = [_layers_panel(evaluation)]
-    if isinstance(maps, str):
+    if not evaluation.masks:
+        pass  # the first panel has said so
+    elif isinstance(maps, str):
         panels.append(Panel(Axis("", 0, 1), Axis("", 0, 1), (), missing=maps))
     else:
         first = evaluation.supermasks[0]
@@ -127,10 +129,10 @@ def _each_seed(evaluation: Evaluation) -> list[Layer]:
 
 
 def _layers_panel(evaluation: Evaluation) -> Panel:
-    sizes = layer_sizes(evaluation)
     layers: list[Layer] = []
     x: Numbers = ()
-    for i, size in enumerate(sizes):
+    # Sizes are told from any network; without masks there is nothing to draw of them.
+    for i, size in enumerate(layer_sizes(evaluation) if evaluation.masks else ()):
         x, mean, _ = _over_seeds(evaluation, partial(_layer_share, layer=i, size=size))
         style = LAYER_STYLES[i % len(LAYER_STYLES)]
         layers.append(Curve(x, mean, style, f"layer {i + 1} ({size} parameters)"))
