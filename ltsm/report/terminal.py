@@ -60,7 +60,9 @@ def _entry(table: Table, row: Row, *, against_paper: bool) -> Entry:
 
 
 def verification(found: Verification) -> RenderableType:
-    """One line for each published number, and a summary."""
+    """One line for each published number, and a summary; that alone where nothing is compared."""
+    if not found.lines:
+        return Text(found.summary)
     apart = Grid(
         ("Published number", "ours", "theirs", "difference", "Welch, Holm", "verdict", "±, Holm", "verdict"),
         tuple(Entry(line.title, _apart(line)) for line in found.lines),

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from made_up import evaluation
+from odd_stores import STORES
 from typer.testing import CliRunner
 
 from ltsm.cli.commands import app
@@ -113,6 +114,34 @@ def test_verify_says_by_its_exit_code_whether_the_paper_is_reproduced(ltsm, stor
     assert document["counts"]["differs"] == sum(
         (line["verdict"] == "differs") + (line["spread_verdict"] == "differs") for line in document["lines"]
     )
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return evaluation(tmp_path_factory.mktemp("digits") / "ltsm.db", **STORES["digits"])
+
+
+def test_verify_judges_nothing_on_other_data(ltsm, digits):
+    """Neither 0, which says reproduced, nor 4, which says that it is not; and a sentence that stands alone."""
+    found = ltsm("verify", "--store", digits)
+    assert found.exit_code == 5
+    (sentence,) = found.stdout.splitlines()
+    assert sentence.startswith(
+        "Nothing is compared: the results are on scikit-learn's 8×8 digits, not MNIST."
+    )
+    assert found.stderr == ""
+    document = json.loads(ltsm("verify", "--json", "--store", digits).stdout)
+    assert (document["reproduced"], document["lines"]) == (None, [])
+    assert document["summary"] == sentence
+
+
+@pytest.mark.parametrize("command", [["report"], ["report", "--csv"], ["verify"], ["verify", "--json"]])
+def test_every_stream_ends_its_last_line(ltsm, store, digits, command):
+    """Whoever reads both together must not find a sentence in the middle of another."""
+    for path in (store, digits):
+        found = ltsm(*command, "--store", path)
+        assert found.stdout.endswith("\n")
+        assert found.stderr == "" or found.stderr.endswith("\n")
 
 
 @pytest.mark.parametrize(

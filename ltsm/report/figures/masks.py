@@ -80,16 +80,14 @@ def what_is_left(evaluation: Evaluation, _table: Table) -> Figure:
     """Figure 8: per-layer size against threshold, and where on the image the first layer's weights survive."""
     maps = _maps(evaluation)
     panels = [_layers_panel(evaluation)]
-    if not evaluation.masks:
-        pass  # the first panel has said so
-    elif isinstance(maps, str):
-        panels.append(Panel(Axis("", 0, 1), Axis("", 0, 1), (), missing=maps))
-    else:
+    if not isinstance(maps, str):
         first = evaluation.supermasks[0]
         width = evaluation.protocol.hidden[0]
         label = f"% of a pixel's {width} weights"
         panels.append(_map_panel(maps[0], f"Seed {first.seed}, t = {first.threshold:g}", label))
         panels.append(_map_panel(np.mean(maps, 0), f"Mean of n = {len(maps)} supermasks", label))
+    elif evaluation.masks:  # without any the first panel has said so
+        panels.append(Panel(Axis("", 0, 1), Axis("", 0, 1), (), missing=maps))
     caption = (
         "What is left of the network. Left: the share of each layer's parameters that a threshold keeps, "
         f"{_about(evaluation)} {_considered(evaluation)} Then, for every pixel of the image, the share of its "
