@@ -72,6 +72,44 @@ def test_without_a_format_a_file_gets_the_plain_table(ltsm, store, tmp_path):
     assert "Lottery ticket" in (tmp_path / "t.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("r.html", "html"),
+        ("r.HTM", "html"),
+        ("r.md", "markdown"),
+        ("r.tex", "latex"),
+        ("r.json", "json"),
+        ("r.csv", "csv"),
+    ],
+)
+def test_without_a_flag_the_suffix_says_the_format(ltsm, store, tmp_path, name, form):
+    """Once, report.html held the terminal's table."""
+    assert ltsm("report", "--store", store, "-o", tmp_path / name).exit_code == 0
+    printed = ltsm("report", "--store", store, f"--{form}").stdout
+    assert (tmp_path / name).read_text(encoding="utf-8") == printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (["-o", "report.pdf"], "no format for .pdf"),
+        (["--html", "-o", "report.csv"], "report.csv would not be what its suffix says"),
+    ],
+)
+def test_a_suffix_that_would_mislead_is_refused(ltsm, store, tmp_path, arguments, cause):
+    found = ltsm("report", "--store", store, *arguments)
+    assert isinstance(found.exception, UsageError)
+    assert cause in found.exception.message
+    assert not list(tmp_path.glob("report.*"))
+
+
+def test_a_flag_may_go_into_any_text(ltsm, store, tmp_path):
+    for name in ("notes.txt", "notes", "notes.2026"):
+        assert ltsm("report", "--store", store, "--markdown", "-o", tmp_path / name).exit_code == 0
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith("# Lottery")
+
+
 def test_two_formats_exclude_each_other(ltsm, store):
     assert isinstance(ltsm("report", "--store", store, "--html", "--csv").exception, UsageError)
 
