@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import sqlite3
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from ltsm.report import published
 from ltsm.report.evaluation import run_name
 from ltsm.report.statistics import Summary, welch
 from ltsm.report.table1 import COLUMNS
+from ltsm.store import schema
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -131,3 +134,17 @@ def test_the_limits_say_the_same_ranges():
     assert f"relative sizes from {size[1]} % to {size[2]} % come out" in LIMITS
     low, high = (f"{float(share):.0f} %" for share in accuracy.groups())
     assert f"supermasks classify {low} to {high} of MNIST" in LIMITS
+
+
+@pytest.mark.parametrize("name", ["protocol", "run", "metric", "mask"])
+def test_the_stores_columns_are_in_its_table(tmp_path, name):
+    """Each by its name, but for `id`, files' `…_sha256` and times, which are said in a word."""
+    store = tmp_path / "ltsm.db"
+    schema.open_for_writing(store).close()
+    with closing(sqlite3.connect(store)) as database:
+        columns = {row[1] for row in database.execute(f"PRAGMA table_info({name})")}
+    row = re.search(rf"^\| `{name}` \|.*$", README, re.MULTILINE)
+    assert row
+    said = set(re.findall(r"`(\w+)`", row[0]))
+    implied = {"id", *(f"{column}_sha256" for column in said), *(c for c in columns if c.endswith("_at"))}
+    assert columns - said <= implied
