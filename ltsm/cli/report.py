@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,17 +15,28 @@ HELP = """Examples:
 
 [bold]ltsm report[/]                               Table 1
 [bold]ltsm report --against-paper[/]               with the published values and Welch's test
-[bold]ltsm report --html -o report.html[/]         everything in one file: figures, protocol, provenance
-[bold]ltsm report --latex -o report.tex[/]         compiles as it is
+[bold]ltsm report -o report.html[/]                everything in one file: figures, protocol, provenance
+[bold]ltsm report -o report.tex[/]                 compiles as it is
 [bold]ltsm report --json | jq .finding[/]
 
 The paper's Table 1 from the store, and the ticket against every dense network, paired by seed.
 Reads what is finished, also while a sweep runs, and says what is missing.
+Without a format's flag the file's suffix says it: .html, .md, .tex, .json, .csv; .txt, or none, is the plain table.
 """
 
 FORMATS = ("markdown", "latex", "html", "json", "csv")
+"""Flags that exclude each other; without any, tables for the terminal, or what the file's suffix says."""
+SUFFIXES = {
+    "": "text",
+    ".txt": "text",
+    ".md": "markdown",
+    ".tex": "latex",
+    ".html": "html",
+    ".htm": "html",
+    ".json": "json",
+    ".csv": "csv",
+}
 _PANEL = "Format"
-"""Flags that exclude each other; without any, tables for the terminal."""
 
 
 def report(
@@ -51,12 +63,13 @@ def report(
     """Print Table 1, or write a document.
 
     Raises:
-        UsageError: two formats at once.
+        UsageError: two formats at once, or a file whose suffix is of none, or of another than the flag's.
         StoreError: no store, no such protocol, or the file cannot be written.
     """
     chosen = [name for name, on in zip(FORMATS, (markdown, latex, html, json, csv), strict=True) if on]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other.", f"ltsm report --{chosen[0]}")
+    form = _form(chosen[0] if chosen else None, output)
     from ltsm.report import document  # noqa: PLC0415
     from ltsm.report.evaluation import load  # noqa: PLC0415
     from ltsm.store import schema  # noqa: PLC0415
@@ -64,19 +77,38 @@ def report(
 
     opened = schema.open_for_reading(store_path(store))
     try:
-        evaluation = load(opened, protocol, records=bool(chosen) and not csv, bits=html)
+        evaluation = load(opened, protocol, records=form not in {"text", "csv"}, bits=form == "html")
     finally:
         opened.close()
     if evaluation.protocol.dataset == "digits":
         say.warn(
             "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"
         )
-    if not chosen and output is None:
+    if form == "text" and output is None:
         say.table(document.terminal(evaluation, against_paper=against_paper))
         return
-    text = document.WRITERS[chosen[0] if chosen else "text"](evaluation, against_paper)
+    text = document.WRITERS[form](evaluation, against_paper)
     if output is None:
         say.data(text)
     else:
         document.save(output, text.encode())
         say.note(f"wrote {output}")
+
+
+def _form(flag: str | None, output: Path | None) -> str:
+    """The format of the document: the flag's, or the file's by its suffix.
+
+    Raises:
+        UsageError: the suffix says nothing, or a program that goes by it would misread the file.
+    """
+    suffix = output.suffix if output else ""
+    by_suffix = SUFFIXES.get(suffix.lower())
+    if flag is None and by_suffix is None:
+        known = ", ".join(s for s in SUFFIXES if s)
+        raise UsageError(f"there is no format for {suffix}: there are {known}.", "ltsm report -o report.html")
+    if flag is not None and by_suffix not in {None, "text", flag}:
+        raise UsageError(
+            f"{output} would not be what its suffix says: --{flag} is another format.",
+            f"ltsm report -o {output}",
+        )
+    return flag or by_suffix or "text"

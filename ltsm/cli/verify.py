@@ -16,10 +16,11 @@ HELP = """Examples:
 Compare every published number with this store: Welch's t-test for means, Shoemaker's robust F test for
 spreads (±), Holm's correction over all of them. `reproduced` means not found to differ: with ten seeds a
 difference below two standard deviations may go unseen, and rounded values hide small ones.
-Exit code 0: everything is reproduced; 4: a number differs, or there are not seeds enough to tell.
+Exit code 0: everything is reproduced; 4: a number differs, or there are not seeds enough to tell;
+5: nothing is compared, as the results are on other data than MNIST.
 """
 
-NOT_REPRODUCED = 4
+NOT_REPRODUCED, NOT_COMPARED = 4, 5
 
 
 def verify(store: Store = STORE, protocol: StoredProtocol = None, json: Json = False) -> None:
@@ -27,7 +28,7 @@ def verify(store: Store = STORE, protocol: StoredProtocol = None, json: Json = F
 
     Raises:
         StoreError: no store, or no such protocol.
-        typer.Exit: with code 4, unless all is reproduced.
+        typer.Exit: with code 4, unless all is reproduced; with 5 where nothing is compared.
     """
     from ltsm.report import terminal  # noqa: PLC0415
     from ltsm.report.evaluation import load  # noqa: PLC0415
@@ -45,5 +46,7 @@ def verify(store: Store = STORE, protocol: StoredProtocol = None, json: Json = F
         say.as_json(as_json(found))
     else:
         say.table(terminal.verification(found))
+    if found.other_data:
+        raise typer.Exit(NOT_COMPARED)
     if not found.reproduced:
         raise typer.Exit(NOT_REPRODUCED)

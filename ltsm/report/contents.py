@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ltsm.protocol import PAPER
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.finding import Claim, finding
 from ltsm.report.paired import Paired, paired
@@ -44,7 +43,7 @@ def contents(evaluation: Evaluation) -> Contents:
     table = table_1(evaluation)
     pairs = paired(evaluation, table)
     numbers = text_numbers(evaluation, table)
-    if evaluation.protocol.dataset != PAPER.dataset:  # as in Table 1
+    if not evaluation.comparable:  # as in Table 1
         numbers = tuple(replace(number, theirs=summarise([])) for number in numbers)
     return Contents(evaluation, table, pairs, finding(evaluation, pairs), numbers)
 

@@ -44,6 +44,11 @@ class Evaluation:
         return tuple(dict.fromkeys([*self.protocol.hyperops, *stored]))
 
     @property
+    def comparable(self) -> bool:
+        """Whether the results are on the paper's data: losses on other images are no measure for its, nor its for them."""
+        return self.protocol.dataset == PAPER.dataset
+
+    @property
     def other_settings(self) -> tuple[str, ...]:
         """The settings in which the protocol is not the paper's."""
         ours = self.protocol.settings()

@@ -27,6 +27,8 @@ class Claim:
 
 
 NOT_ENOUGH = "not enough seeds"
+MOST_NAMES = 9
+"""How many networks a sentence can name; the paper has ten, of which one at least is no high performer."""
 
 
 def finding(evaluation: Evaluation, pairs: Sequence[Paired]) -> tuple[Claim, ...]:
@@ -36,8 +38,18 @@ def finding(evaluation: Evaluation, pairs: Sequence[Paired]) -> tuple[Claim, ...
     claims = [_smaller(evaluation)]
     if baseline is not None:
         claims.append(_lower("lower_loss_than_baseline", "the baseline architecture's", baseline))
-    claims += [_lower("lower_loss_than_high_performers", "the high performers' mean", high)]
+    claims += [_lower("lower_loss_than_high_performers", _mean_of(high), high)]
     return (*claims, _threshold(evaluation))
+
+
+def _mean_of(high: Paired) -> str:
+    """Which networks the group is made of: it is computed, and may be another than the paper's."""
+    names = [f"({', '.join(map(str, hidden))})" for hidden in high.others]
+    if not 1 < len(names) <= MOST_NAMES:
+        return (
+            "the high performers' mean" if len(names) != 1 else f"that of the only high performer, {names[0]}"
+        )
+    return f"the mean of the high performers {', '.join(names[:-1])} and {names[-1]}"
 
 
 def _smaller(evaluation: Evaluation) -> Claim:

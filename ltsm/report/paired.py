@@ -32,7 +32,8 @@ class Paired:
     """Final validation loss of the ticket minus another network's, over the seeds that have both.
 
     `interval` is the mean difference's 95 % bootstrap interval, `p` of Wilcoxon's signed-rank test,
-    `lower` counts the seeds whose ticket has the lower loss.
+    `lower` counts the seeds whose ticket has the lower loss, `others` are the hidden sizes of the networks compared
+    with: one, or all whose mean it is.
     """
 
     label: str
@@ -40,6 +41,7 @@ class Paired:
     interval: Interval
     p: float
     lower: int
+    others: tuple[tuple[int, ...], ...]
 
     @property
     def enough(self) -> bool:
@@ -61,15 +63,22 @@ def paired(evaluation: Evaluation, table: Table) -> tuple[Paired, ...]:
         for row in table.rows
         if row.kind == "hyperop"
     }
-    high = [dense[row.label] for row in table.rows if row.category == "High performer"]
+    sizes: dict[str, tuple[tuple[int, ...], ...]] = {
+        row.label: (row.hidden,) for row in table.rows if row.kind == "hyperop"
+    }
+    group = [row for row in table.rows if row.category == "High performer"]
+    high = [dense[row.label] for row in group]
     # A seed counts if it has every network of the group: means over different networks are no pair.
     seeds = set[int].intersection(*(set(losses) for losses in high)) if high else set()
     dense[HIGH_PERFORMERS] = {s: summarise(losses[s] for losses in high).mean for s in sorted(seeds)}
+    sizes[HIGH_PERFORMERS] = tuple(row.hidden for row in group)
     ticket = {r.seed: r.final_val_loss for r in evaluation.finished("ticket")}
-    return tuple(_paired(label, ticket, losses) for label, losses in dense.items())
+    return tuple(_paired(label, sizes[label], ticket, losses) for label, losses in dense.items())
 
 
-def _paired(label: str, ticket: Mapping[int, float], other: Mapping[int, float]) -> Paired:
+def _paired(
+    label: str, others: tuple[tuple[int, ...], ...], ticket: Mapping[int, float], other: Mapping[int, float]
+) -> Paired:
     differences = [ticket[seed] - other[seed] for seed in sorted(ticket.keys() & other.keys())]
     return Paired(
         label,
@@ -77,4 +86,5 @@ def _paired(label: str, ticket: Mapping[int, float], other: Mapping[int, float])
         bootstrap(differences),
         wilcoxon(differences),
         sum(d < 0 for d in differences),
+        others,
     )

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ltsm.protocol import PAPER
 from ltsm.report import published
 from ltsm.report.evaluation import dataset_title, run_name
 from ltsm.report.groups import CATEGORIES, groups
@@ -139,8 +138,7 @@ def table_1(evaluation: Evaluation) -> Table:
 def _row(evaluation: Evaluation, kind: Kind, hidden: tuple[int, ...], category: str | None) -> Row:
     results = evaluation.finished(kind, hidden)
     label = run_name(kind, hidden, evaluation.protocol.hidden)
-    # Losses on other images are no measure for the paper's, nor its for them.
-    paper = published.table_1().get(label) if evaluation.protocol.dataset == PAPER.dataset else None
+    paper = published.table_1().get(label) if evaluation.comparable else None
     cells = tuple(_cell(column, kind, results, paper) for column in COLUMNS)
     diverged = tuple(r.seed for r in evaluation.diverged(kind, hidden))
     return Row(label, kind, hidden, category, len(results), diverged, cells)

@@ -14,6 +14,8 @@ a difference within half a unit of the last printed digit is none, and deviation
 0.0005 to 0.0015, of which the nearest to ours is taken. The t-test takes the values as roughly normal;
 iterations are multiples of 100 with an end at 5000, and thresholds are skewed, so their p-values are rough.
 Numbers of one run are not independent of each other; Holm's correction allows for that.
+
+Results on other data than the paper's are not compared at all: they could neither agree with it nor differ from it.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ltsm.report.comparison import Line, Verdict, lines
+from ltsm.report.evaluation import dataset_title
 from ltsm.report.plain import plain
 from ltsm.report.statistics import holm
 from ltsm.report.table1 import table_1
@@ -37,10 +40,14 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """All lines, and the settings in which the protocol is not the paper's."""
+    """All lines, the settings in which the protocol is not the paper's, and the data if that is not the paper's.
+
+    On `other_data` (its name; empty where it is the paper's) there are no lines.
+    """
 
     lines: tuple[Line, ...]
     other_settings: tuple[str, ...]
+    other_data: str = ""
 
     def count(self, verdict: Verdict) -> int:
         """How many numbers, and how many spreads, have this verdict."""
@@ -49,6 +56,11 @@ class Verification:
     @property
     def summary(self) -> str:
         """The counts in words, and what the comparison can mean."""
+        if self.other_data:
+            return (
+                f"Nothing is compared: the results are on {self.other_data}. "
+                "The paper's are on MNIST, and no measure for them."
+            )
         counts = [f"{self.count(v)} {v}" for v in ("reproduced", "differs", "not enough seeds")]
         spreads = sum(not math.isnan(line.theirs.sd) for line in self.lines)
         words = f"{len(self.lines)} published numbers and {spreads} spreads: {', '.join(counts)}."
@@ -58,12 +70,14 @@ class Verification:
 
     @property
     def reproduced(self) -> bool:
-        """Whether nothing differs and nothing is missing."""
-        return not self.count("differs") and not self.count("not enough seeds")
+        """Whether something was compared, nothing of it differs and nothing is missing."""
+        return not (self.other_data or self.count("differs") or self.count("not enough seeds"))
 
 
 def verify(evaluation: Evaluation) -> Verification:
-    """Compare with the paper. Needs the evaluation's records."""
+    """Compare with the paper, if the data is the paper's. Needs the evaluation's records."""
+    if not evaluation.comparable:
+        return Verification((), evaluation.other_settings, dataset_title(evaluation.protocol))
     table = table_1(evaluation)
     found = lines(evaluation, table)
     corrected = holm([p for line in found for p in (line.p, line.spread_p)])
@@ -87,12 +101,16 @@ def _verdict(p: float, difference: float, digits: int) -> Verdict:
 
 
 def as_json(found: Verification) -> dict[str, object]:
-    """The verification as plain JSON values: the lines with the fields of `Line`, counts, and the answer."""
+    """The verification as plain JSON values: the lines with the fields of `Line`, counts, and the answer.
+
+    `reproduced` is null and `lines` is empty where nothing is compared; `summary` says why.
+    """
     verdicts: tuple[Verdict, ...] = ("reproduced", "differs", "not enough seeds")
     return {
         "schema": "ltsm-verify",
         "version": 1,
-        "reproduced": found.reproduced,
+        "reproduced": None if found.other_data else found.reproduced,
+        "summary": found.summary,
         "level": LEVEL,
         "counts": {verdict: found.count(verdict) for verdict in verdicts},
         "other_settings": list(found.other_settings),

@@ -47,6 +47,14 @@ def over_seeds(n: int, of: int) -> str:
     return f"over n = {n}{f' of {of}' if n != of else ''} seed{'s' * (of != 1)}"
 
 
+def nothing_yet(evaluation: Evaluation, one: str, *kinds: Kind) -> str:
+    """Why a figure of finished runs is empty: none has ended yet, or every one that has diverged."""
+    if not any(evaluation.diverged(kind) for kind in kinds):
+        return f"No {one} is finished yet."
+    waiting = any(run.kind in kinds and run.state not in FINISHED for run in evaluation.runs)
+    return f"Every {one} {'that has ended ' if waiting else ''}diverged."
+
+
 def left_out(evaluation: Evaluation, *kinds: Kind) -> str:
     """A sentence on the runs that a figure leaves out, with a space before it; empty if there are none."""
     diverged = sum(len(evaluation.diverged(kind)) for kind in kinds)

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from made_up import evaluation
+from odd_stores import STORES
 from typer.testing import CliRunner
 
 from ltsm.cli.commands import app
@@ -71,6 +72,44 @@ def test_without_a_format_a_file_gets_the_plain_table(ltsm, store, tmp_path):
     assert "Lottery ticket" in (tmp_path / "t.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("r.html", "html"),
+        ("r.HTM", "html"),
+        ("r.md", "markdown"),
+        ("r.tex", "latex"),
+        ("r.json", "json"),
+        ("r.csv", "csv"),
+    ],
+)
+def test_without_a_flag_the_suffix_says_the_format(ltsm, store, tmp_path, name, form):
+    """Once, report.html held the terminal's table."""
+    assert ltsm("report", "--store", store, "-o", tmp_path / name).exit_code == 0
+    printed = ltsm("report", "--store", store, f"--{form}").stdout
+    assert (tmp_path / name).read_text(encoding="utf-8") == printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (["-o", "report.pdf"], "no format for .pdf"),
+        (["--html", "-o", "report.csv"], "report.csv would not be what its suffix says"),
+    ],
+)
+def test_a_suffix_that_would_mislead_is_refused(ltsm, store, tmp_path, arguments, cause):
+    found = ltsm("report", "--store", store, *arguments)
+    assert isinstance(found.exception, UsageError)
+    assert cause in found.exception.message
+    assert not list(tmp_path.glob("report.*"))
+
+
+def test_a_flag_may_go_into_any_text(ltsm, store, tmp_path):
+    for name in ("notes.txt", "notes", "notes.2026"):
+        assert ltsm("report", "--store", store, "--markdown", "-o", tmp_path / name).exit_code == 0
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith("# Lottery")
+
+
 def test_two_formats_exclude_each_other(ltsm, store):
     assert isinstance(ltsm("report", "--store", store, "--html", "--csv").exception, UsageError)
 
@@ -113,6 +152,34 @@ def test_verify_says_by_its_exit_code_whether_the_paper_is_reproduced(ltsm, stor
     assert document["counts"]["differs"] == sum(
         (line["verdict"] == "differs") + (line["spread_verdict"] == "differs") for line in document["lines"]
     )
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return evaluation(tmp_path_factory.mktemp("digits") / "ltsm.db", **STORES["digits"])
+
+
+def test_verify_judges_nothing_on_other_data(ltsm, digits):
+    """Neither 0, which says reproduced, nor 4, which says that it is not; and a sentence that stands alone."""
+    found = ltsm("verify", "--store", digits)
+    assert found.exit_code == 5
+    (sentence,) = found.stdout.splitlines()
+    assert sentence.startswith(
+        "Nothing is compared: the results are on scikit-learn's 8×8 digits, not MNIST."
+    )
+    assert found.stderr == ""
+    document = json.loads(ltsm("verify", "--json", "--store", digits).stdout)
+    assert (document["reproduced"], document["lines"]) == (None, [])
+    assert document["summary"] == sentence
+
+
+@pytest.mark.parametrize("command", [["report"], ["report", "--csv"], ["verify"], ["verify", "--json"]])
+def test_every_stream_ends_its_last_line(ltsm, store, digits, command):
+    """Whoever reads both together must not find a sentence in the middle of another."""
+    for path in (store, digits):
+        found = ltsm(*command, "--store", path)
+        assert found.stdout.endswith("\n")
+        assert found.stderr == "" or found.stderr.endswith("\n")
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,39 @@ def test_the_pixel_map_counts_the_supermasks_first_layer(evaluations, full):
     assert mask.layer_sizes[0] - biases <= round(weights) <= mask.layer_sizes[0]
 
 
+@pytest.mark.parametrize("number", [3, 4, 8])
+def test_without_masks_a_panel_says_so(evaluations, number):
+    """Curves without points once counted as layers: empty axes with a key of what was not there."""
+    hyperops = dataclasses.replace(evaluations("full"), masks=(), supermasks=())
+    (figure,) = figures(hyperops, (number,))
+    assert [(p.layers, p.missing) for p in figure.panels] == [((), "No supermask has been looked for yet.")]
+
+
+EMPTY = [
+    (1, ["initial"], "initial training"),
+    (2, ["baseline"], "retraining"),
+    *[(number, ["ticket", "hyperop"], "ticket or hyperop") for number in (5, 6, 7)],
+]
+
+
+@pytest.mark.parametrize(("number", "kinds", "one"), EMPTY)
+def test_where_all_diverged_a_figure_says_that(evaluations, number, kinds, one):
+    """“Not finished yet” is what one would wait for in vain."""
+    full = evaluations("full")
+    others = tuple(r for r in full.results if r.kind not in kinds)
+    diverged = tuple(dataclasses.replace(r, state="diverged") for r in full.results if r.kind in kinds)
+    running = tuple(
+        dataclasses.replace(r, state="running") if r.seed and r.kind in kinds else r for r in full.runs
+    )
+    for runs, results, sentence in [
+        (running, others, f"No {one} is finished yet."),
+        (running, others + diverged, f"Every {one} that has ended diverged."),
+        (full.runs, others + diverged, f"Every {one} diverged."),
+    ]:
+        (figure,) = figures(dataclasses.replace(full, runs=runs, results=results), (number,))
+        assert [(panel.layers, panel.missing) for panel in figure.panels] == [((), sentence)]
+
+
 def test_inputs_and_classes_are_told_from_the_sizes(evaluations):
     assert network_shape(evaluations("full")) == Shape(784, 10)
     assert network_shape(evaluations("digits")) == Shape(64, 10)

@@ -1,5 +1,6 @@
 """The finding in words, and the comparison paired by seed behind it."""
 
+import dataclasses
 import math
 
 import pytest
@@ -37,6 +38,18 @@ def test_the_finding_is_the_papers(evaluations):
         "threshold_varied": "yes",
     }
     assert "0.049 ± 0.049, from 0 to 0.15 over 10 seeds" in claims["threshold_varied"].sentence
+
+
+def test_the_high_performers_are_named(evaluations):
+    """The group is computed, and has not always the paper's networks in it."""
+    _, claims = both(evaluations("full"))
+    sentence = claims["lower_loss_than_high_performers"].sentence
+    names = "(200, 30), (100, 15), (100, 25), (150, 15) and (150, 25)"
+    assert f"is lower than the mean of the high performers {names}: paired over 10 seeds" in sentence
+    full = evaluations("full")
+    two = tuple(r for r in full.results if r.kind != "hyperop" or r.hidden in {(200, 30), (50, 5)})
+    sentence = both(dataclasses.replace(full, results=two))[1]["lower_loss_than_high_performers"].sentence
+    assert "is lower than that of the only high performer, (200, 30): paired" in sentence
 
 
 def test_only_seeds_with_both_networks_are_pairs(evaluations):

@@ -11,7 +11,7 @@ from ltsm.report.evaluation import dataset_title
 from ltsm.report.figures.values import Axis, Band, Curve, Figure, Numbers, Panel, Points, Style, limits
 from ltsm.report.groups import CATEGORIES
 from ltsm.report.statistics import summarise
-from ltsm.report.words import left_out, over_seeds
+from ltsm.report.words import left_out, nothing_yet, over_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -70,7 +70,7 @@ def initial_training(evaluation: Evaluation, _table: Table) -> Figure:
     results = evaluation.finished("initial")
     curve = mean_curve(evaluation, (r.run_id for r in results))
     layers = curve.layers("first", "mean", "± standard deviation") if results else []
-    panel, above = _panel([curve], layers, "No initial training is finished yet.")
+    panel, above = _panel([curve], layers, nothing_yet(evaluation, "initial training", "initial"))
     caption = (
         f"The validation loss during the initial training without early stopping, "
         f"every {evaluation.protocol.record_every} iterations, {_about(evaluation, len(results))} {above}"
@@ -95,7 +95,7 @@ def retraining(evaluation: Evaluation, _table: Table) -> Figure:
                 f"After iteration {curve.x[all_left - 1]:.0f} the mean (dashed) is taken over the seeds that are "
                 "still training, fewer and fewer. "
             )
-    panel, above = _panel([curve], layers, "No retraining is finished yet.")
+    panel, above = _panel([curve], layers, nothing_yet(evaluation, "retraining", "baseline"))
     caption = (
         f"The validation loss during the retraining, which stops for each seed at the iteration of the initial "
         f"training's minimal validation loss, {_about(evaluation, len(results))} {alone}{above}"
@@ -114,7 +114,7 @@ def tickets_and_hyperops(evaluation: Evaluation, table: Table) -> Figure:
             curves.append(curve)
             layers += curve.layers(STYLES[category], f"{category}s (n = {len(ids)})")
     layers.sort(key=lambda layer: not isinstance(layer, Band))
-    panel, above = _panel(curves, layers, "No ticket and no hyperop is finished yet.")
+    panel, above = _panel(curves, layers, nothing_yet(evaluation, "ticket or hyperop", "ticket", "hyperop"))
     caption = (
         f"The validation loss of lottery tickets and hyperoptimized networks, every "
         f"{evaluation.protocol.record_every} iterations: mean ± standard deviation over the n runs of each group; "

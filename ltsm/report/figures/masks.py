@@ -80,14 +80,14 @@ def what_is_left(evaluation: Evaluation, _table: Table) -> Figure:
     """Figure 8: per-layer size against threshold, and where on the image the first layer's weights survive."""
     maps = _maps(evaluation)
     panels = [_layers_panel(evaluation)]
-    if isinstance(maps, str):
-        panels.append(Panel(Axis("", 0, 1), Axis("", 0, 1), (), missing=maps))
-    else:
+    if not isinstance(maps, str):
         first = evaluation.supermasks[0]
         width = evaluation.protocol.hidden[0]
         label = f"% of a pixel's {width} weights"
         panels.append(_map_panel(maps[0], f"Seed {first.seed}, t = {first.threshold:g}", label))
         panels.append(_map_panel(np.mean(maps, 0), f"Mean of n = {len(maps)} supermasks", label))
+    elif evaluation.masks:  # without any the first panel has said so
+        panels.append(Panel(Axis("", 0, 1), Axis("", 0, 1), (), missing=maps))
     caption = (
         "What is left of the network. Left: the share of each layer's parameters that a threshold keeps, "
         f"{_about(evaluation)} {_considered(evaluation)} Then, for every pixel of the image, the share of its "
@@ -127,10 +127,10 @@ def _each_seed(evaluation: Evaluation) -> list[Layer]:
 
 
 def _layers_panel(evaluation: Evaluation) -> Panel:
-    sizes = layer_sizes(evaluation)
     layers: list[Layer] = []
     x: Numbers = ()
-    for i, size in enumerate(sizes):
+    # Sizes are told from any network; without masks there is nothing to draw of them.
+    for i, size in enumerate(layer_sizes(evaluation) if evaluation.masks else ()):
         x, mean, _ = _over_seeds(evaluation, partial(_layer_share, layer=i, size=size))
         style = LAYER_STYLES[i % len(LAYER_STYLES)]
         layers.append(Curve(x, mean, style, f"layer {i + 1} ({size} parameters)"))

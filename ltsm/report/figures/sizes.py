@@ -10,7 +10,7 @@ from ltsm.report.figures.curves import STYLES
 from ltsm.report.figures.values import Axis, Bars, Figure, Panel, Points, limits
 from ltsm.report.groups import CATEGORIES
 from ltsm.report.statistics import summarise
-from ltsm.report.words import left_out, over_seeds
+from ltsm.report.words import left_out, nothing_yet, over_seeds
 
 if TYPE_CHECKING:
     from ltsm.report.evaluation import Evaluation
@@ -23,7 +23,6 @@ Place = tuple[float, float]
 NAME, MARKER = (0.11, 0.04), (0.065, 0.035)
 """How far the middle of a name has to be from another name's, and from a marker: shares of the picture."""
 CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
-NOTHING = "No ticket and no hyperop is finished yet."
 
 
 def relative_sizes(evaluation: Evaluation, table: Table) -> Figure:
@@ -46,7 +45,7 @@ def relative_sizes(evaluation: Evaluation, table: Table) -> Figure:
         Axis("", -0.5, len(found) - 0.5 if found else 0.5, names),
         Axis(SIZE, 0.0, max(1.05 * top, 100.0)),
         (bars,) if found else (),
-        missing=NOTHING,
+        missing=nothing_yet(evaluation, "ticket or hyperop", "ticket", "hyperop"),
     )
     caption = (
         "The relative network sizes of the lottery tickets and of the three groups of hyperoptimized networks: "
@@ -71,7 +70,7 @@ def trade_off(evaluation: Evaluation, table: Table) -> Figure:
         Axis(SIZE, 0.0, widest),
         Axis("Final validation loss", low, high),
         (*(_runs(*pair) for pair in found), *_means(rows, _sides(means))),
-        missing=NOTHING,
+        missing=nothing_yet(evaluation, "ticket or hyperop", "ticket", "hyperop"),
     )
     above = sorted(loss for loss in losses if loss > high)
     cut = f" Above the picture: {', '.join(f'{loss:.2f}' for loss in above)}." if above else ""

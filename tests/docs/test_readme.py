@@ -1,0 +1,150 @@
+"""README.md and docs/limits.md: what they say came out can have come out, and they say the same."""
+
+from __future__ import annotations
+
+import math
+import re
+import sqlite3
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from ltsm.protocol import PAPER
+from ltsm.report import published
+from ltsm.report.evaluation import run_name
+from ltsm.report.statistics import Summary, welch
+from ltsm.report.table1 import COLUMNS
+from ltsm.store import schema
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = " ".join(README[README.index("## What came out") : README.index("## Two commands")].split())
+"""The section in one line: where its sentences wrap says nothing."""
+LIMITS = " ".join((ROOT / "docs" / "limits.md").read_text(encoding="utf-8").split())
+PAPERS = published.table_1()
+
+
+def cells_of(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def table() -> dict[str, list[str]]:
+    """Label → the eight cells of that row: ours and the paper's in turns."""
+    rows = re.findall(r"^\| (?:Lottery ticket|Hyperop \().*\|$", README, re.MULTILINE)
+    found = {label: cells for label, *cells in map(cells_of, rows)}
+    assert len(rows) == len(found)
+    return found
+
+
+TABLE = table()
+
+
+def ours(label: str, i: int) -> Summary:
+    """Our cell as a number; what has not the form of its column is none."""
+    digits, unit = COLUMNS[i].digits, COLUMNS[i].unit
+    spread = "" if math.isnan(PAPERS[label].cells[COLUMNS[i].name].sd) else rf" ± (\d+\.\d{{{digits}}})"
+    found = re.fullmatch(rf"(\d+\.\d{{{digits}}}){unit}{spread}", TABLE[label][2 * i])
+    assert found, f"{label}, {COLUMNS[i].heading}: {TABLE[label][2 * i]}"
+    mean, *sd = map(float, found.groups())
+    return Summary(published.seeds(), mean, *(sd or [math.nan]))
+
+
+def parameters(hidden: tuple[int, ...]) -> int:
+    return sum((a + 1) * b for a, b in pairwise((784, *hidden, 10)))
+
+
+def test_table_1_has_the_papers_rows_and_columns():
+    """In an order of their own: rows stand by groups, and the groups are computed from our losses."""
+    assert set(TABLE) == set(PAPERS)
+    assert {len(cells) for cells in TABLE.values()} == {2 * len(COLUMNS)}
+
+
+@pytest.mark.parametrize("label", PAPERS)
+def test_the_published_numbers_are_the_papers(label):
+    assert TABLE[label][1::2] == [column.text(PAPERS[label].cells[column.name]) for column in COLUMNS]
+
+
+@pytest.mark.parametrize("label", PAPERS)
+def test_our_numbers_have_the_form_of_their_column(label):
+    """Once, all dense networks' cells were those of another table: differences, intervals, p and counts."""
+    for i in range(len(COLUMNS)):
+        assert ours(label, i).mean > 0
+
+
+def test_a_dense_networks_size_is_exact():
+    for hidden in PAPER.hyperops:
+        share = 100 * parameters(hidden) / parameters(PAPER.hidden)
+        assert TABLE[run_name("hyperop", hidden, PAPER.hidden)][0] == f"{share:.1f}%"
+
+
+@pytest.mark.parametrize("label", PAPERS)
+def test_our_numbers_can_be(label):
+    """A minimum is no higher than the end, and ten iterations that are multiples of 100 have a mean of tens."""
+    size, final, least, at = (ours(label, i) for i in range(4))
+    assert 0 < size.mean <= 100
+    assert least.mean <= final.mean
+    assert 0 < at.mean <= PAPER.iterations
+    assert at.mean % 10 == 0
+
+
+def least_p() -> dict[tuple[str, int], float]:
+    """Welch's p of every cell that has one, from the printed digits; the least first."""
+    found = {
+        (label, i): welch(ours(label, i), PAPERS[label].cells[COLUMNS[i].name])
+        for label in PAPERS
+        for i in range(len(COLUMNS))
+    }
+    return {cell: p for cell, p in sorted(found.items(), key=lambda pair: pair[1]) if not math.isnan(p)}
+
+
+def test_the_least_p_are_those_of_the_table():
+    """As the section names them: of the means, and none below 0.01."""
+    said = re.search(
+        r"no mean differs at p < 0\.01; the least p are those of iterations of the minimal loss: "
+        r"hyperop (\(.+?\))'s ([\d.]+), (\(.+?\))'s ([\d.]+) and the ticket's ([\d.]+)\.",
+        RESULTS,
+    )
+    assert said
+    one, p_one, two, p_two, p_ticket = said.groups()
+    wanted = {f"Hyperop {one}": p_one, f"Hyperop {two}": p_two, "Lottery ticket": p_ticket}
+    found = list(least_p().items())[:3]
+    assert {label: f"{p:.2g}" for (label, _), p in found} == wanted
+    assert {i for (_, i), _ in found} == {3}
+    assert found[0][1] > 0.01
+
+
+def test_the_differences_are_those_of_the_table():
+    """As far as printed digits can tell: a mean of differences is the difference of means."""
+    size, final = ours("Lottery ticket", 0), ours("Lottery ticket", 1)
+    assert f"by {100 - size.mean:.1f} percentage points" in RESULTS
+    said = re.search(r"minus the baseline architecture's −(\d\.\d{3}) \(", RESULTS)
+    assert said
+    dense = ours(run_name("hyperop", PAPER.hidden, PAPER.hidden), 1)
+    assert -float(said[1]) == pytest.approx(final.mean - dense.mean, abs=0.0015)
+
+
+def test_the_limits_say_the_same_ranges():
+    """docs/limits.md rounds what the README says; once, it kept an earlier kernel's numbers."""
+    size = re.search(r"the relative size from (\d+) % to (\d+) %", RESULTS)
+    accuracy = re.search(r"the supermask's accuracy, untrained, from ([\d.]+) % to ([\d.]+) %", RESULTS)
+    assert size
+    assert accuracy
+    assert f"relative sizes from {size[1]} % to {size[2]} % come out" in LIMITS
+    low, high = (f"{float(share):.0f} %" for share in accuracy.groups())
+    assert f"supermasks classify {low} to {high} of MNIST" in LIMITS
+
+
+@pytest.mark.parametrize("name", ["protocol", "run", "metric", "mask"])
+def test_the_stores_columns_are_in_its_table(tmp_path, name):
+    """Each by its name, but for `id`, files' `…_sha256` and times, which are said in a word."""
+    store = tmp_path / "ltsm.db"
+    schema.open_for_writing(store).close()
+    with closing(sqlite3.connect(store)) as database:
+        columns = {row[1] for row in database.execute(f"PRAGMA table_info({name})")}
+    row = re.search(rf"^\| `{name}` \|.*$", README, re.MULTILINE)
+    assert row
+    said = set(re.findall(r"`(\w+)`", row[0]))
+    implied = {"id", *(f"{column}_sha256" for column in said), *(c for c in columns if c.endswith("_at"))}
+    assert columns - said <= implied
