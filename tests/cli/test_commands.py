@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -283,6 +284,22 @@ def test_wait_waits_for_the_other_writer(room):
         process.stderr.read()
     assert process.returncode == waited.returncode == 0
     assert "nothing to do" in waited.stderr
+
+
+def test_the_advice_of_a_check_mends_the_store(room):
+    """Typed as it stands: a hyperop's weights, and the initial ones that a whole chain starts from."""
+    store = ("--store", "my runs/x.db")
+    smoke = ("--smoke", "--dataset", "digits", "--hidden", "12,6", *store)
+    assert ltsm("train-ticket", *smoke).returncode == 0
+    assert ltsm("train-hyperop", "--sizes", "4,3", *smoke).returncode == 0
+    for files in ("hyperop-*/final.safetensors", "initial-*/initial.safetensors"):
+        (damaged,) = Path("my runs/weights").rglob(files)
+        damaged.write_bytes(b"damaged")
+        findings = json.loads(ltsm("db", "check", "--json", *store).stdout)["findings"]
+        (advice,) = {finding["do"].removesuffix(" redoes it") for finding in findings}
+        subprocess.run([*LTSM, *shlex.split(advice)[1:]], capture_output=True, check=True)
+        assert ltsm("db", "check", *store).returncode == 0
+        assert len(json.loads(ltsm("status", "--json", *store).stdout)["protocols"]) == 1
 
 
 def test_version():

@@ -137,7 +137,7 @@ async def test_the_overview_tells_the_truth(watching, underway):
     assert "35/39 runs done" in text
     assert "read-only" in text
     assert "✗ hyperop (100, 15), seed 1 failed at iteration 1,900: out of memory" in text
-    assert "ltsm train-hyperop --seed 1 --hidden 100,15" in text
+    assert "ltsm train-hyperop --seed 1 --sizes 100,15 --store " in text
     assert "▶ ticket, seed 2" in text
     assert "1,900/5,000" in text
 
