@@ -72,12 +72,14 @@ def path(store: options.Store = options.STORE) -> None:
 def upgrade(store: options.Store = options.STORE) -> None:
     """Bring an older store up to date."""
     from ltsm.cli.running import now  # noqa: PLC0415
+    from ltsm.report import commands  # noqa: PLC0415
     from ltsm.store import schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
 
     where = store_path(store)
     if not where.exists():
-        raise StoreError(f"there is no store at {where}.", "ltsm init makes one")
+        hint = f"{commands.typed(['init'], where)} makes one"
+        raise StoreError(f"there is no store at {where}.", hint)
     with schema.writer(where, " ".join(["ltsm", *sys.argv[1:]]), now()):
         say.data(f"{where} has version {schema.HEAD}")
 

@@ -289,7 +289,8 @@ def test_wait_waits_for_the_other_writer(room):
 def test_the_advice_of_a_check_mends_the_store(room):
     """Typed as it stands: a hyperop's weights, and the initial ones that a whole chain starts from."""
     store = ("--store", "my runs/x.db")
-    smoke = ("--smoke", "--dataset", "digits", "--hidden", "12,6", *store)
+    short = ("--hidden", "12,6", "--initial-iterations", "300", "--iterations", "200")
+    smoke = ("--smoke", "--dataset", "digits", *short, *store)
     assert ltsm("train-ticket", *smoke).returncode == 0
     assert ltsm("train-hyperop", "--sizes", "4,3", *smoke).returncode == 0
     for files in ("hyperop-*/final.safetensors", "initial-*/initial.safetensors"):
@@ -298,8 +299,40 @@ def test_the_advice_of_a_check_mends_the_store(room):
         findings = json.loads(ltsm("db", "check", "--json", *store).stdout)["findings"]
         (advice,) = {finding["do"].removesuffix(" redoes it") for finding in findings}
         subprocess.run([*LTSM, *shlex.split(advice)[1:]], capture_output=True, check=True)
-        assert ltsm("db", "check", *store).returncode == 0
-        assert len(json.loads(ltsm("status", "--json", *store).stdout)["protocols"]) == 1
+    assert ltsm("db", "check", *store).returncode == 0
+    assert len(json.loads(ltsm("status", "--json", *store).stdout)["protocols"]) == 1
+
+
+DONE = "6 of 6 steps are in my runs/x.db:"
+
+
+def test_what_to_type_next_means_this_store_and_this_protocol(room):
+    """Also where another protocol of the store changed last; a name with a space is one word."""
+    Path("s p.toml").write_text(TOML.replace("small", "s p").replace("lr = 0.01", "lr = 0.02"))
+    store = ("--store", "my runs/x.db")
+    first = ltsm("sweep", "--protocol", "small.toml", "--seeds", "0", *store)
+    assert first.stderr.endswith(f"{DONE} ltsm report --store 'my runs/x.db'\n")
+    second = ltsm("sweep", "--protocol", "s p.toml", "--seeds", "0", *store)
+    assert second.stderr.endswith(f"{DONE} ltsm report --protocol 's p' --store 'my runs/x.db'\n")
+    again = ltsm("sweep", "--protocol", "small.toml", "--seeds", "0", *store)
+    assert again.stderr.endswith(f"{DONE} ltsm report --protocol small --store 'my runs/x.db'\n")
+    missing = ltsm("ticket", "export", "--seed", "7", *store)
+    assert missing.stderr.endswith(
+        "ltsm train-ticket --seed 7 --protocol 's p.toml' --store 'my runs/x.db'\n"
+    )
+
+
+def test_init_says_what_to_type_and_takes_the_protocols_that_sweep_takes(room):
+    Path("mine").write_text(TOML)
+    made = ltsm(
+        "init", "--protocol", "mine", "--protocol-file", "s p.toml", "--store", "x.db", "--data", "a b"
+    )
+    assert made.returncode == 0, made.stderr
+    assert "(ltsm sweep --protocol 's p.toml' --store x.db)" in made.stdout
+    assert "(ltsm data check --data 'a b')" in made.stdout
+    assert "ltsm sweep --smoke --store x.db, then ltsm sweep --store x.db" in made.stderr
+    assert Path("s p.toml").read_text().count("hidden = [12, 6]") == 1
+    assert "ltsm sweep --store x.db" in ltsm("status", "--store", "x.db").stdout
 
 
 def test_version():
