@@ -61,12 +61,15 @@ def data(text: str) -> None:
 def table(renderable: RenderableType) -> None:
     """Write a table to stdout: coloured in a terminal, plain and unwrapped in a pipe.
 
+    No string in it is taken for markup or an emoji's name: protocols and files may have any name.
+
     Raises:
         StoreError: the disk is full.
     """
     terminal = sys.stdout.isatty()
     with _written():
-        Console(highlight=False, width=None if terminal else 160).print(_Visible(renderable))
+        console = Console(markup=False, emoji=False, highlight=False, width=None if terminal else 160)
+        console.print(_Visible(renderable))
 
 
 def as_json(value: Any) -> None:

@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import made_up
 import pytest
 from small import TOML, results
+
+from ltsm.protocol import PAPER
 
 LTSM = [sys.executable, "-m", "ltsm"]
 COMMANDS = [
@@ -333,6 +336,15 @@ def test_init_says_what_to_type_and_takes_the_protocols_that_sweep_takes(room):
     assert "ltsm sweep --smoke --store x.db, then ltsm sweep --store x.db" in made.stderr
     assert Path("s p.toml").read_text().count("hidden = [12, 6]") == 1
     assert "ltsm sweep --store x.db" in ltsm("status", "--store", "x.db").stdout
+
+
+def test_no_name_is_taken_for_markup(room):
+    """A protocol's, a data set's or a file's: it is shown as it is."""
+    made_up.evaluation(Path("x.db"), seeds=(0,), protocol=PAPER.changed(name="a[/x]b :smile:"))
+    assert "1: a[/x]b :smile: on mnist" in ltsm("status", "--store", "x.db").stdout
+    Path("odd.toml").write_text(TOML.replace('"small"', '"a[/x]b"'))
+    dry = ltsm("sweep", "--protocol", "odd.toml", "--dry-run")
+    assert dry.stdout.startswith("a[/x]b: digits"), dry.stderr
 
 
 def test_version():

@@ -124,6 +124,13 @@ def test_every_help_opens_with_examples(command):
     assert f"ltsm {command}" in shown.partition("Examples:")[2]
 
 
+def test_a_tickets_file_of_any_name_is_shown(swept, room):
+    """Nothing in it is taken for markup."""
+    Path("runs[a]").mkdir()
+    ltsm("ticket", "export", "--store", swept / "ltsm.db", "--seed", 1, "--out", "runs[a]/t.ticket")
+    assert "runs[a]/t.ticket" in ltsm("ticket", "show", "runs[a]/t.ticket")
+
+
 class TestOnASweep:
     @pytest.mark.parametrize("seed", [0, 1])
     def test_prune_finds_the_sweeps_own_mask_bit_for_bit(self, swept, room, seed):
