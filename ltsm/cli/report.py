@@ -76,7 +76,7 @@ def report(
         return
     text = document.WRITERS[chosen[0] if chosen else "text"](evaluation, against_paper)
     if output is None:
-        say.data(text)
+        say.document(text)
     else:
         document.save(output, text.encode())
         say.note(f"wrote {output}")
