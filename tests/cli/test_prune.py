@@ -316,7 +316,8 @@ class TestRefusals:
         import own_plain
 
         ltsm("prune", *files, "--out", "out")
-        content = bytearray(Path("out/network.ticket").read_bytes())
+        made = Path("out/network.ticket").read_bytes()
+        content = bytearray(made)
         content[-5] ^= 1
         Path("flipped.ticket").write_bytes(content)
         for arguments, words in (
@@ -324,6 +325,8 @@ class TestRefusals:
             (["evaluate", "flipped.ticket"], "its contents differ"),
             (["show", "mine.npz"], "no ticket file"),
             (["export", "out/network.ticket", "--trained", "-o", "t.pt"], "has not been trained"),
+            (["export", "out/network.ticket"], "--out says what to make of it"),
+            (["export", "out/network.ticket", "-o", "out/../out/network.ticket"], "would be written over"),
             (
                 ["evaluate", "out/network.ticket", "--network", "own_plain:deep"],
                 "a ticket of another network",
@@ -331,6 +334,8 @@ class TestRefusals:
         ):
             with pytest.raises(LtsmError, match=words):
                 ltsm("ticket", *arguments)
+        assert Path("out/network.ticket").read_bytes() == made
+        assert not list(Path().glob("seed-*"))
         train(own_plain.Own(), Path())
         ltsm("prune", *files, "--network=own_plain:Own", "--out", "own")
         with pytest.raises(UsageError, match="of one's own"):
