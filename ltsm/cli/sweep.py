@@ -52,6 +52,7 @@ def sweep(
 ) -> None:
     """The whole evaluation."""
     from ltsm.cli import running  # noqa: PLC0415
+    from ltsm.core.sources import source  # noqa: PLC0415 - numpy
     from ltsm.steps import plan  # noqa: PLC0415
 
     def everything(protocol: Protocol) -> list[Task]:
@@ -62,6 +63,7 @@ def sweep(
         # without its content's digest, data of one's own would look as if nothing were done yet
         protocol = running.located(choices, protocol).protocol if is_own_data(protocol.dataset) else protocol
         protocol = settled(protocol, PAPER.dataset) if protocol.dataset == AUTO else protocol
+        source(protocol.dataset)  # refused here as it would be without --dry-run
         show_plan(choices, protocol, everything(protocol))
         return
     manner = running.Manner(jobs=jobs, force=force, keep_going=keep_going, wait=wait)

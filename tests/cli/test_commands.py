@@ -93,6 +93,12 @@ REFUSALS = {
     "backwards seeds": (["sweep", "--seeds", "9-3"], 2, "the range of seeds 9-3 runs backwards"),
     "no seeds": (["train-ticket", "--seed", "x"], 2, "seeds are numbers and ranges"),
     "unknown data set": (["sweep", "--dataset", "nmist"], 2, "there is no data set 'nmist'"),
+    "a plan on an unknown data set": (
+        ["sweep", "--dataset", "MNIST", "--dry-run"],
+        2,
+        "there is no data set 'MNIST'",
+    ),
+    "a dashboard without a terminal": (["dashboard"], 2, "the dashboard needs a terminal"),
     "unknown protocol": (["sweep", "--protocol", "papier"], 2, "there is no protocol 'papier'"),
     "missing protocol file": (["sweep", "--protocol", "none.toml"], 2, "cannot read the protocol none.toml"),
     "unknown key": (
