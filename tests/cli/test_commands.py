@@ -7,12 +7,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import made_up
 import pytest
 from small import TOML, results
+from typer import rich_utils
+from typer.testing import CliRunner
 
+from ltsm.cli.commands import app
 from ltsm.protocol import PAPER
 
 LTSM = [sys.executable, "-m", "ltsm"]
@@ -58,6 +62,18 @@ def test_every_help_opens_with_examples(command):
     assert usage.strip() == ""
     assert rest.split("\n", 1)[1].strip().startswith("Examples:")
     assert f"ltsm {command}" in rest
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_prose_of_every_help_fills_the_terminal(monkeypatch, command, width):
+    """A line that ends no sentence ends where the next word would not have fitted."""
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", width)
+    shown = CliRunner().invoke(app, [*command.split(), "--help"]).stdout
+    described = [line.strip() for line in shown.partition("Examples:")[2].partition("╭")[0].splitlines()]
+    prose = "\n".join(described).strip().split("\n\n")[-1].splitlines()
+    for line, following in pairwise(prose):
+        assert line.endswith((".", ":")) or len(line) + 1 + len(following.split()[0]) > width - 2
 
 
 @pytest.mark.parametrize(
