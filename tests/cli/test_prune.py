@@ -279,6 +279,8 @@ class TestRefusals:
         Path("text.pt").write_text("no weights")
         torch.save({"epoch": 3}, "empty.pt")
         torch.save(nn.Linear(9, 9).state_dict(), "other.pt")
+        state = own_plain.plain().state_dict()
+        torch.save(state | {"2.weight": state["2.weight"].to_sparse()}, "sparse.pt")
         return train(own_plain.plain(), room)
 
     @pytest.mark.parametrize(
@@ -290,6 +292,8 @@ class TestRefusals:
             (["--trained=none.pt"], StoreError, "cannot read none.pt: No such file"),
             (["--trained=mine.npz"], StoreError, "weights"),
             (["--trained=other.pt"], UsageError, "the trained weights lack '0.weight'"),
+            (["--trained=sparse.pt"], UsageError, "sparse.pt: '2.weight' is a sparse_coo tensor"),
+            (["--initial=sparse.pt"], UsageError, "sparse.pt: '2.weight' is a sparse_coo tensor"),
             (["--trained=initial.pt"], UsageError, "are the trained ones"),
             (["--data=none.npz"], DataError, "there is no data"),
             (["--data=digits"], DataError, "an image has 64 numbers"),
