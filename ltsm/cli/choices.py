@@ -87,10 +87,18 @@ class Choices:
     def _base(self) -> Protocol:
         if self.smoke and self.protocol not in {None, "smoke"}:
             raise UsageError("--smoke and --protocol name two protocols.", "leave one out")
-        name = "smoke" if self.smoke else self.protocol or "paper"
-        if name not in PRESETS and (name.endswith(".toml") or Path(name).exists()):
-            return load(Path(name))
-        return preset(name)
+        return named("smoke" if self.smoke else self.protocol or "paper")
+
+
+def named(name: str) -> Protocol:
+    """The protocol that --protocol names: a preset, or else a file.
+
+    Raises:
+        UsageError: it is neither, or the file holds no protocol.
+    """
+    if name not in PRESETS and (name.endswith(".toml") or Path(name).exists()):
+        return load(Path(name))
+    return preset(name)
 
 
 _SETTINGS = frozenset(f.name for f in fields(Choices)) & frozenset(f.name for f in fields(Protocol))

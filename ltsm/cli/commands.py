@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -118,11 +119,28 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
 ]
 """In the order in which `ltsm --help` lists them: panel, name, function, help, help in a line."""
 
+NOUNS = [(RESULTS, "ticket", ticket.app), (AROUND, "data", data.app), (AROUND, "db", db.app)]
+"""Commands of commands: panel, name, commands."""
+
+
+def flowing(text: str) -> str:
+    """A help text whose prose fills a terminal of any width; examples keep their lines.
+
+    Typer keeps every line break of a paragraph. In the source a line of prose that ends a sentence ends a line for
+    the reader, too; others are only wrapped.
+    """
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(
+        p if p.startswith("[bold]") else re.sub(r"(?<![.:])\n(?!$)", " ", p) for p in paragraphs
+    )
+
+
 for _panel, _name, _function, _help, _line in COMMANDS:
-    app.command(_name, help=_help, short_help=_line, rich_help_panel=_panel)(_function)
-app.add_typer(ticket.app, name="ticket", rich_help_panel=RESULTS)
-app.add_typer(data.app, name="data", rich_help_panel=AROUND)
-app.add_typer(db.app, name="db", rich_help_panel=AROUND)
+    app.command(_name, help=flowing(_help), short_help=_line, rich_help_panel=_panel)(_function)
+for _panel, _name, _commands in NOUNS:
+    for _command in _commands.registered_commands:
+        _command.help = flowing(_command.help or "")
+    app.add_typer(_commands, name=_name, rich_help_panel=_panel)
 
 
 def command_line() -> None:

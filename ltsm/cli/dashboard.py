@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 from ltsm.cli import options
+from ltsm.errors import UsageError
+from ltsm.report import commands
 
 HELP = """Examples:
 
@@ -13,7 +15,7 @@ HELP = """Examples:
 [bold]NO_COLOR=1 ltsm dashboard[/]         without colour
 
 It only looks: it writes nothing, and closing it changes nothing. Keys 1 to 5 are its screens, ? lists all keys,
-q quits.
+q quits. It needs a terminal; `ltsm status` does not.
 """
 
 
@@ -21,11 +23,20 @@ def dashboard(
     store: options.Store = options.STORE,
     protocol: options.StoredProtocol = None,
 ) -> None:
-    """Look at a store until the user has seen enough."""
+    """Look at a store until the user has seen enough.
+
+    Raises:
+        UsageError: there is no terminal to draw on, or none to type on.
+    """
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    path = store_path(store)
+    # Textual reads keys from stdin and draws on stderr; and who redirects stdout expects text there.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise UsageError("the dashboard needs a terminal.", commands.typed(["status"], path))
     # A thread that reads the store hands over to the keys after a millisecond instead of five.
     sys.setswitchinterval(0.001)
     # Textual takes a quarter of a second to import, and only this command needs it.
     from ltsm.dashboard.app import Dashboard  # noqa: PLC0415
-    from ltsm.store.engine import store_path  # noqa: PLC0415
 
-    Dashboard(store_path(store), protocol).run()
+    Dashboard(path, protocol).run()

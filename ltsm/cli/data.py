@@ -82,6 +82,7 @@ def get(
     """
     from ltsm.core import datasets, sources  # noqa: PLC0415 - torch
 
+    _check_name(name)
     folder = datasets.chosen_folder(data, os.environ)
     if source is None:
         addresses = mirrors or datasets.mirrors_from(os.environ)
@@ -108,6 +109,7 @@ def check(name: Name = "mnist", data: Data = None, as_json: Json = False) -> Non
     """
     from ltsm.core import datasets  # noqa: PLC0415 - torch
 
+    _check_name(name)
     folder = datasets.chosen_folder(data, os.environ)
     if is_own_data(name):
         _check_own(name, folder, as_json)
@@ -146,6 +148,22 @@ def _check_own(name: str, folder: Path, as_json: bool) -> None:
         f"fine     {path}: {len(raw.train.labels):,} training and {len(raw.validation.labels):,}"
         f" validation images of {shape}, {raw.classes} classes; a protocol calls it {found['dataset']}"
     )
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that no data set has: `auto`, too, of which a sweep alone makes one.
+
+    Raises:
+        UsageError: with a hint for these commands, which have no --dataset.
+    """
+    from ltsm.core import sources  # noqa: PLC0415 - numpy
+
+    try:
+        sources.source(name)
+    except UsageError as error:
+        raise UsageError(
+            error.message, "name one of these; for data of your own: ltsm data check FILE.npz, or ./FOLDER"
+        ) from None
 
 
 NO_FILES = "{} comes with scikit-learn and needs no files"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,10 @@ from ltsm.cli import options, say
 from ltsm.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ltsm.store.engine import Store
+    from ltsm.store.values import Artifact, RunRow
 
 PATH_HELP = """Examples:
 
@@ -70,12 +72,14 @@ def path(store: options.Store = options.STORE) -> None:
 def upgrade(store: options.Store = options.STORE) -> None:
     """Bring an older store up to date."""
     from ltsm.cli.running import now  # noqa: PLC0415
+    from ltsm.report import commands  # noqa: PLC0415
     from ltsm.store import schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
 
     where = store_path(store)
     if not where.exists():
-        raise StoreError(f"there is no store at {where}.", "ltsm init makes one")
+        hint = f"{commands.typed(['init'], where)} makes one"
+        raise StoreError(f"there is no store at {where}.", hint)
     with schema.writer(where, " ".join(["ltsm", *sys.argv[1:]]), now()):
         say.data(f"{where} has version {schema.HEAD}")
 
@@ -134,14 +138,15 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
         yield {"what": "damaged database", "where": fault, "do": "restore a backup", "damage": True}
     if faults:
         return  # what it says of files cannot be believed
-    for run in read.runs(store):
+    runs = read.runs(store)
+    for run in runs:
         for artifact in (run.initial, run.final, run.checkpoint, run.previous):
             if artifact is None:
                 continue
             try:
                 artifacts.read(store.folder, artifact)
             except StoreError as error:
-                redo = f"ltsm {_COMMANDS[run.kind]} --seed {run.seed} --force redoes it"
+                redo = f"{_again(store, run, artifact, runs)} redoes it"
                 yield {"what": "damaged file", "where": error.message, "do": redo, "damage": True}
 
 
@@ -164,9 +169,13 @@ def strangers(store: Store) -> Iterator[dict[str, Any]]:
             yield {"what": "file without a row", "where": path, "do": do, "damage": False}
 
 
-_COMMANDS = {
-    "initial": "train-baseline",
-    "baseline": "train-baseline",
-    "ticket": "train-ticket",
-    "hyperop": "train-hyperop",
-}
+def _again(store: Store, run: RunRow, artifact: Artifact, runs: Sequence[RunRow]) -> str:
+    """The command that writes this file of a run again."""
+    from ltsm.report import commands  # noqa: PLC0415
+    from ltsm.store import read  # noqa: PLC0415
+
+    # A baseline's and a ticket's initial weights are the initial training's.
+    writer = replace(run, kind="initial") if artifact is run.initial and run.kind != "hyperop" else run
+    settings = next(p.settings for p in read.protocols(store) if p.id == run.protocol_id)
+    others = (other for other in runs if other.protocol_id == run.protocol_id)
+    return commands.again(writer, settings, store.path, others, force=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,10 @@ from typing import Annotated
 import typer
 
 from ltsm.cli import options, say
+from ltsm.cli.choices import named
 from ltsm.errors import UsageError
-from ltsm.protocol import load, preset, to_toml
+from ltsm.protocol import to_toml
+from ltsm.report import commands
 
 HELP = """Examples:
 
@@ -44,21 +47,23 @@ def init(
 
     path = store_path(store)
     if protocol_file is not None:
-        write_protocol(protocol_file, protocol)
+        write_protocol(protocol_file, protocol, path)
     with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now()):
         say.data(f"store:    {path} (version {schema.HEAD})")
     folder = data or Path(os.environ.get("LTSM_DATA", "data"))
-    say.data(f"data:     {folder} (ltsm data check)")
-    say.note("next:     ltsm sweep --smoke, then ltsm sweep")
+    checked = ["data", "check", *([] if data is None else ["--data", str(data)])]
+    say.data(f"data:     {folder} ({shlex.join(['ltsm', *checked])})")
+    small, whole = (commands.typed(words, path) for words in (["sweep", "--smoke"], ["sweep"]))
+    say.note(f"next:     {small}, then {whole}")
 
 
-def write_protocol(path: Path, name: str | None) -> None:
-    """Write a protocol as TOML; a file that is there stays.
+def write_protocol(path: Path, name: str | None, store: Path) -> None:
+    """Write a protocol as TOML, and say how to sweep it into the store; a file that is there stays.
 
     Raises:
         UsageError: there is one, or it cannot be written.
     """
-    chosen = load(Path(name)) if name and name.endswith(".toml") else preset(name or "paper")
+    chosen = named(name or "paper")
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(to_toml(chosen))
@@ -66,4 +71,4 @@ def write_protocol(path: Path, name: str | None) -> None:
         raise UsageError(
             f"cannot write {path}: {error.strerror}.", "choose another --protocol-file"
         ) from None
-    say.data(f"protocol: {path} (ltsm sweep --protocol {path})")
+    say.data(f"protocol: {path} ({commands.typed(['sweep', '--protocol', str(path)], store)})")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ltsm.report import commands
+
 Store = Annotated[
     str,
     typer.Option(
@@ -17,7 +19,7 @@ Store = Annotated[
         rich_help_panel="Where",
     ),
 ]
-STORE = "results/ltsm.db"
+STORE = commands.STORE
 
 Data = Annotated[
     Path | None,

@@ -89,7 +89,7 @@ def report(
         return
     text = document.WRITERS[form](evaluation, against_paper)
     if output is None:
-        say.data(text)
+        say.document(text)
     else:
         document.save(output, text.encode())
         say.note(f"wrote {output}")

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.text import Text
 
+from ltsm.cli.streams import write_utf8
 from ltsm.errors import StoreError
 from ltsm.notation import visible
 
@@ -58,20 +59,34 @@ def data(text: str) -> None:
         sys.stdout.flush()
 
 
+def document(text: str) -> None:
+    """Write what has an encoding of its own, UTF-8, to stdout: the same bytes as to a file, in any locale.
+
+    Raises:
+        StoreError: the disk is full.
+    """
+    with _written():
+        write_utf8(sys.stdout)
+    data(text)
+
+
 def table(renderable: RenderableType) -> None:
     """Write a table to stdout: coloured in a terminal, plain and unwrapped in a pipe.
+
+    No string in it is taken for markup or an emoji's name: protocols and files may have any name.
 
     Raises:
         StoreError: the disk is full.
     """
     terminal = sys.stdout.isatty()
     with _written():
-        Console(highlight=False, width=None if terminal else 160).print(_Visible(renderable))
+        console = Console(markup=False, emoji=False, highlight=False, width=None if terminal else 160)
+        console.print(_Visible(renderable))
 
 
 def as_json(value: Any) -> None:
     """Write one JSON document to stdout; NaN is no JSON and must not reach this."""
-    data(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    document(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def note(text: str) -> None:

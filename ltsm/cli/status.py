@@ -35,6 +35,7 @@ COLOURS = {
 
 def status(store: options.Store = options.STORE, json: options.Json = False) -> None:
     """What the store holds."""
+    from ltsm.report import commands  # noqa: PLC0415
     from ltsm.store import claim, read, schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
 
@@ -61,7 +62,7 @@ def status(store: options.Store = options.STORE, json: options.Json = False) -> 
                 name = f"seed {run.seed} {run.kind} ({format_sizes(run.hidden)})"
                 say.table(Text(f"{name} {what}", style="red"))
     if not protocols:
-        say.data("no runs yet: ltsm sweep")
+        say.data(f"no runs yet: {commands.typed(['sweep'], opened.path)}")
 
 
 def _table(protocol: ProtocolRow, runs: Sequence[RunRow], masked: set[int]) -> Table:

@@ -9,6 +9,7 @@ from ltsm.errors import StoreError, UsageError
 from ltsm.library.chains import Chain, chain_of_state
 from ltsm.library.supermasks import masked_state
 from ltsm.library.tickets import Recipe, Ticket
+from ltsm.report import commands
 from ltsm.store import artifacts, read, schema
 from ltsm.store.engine import store_path
 from ltsm.store.values import FINISHED, RunSpec
@@ -31,10 +32,9 @@ def stored_ticket(store: str, protocol: str | None, run: str | None, seed: int |
         baseline = _baseline(opened, protocol, run, seed)
         mask = read.selected_mask(opened, baseline.id)
         if mask is None:
-            hint = f"ltsm find-supermask --seed {baseline.seed}"
+            hint = _step(opened, "find-supermask", baseline.protocol_id, baseline.seed)
             raise StoreError(f"seed {baseline.seed} has no supermask yet.", hint)
-        origin = next(p for p in read.protocols(opened) if p.id == baseline.protocol_id)
-        return _made(opened, origin, baseline, mask)
+        return _made(opened, _protocol(opened, baseline.protocol_id), baseline, mask)
     finally:
         opened.close()
 
@@ -46,24 +46,39 @@ def _baseline(store: Store, protocol: str | None, run: str | None, seed: int | N
         hidden, wanted = tuple(chosen.settings["hidden"]), seed or 0
         found = read.find_run(store, chosen.id, RunSpec(wanted, "baseline", hidden))
         if found is None:
-            raise StoreError(f"{chosen.name} has no seed {wanted}.", f"ltsm train-ticket --seed {wanted}")
+            hint = _step(store, "train-ticket", chosen.id, wanted)
+            raise StoreError(f"{chosen.name} has no seed {wanted}.", hint)
         return found
     named = [row for row in read.runs(store) if str(row.id) == run]
     if not named:
-        raise StoreError(f"there is no run {run!r}, and no file of that name.", "ltsm ticket export --seed 0")
+        hint = commands.typed(["ticket", "export", "--seed", "0"], store.path)
+        raise StoreError(f"there is no run {run!r}, and no file of that name.", hint)
     if named[0].kind == "hyperop":
         raise UsageError(f"run {run} is a hyperop: it has no mask.", "the id of a ticket, or --seed")
     found = read.find_run(store, named[0].protocol_id, RunSpec(named[0].seed, "baseline", named[0].hidden))
     if found is None:
-        raise StoreError(f"run {run} has no supermask yet.", f"ltsm find-supermask --seed {named[0].seed}")
+        hint = _step(store, "find-supermask", named[0].protocol_id, named[0].seed)
+        raise StoreError(f"run {run} has no supermask yet.", hint)
     return found
+
+
+def _step(store: Store, name: str, protocol_id: int, seed: int) -> str:
+    """The command that runs a step of a stored protocol."""
+    settings = _protocol(store, protocol_id).settings
+    words = commands.protocol_words(settings, read.runs(store, protocol_id))
+    return commands.typed([name, "--seed", str(seed), *words], store.path)
+
+
+def _protocol(store: Store, protocol_id: int) -> ProtocolRow:
+    return next(p for p in read.protocols(store) if p.id == protocol_id)
 
 
 def _made(store: Store, protocol: ProtocolRow, baseline: RunRow, mask: MaskRow) -> Ticket:
     initial = _weights(store, baseline.initial)
     chain = chain_of_state(initial, protocol.settings["activation"])
     if chain is None:
-        raise StoreError(f"the initial weights of seed {baseline.seed} are of no network.", "ltsm db check")
+        hint = commands.typed(["db", "check"], store.path)
+        raise StoreError(f"the initial weights of seed {baseline.seed} are of no network.", hint)
     flags = _flags(chain, mask.bits)
     run = read.find_run(store, protocol.id, RunSpec(baseline.seed, "ticket", baseline.hidden))
     done = run if run is not None and run.state in FINISHED and run.final is not None else None
@@ -92,7 +107,7 @@ def _weights(store: Store, artifact: Artifact | None) -> State:
     from safetensors.torch import load  # noqa: PLC0415 - torch
 
     if artifact is None:
-        raise StoreError("the run has no weights yet.", "ltsm sweep")
+        raise StoreError("the run has no weights yet.", commands.typed(["status"], store.path))
     return load(artifacts.read(store.folder, artifact))
 
 

@@ -13,6 +13,7 @@ from ltsm.cli.steps import Force, Jobs, Wait
 from ltsm.protocol import AUTO, PAPER, format_seeds, is_own_data, settled
 
 if TYPE_CHECKING:
+    from ltsm.cli.running import Ran
     from ltsm.protocol import Protocol
     from ltsm.steps.plan import Task
 
@@ -51,6 +52,7 @@ def sweep(
 ) -> None:
     """The whole evaluation."""
     from ltsm.cli import running  # noqa: PLC0415
+    from ltsm.core.sources import source  # noqa: PLC0415 - numpy
     from ltsm.steps import plan  # noqa: PLC0415
 
     def everything(protocol: Protocol) -> list[Task]:
@@ -61,11 +63,25 @@ def sweep(
         # without its content's digest, data of one's own would look as if nothing were done yet
         protocol = running.located(choices, protocol).protocol if is_own_data(protocol.dataset) else protocol
         protocol = settled(protocol, PAPER.dataset) if protocol.dataset == AUTO else protocol
+        source(protocol.dataset)  # refused here as it would be without --dry-run
         show_plan(choices, protocol, everything(protocol))
         return
     manner = running.Manner(jobs=jobs, force=force, keep_going=keep_going, wait=wait)
     ran = running.run(choices, protocol, everything, everything, manner)
-    say.note(f"{len(ran.asked_for)} of {len(ran.asked_for)} steps are in {ran.path}: ltsm report")
+    say.note(f"{len(ran.asked_for)} of {len(ran.asked_for)} steps are in {ran.path}: {_report(ran)}")
+
+
+def _report(ran: Ran) -> str:
+    """The command that reports on what was swept, also where it is not what changed last."""
+    from ltsm.report import commands  # noqa: PLC0415
+    from ltsm.store import read  # noqa: PLC0415
+
+    store = ran.open()
+    try:
+        words = commands.stored_words(read.protocols(store), ran.protocol_id)
+        return commands.typed(["report", *words], store.path)
+    finally:
+        store.close()
 
 
 def show_plan(choices: Choices, protocol: Protocol, tasks: list[Task]) -> None:

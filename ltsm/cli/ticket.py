@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +32,7 @@ EXPORT_HELP = """Examples:
 [bold]ltsm ticket export pruned/network.ticket -o t.pt[/]     a ticket file as a PyTorch state dict
 
 Write a ticket. The suffix says how: .ticket, .safetensors or .pt (a state dict), .onnx.
+Of a ticket file --out must name another file.
 """
 SHOW_HELP = """Examples:
 
@@ -64,7 +66,8 @@ def export(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The ticket of this seed.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Default: seed-N.ticket.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Default: seed-N.ticket; must be named for a FILE."),
     ] = None,
     trained: Annotated[
         bool | None,
@@ -79,7 +82,7 @@ def export(
     """Write a ticket and print its path.
 
     Raises:
-        UsageError: no run is named, or the format cannot be.
+        UsageError: no run is named, the format cannot be, or a ticket file would be written over itself.
         StoreError: there is no such run, it has no mask yet, or a file cannot be read or written.
     """
     from ltsm.library.ticket_file import load_ticket, write_whole  # noqa: PLC0415
@@ -87,6 +90,7 @@ def export(
     if (run is None) == (seed is None):
         raise UsageError("name one run: its id, a ticket file, or --seed.", "ltsm ticket export --seed 0")
     if run is not None and Path(run).is_file():
+        _kept(Path(run), out)
         ticket = load_ticket(run)
     else:
         from ltsm.cli.stored_tickets import stored_ticket  # noqa: PLC0415
@@ -97,6 +101,20 @@ def export(
     write_whole(path, content)
     say.note(f"{len(content):,} bytes; {_inside(ticket, path, trained)}")
     say.data(str(path))
+
+
+def _kept(file: Path, out: Path | None) -> None:
+    """Refuse what would write over the ticket that is exported, without its trained weights perhaps."""
+    hint = shlex.join(["ltsm", "ticket", "export", str(file), "--out", str(_beside(file))])
+    if out is None:
+        raise UsageError(f"{file} is a ticket file already: --out says what to make of it.", hint)
+    if out.exists() and out.samefile(file):
+        raise UsageError(f"--out names {file} itself, which would be written over.", hint)
+
+
+def _beside(file: Path) -> Path:
+    """The file's name as a state dict's."""
+    return file.with_suffix(".safetensors")
 
 
 @app.command(help=SHOW_HELP, short_help="Check a ticket file, and say what is in it.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING, Final
 
-from ltsm.notation import format_sizes
+from ltsm.report import commands
+from ltsm.store.values import FINISHED
 
 if TYPE_CHECKING:
+    from ltsm.dashboard.moment import Moment
     from ltsm.store.values import RunRow, State
 
 GLYPHS: Final[dict[State, str]] = {
@@ -47,11 +49,10 @@ def label(run: RunRow) -> str:
     return f"{what}, seed {run.seed}"
 
 
-def command(run: RunRow) -> str:
-    """The command that does this run again."""
-    step = {"initial": "baseline"}.get(run.kind, run.kind)
-    hidden = f" --hidden {format_sizes(run.hidden)}" if run.kind == "hyperop" else ""
-    return f"ltsm train-{step} --seed {run.seed}{hidden}"
+def command(run: RunRow, moment: Moment) -> str:
+    """The command that does this run again: a finished one only by force."""
+    force = run.state in FINISHED
+    return commands.again(run, moment.protocol.settings(), moment.path, moment.runs, force=force)
 
 
 def percent(run: RunRow) -> int | None:

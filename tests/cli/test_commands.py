@@ -2,14 +2,22 @@
 
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import made_up
 import pytest
 from small import TOML, results
+from typer import rich_utils
+from typer.testing import CliRunner
+
+from ltsm.cli.commands import app
+from ltsm.protocol import PAPER
 
 LTSM = [sys.executable, "-m", "ltsm"]
 COMMANDS = [
@@ -56,6 +64,18 @@ def test_every_help_opens_with_examples(command):
     assert f"ltsm {command}" in rest
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_prose_of_every_help_fills_the_terminal(monkeypatch, command, width):
+    """A line that ends no sentence ends where the next word would not have fitted."""
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", width)
+    shown = CliRunner().invoke(app, [*command.split(), "--help"]).stdout
+    described = [line.strip() for line in shown.partition("Examples:")[2].partition("╭")[0].splitlines()]
+    prose = "\n".join(described).strip().split("\n\n")[-1].splitlines()
+    for line, following in pairwise(prose):
+        assert line.endswith((".", ":")) or len(line) + 1 + len(following.split()[0]) > width - 2
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -89,6 +109,12 @@ REFUSALS = {
     "backwards seeds": (["sweep", "--seeds", "9-3"], 2, "the range of seeds 9-3 runs backwards"),
     "no seeds": (["train-ticket", "--seed", "x"], 2, "seeds are numbers and ranges"),
     "unknown data set": (["sweep", "--dataset", "nmist"], 2, "there is no data set 'nmist'"),
+    "a plan on an unknown data set": (
+        ["sweep", "--dataset", "MNIST", "--dry-run"],
+        2,
+        "there is no data set 'MNIST'",
+    ),
+    "a dashboard without a terminal": (["dashboard"], 2, "the dashboard needs a terminal"),
     "unknown protocol": (["sweep", "--protocol", "papier"], 2, "there is no protocol 'papier'"),
     "missing protocol file": (["sweep", "--protocol", "none.toml"], 2, "cannot read the protocol none.toml"),
     "unknown key": (
@@ -283,6 +309,64 @@ def test_wait_waits_for_the_other_writer(room):
         process.stderr.read()
     assert process.returncode == waited.returncode == 0
     assert "nothing to do" in waited.stderr
+
+
+def test_the_advice_of_a_check_mends_the_store(room):
+    """Typed as it stands: a hyperop's weights, and the initial ones that a whole chain starts from."""
+    store = ("--store", "my runs/x.db")
+    short = ("--hidden", "12,6", "--initial-iterations", "300", "--iterations", "200")
+    smoke = ("--smoke", "--dataset", "digits", *short, *store)
+    assert ltsm("train-ticket", *smoke).returncode == 0
+    assert ltsm("train-hyperop", "--sizes", "4,3", *smoke).returncode == 0
+    for files in ("hyperop-*/final.safetensors", "initial-*/initial.safetensors"):
+        (damaged,) = Path("my runs/weights").rglob(files)
+        damaged.write_bytes(b"damaged")
+        findings = json.loads(ltsm("db", "check", "--json", *store).stdout)["findings"]
+        (advice,) = {finding["do"].removesuffix(" redoes it") for finding in findings}
+        subprocess.run([*LTSM, *shlex.split(advice)[1:]], capture_output=True, check=True)
+    assert ltsm("db", "check", *store).returncode == 0
+    assert len(json.loads(ltsm("status", "--json", *store).stdout)["protocols"]) == 1
+
+
+DONE = "6 of 6 steps are in my runs/x.db:"
+
+
+def test_what_to_type_next_means_this_store_and_this_protocol(room):
+    """Also where another protocol of the store changed last; a name with a space is one word."""
+    Path("s p.toml").write_text(TOML.replace("small", "s p").replace("lr = 0.01", "lr = 0.02"))
+    store = ("--store", "my runs/x.db")
+    first = ltsm("sweep", "--protocol", "small.toml", "--seeds", "0", *store)
+    assert first.stderr.endswith(f"{DONE} ltsm report --store 'my runs/x.db'\n")
+    second = ltsm("sweep", "--protocol", "s p.toml", "--seeds", "0", *store)
+    assert second.stderr.endswith(f"{DONE} ltsm report --protocol 's p' --store 'my runs/x.db'\n")
+    again = ltsm("sweep", "--protocol", "small.toml", "--seeds", "0", *store)
+    assert again.stderr.endswith(f"{DONE} ltsm report --protocol small --store 'my runs/x.db'\n")
+    missing = ltsm("ticket", "export", "--seed", "7", *store)
+    assert missing.stderr.endswith(
+        "ltsm train-ticket --seed 7 --protocol 's p.toml' --store 'my runs/x.db'\n"
+    )
+
+
+def test_init_says_what_to_type_and_takes_the_protocols_that_sweep_takes(room):
+    Path("mine").write_text(TOML)
+    made = ltsm(
+        "init", "--protocol", "mine", "--protocol-file", "s p.toml", "--store", "x.db", "--data", "a b"
+    )
+    assert made.returncode == 0, made.stderr
+    assert "(ltsm sweep --protocol 's p.toml' --store x.db)" in made.stdout
+    assert "(ltsm data check --data 'a b')" in made.stdout
+    assert "ltsm sweep --smoke --store x.db, then ltsm sweep --store x.db" in made.stderr
+    assert Path("s p.toml").read_text().count("hidden = [12, 6]") == 1
+    assert "ltsm sweep --store x.db" in ltsm("status", "--store", "x.db").stdout
+
+
+def test_no_name_is_taken_for_markup(room):
+    """A protocol's, a data set's or a file's: it is shown as it is."""
+    made_up.evaluation(Path("x.db"), seeds=(0,), protocol=PAPER.changed(name="a[/x]b :smile:"))
+    assert "1: a[/x]b :smile: on mnist" in ltsm("status", "--store", "x.db").stdout
+    Path("odd.toml").write_text(TOML.replace('"small"', '"a[/x]b"'))
+    dry = ltsm("sweep", "--protocol", "odd.toml", "--dry-run")
+    assert dry.stdout.startswith("a[/x]b: digits"), dry.stderr
 
 
 def test_version():

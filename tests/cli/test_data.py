@@ -158,3 +158,13 @@ def test_importing_the_commands_imports_no_torch() -> None:
     code = "import sys, ltsm.cli.data; print([m for m in sys.modules if m.startswith(('torch', 'sklearn'))])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["get", "check"])
+@pytest.mark.parametrize("name", ["auto", "nmist"])
+def test_an_unknown_data_set_gets_a_hint_that_fits(command: str, name: str) -> None:
+    """These commands have no --dataset."""
+    found = run(command, name)
+    assert isinstance(found.exception, UsageError)
+    assert f"there is no data set {name!r}: there are mnist" in found.exception.message
+    assert found.exception.hint.startswith("name one of these")

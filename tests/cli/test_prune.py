@@ -124,6 +124,13 @@ def test_every_help_opens_with_examples(command):
     assert f"ltsm {command}" in shown.partition("Examples:")[2]
 
 
+def test_a_tickets_file_of_any_name_is_shown(swept, room):
+    """Nothing in it is taken for markup."""
+    Path("runs[a]").mkdir()
+    ltsm("ticket", "export", "--store", swept / "ltsm.db", "--seed", 1, "--out", "runs[a]/t.ticket")
+    assert "runs[a]/t.ticket" in ltsm("ticket", "show", "runs[a]/t.ticket")
+
+
 class TestOnASweep:
     @pytest.mark.parametrize("seed", [0, 1])
     def test_prune_finds_the_sweeps_own_mask_bit_for_bit(self, swept, room, seed):
@@ -272,6 +279,8 @@ class TestRefusals:
         Path("text.pt").write_text("no weights")
         torch.save({"epoch": 3}, "empty.pt")
         torch.save(nn.Linear(9, 9).state_dict(), "other.pt")
+        state = own_plain.plain().state_dict()
+        torch.save(state | {"2.weight": state["2.weight"].to_sparse()}, "sparse.pt")
         return train(own_plain.plain(), room)
 
     @pytest.mark.parametrize(
@@ -283,6 +292,8 @@ class TestRefusals:
             (["--trained=none.pt"], StoreError, "cannot read none.pt: No such file"),
             (["--trained=mine.npz"], StoreError, "weights"),
             (["--trained=other.pt"], UsageError, "the trained weights lack '0.weight'"),
+            (["--trained=sparse.pt"], UsageError, "sparse.pt: '2.weight' is a sparse_coo tensor"),
+            (["--initial=sparse.pt"], UsageError, "sparse.pt: '2.weight' is a sparse_coo tensor"),
             (["--trained=initial.pt"], UsageError, "are the trained ones"),
             (["--data=none.npz"], DataError, "there is no data"),
             (["--data=digits"], DataError, "an image has 64 numbers"),
@@ -309,7 +320,8 @@ class TestRefusals:
         import own_plain
 
         ltsm("prune", *files, "--out", "out")
-        content = bytearray(Path("out/network.ticket").read_bytes())
+        made = Path("out/network.ticket").read_bytes()
+        content = bytearray(made)
         content[-5] ^= 1
         Path("flipped.ticket").write_bytes(content)
         for arguments, words in (
@@ -317,6 +329,8 @@ class TestRefusals:
             (["evaluate", "flipped.ticket"], "its contents differ"),
             (["show", "mine.npz"], "no ticket file"),
             (["export", "out/network.ticket", "--trained", "-o", "t.pt"], "has not been trained"),
+            (["export", "out/network.ticket"], "--out says what to make of it"),
+            (["export", "out/network.ticket", "-o", "out/../out/network.ticket"], "would be written over"),
             (
                 ["evaluate", "out/network.ticket", "--network", "own_plain:deep"],
                 "a ticket of another network",
@@ -324,6 +338,8 @@ class TestRefusals:
         ):
             with pytest.raises(LtsmError, match=words):
                 ltsm("ticket", *arguments)
+        assert Path("out/network.ticket").read_bytes() == made
+        assert not list(Path().glob("seed-*"))
         train(own_plain.Own(), Path())
         ltsm("prune", *files, "--network=own_plain:Own", "--out", "own")
         with pytest.raises(UsageError, match="of one's own"):

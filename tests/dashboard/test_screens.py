@@ -15,6 +15,8 @@ from ltsm.dashboard.themes import THEMES
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.heading import Heading
 from ltsm.dashboard.widgets.sheet import Sheet
+from ltsm.errors import LtsmError
+from ltsm.protocol import PAPER
 from ltsm.store import claim, read, schema, write
 
 SCREENS = {"1": "overview", "2": "curves", "3": "supermask", "4": "table_1", "5": "runs"}
@@ -137,7 +139,7 @@ async def test_the_overview_tells_the_truth(watching, underway):
     assert "35/39 runs done" in text
     assert "read-only" in text
     assert "✗ hyperop (100, 15), seed 1 failed at iteration 1,900: out of memory" in text
-    assert "ltsm train-hyperop --seed 1 --hidden 100,15" in text
+    assert "ltsm train-hyperop --seed 1 --sizes 100,15 --store " in text
     assert "▶ ticket, seed 2" in text
     assert "1,900/5,000" in text
 
@@ -356,3 +358,20 @@ async def test_the_cursor_stays_with_its_row_when_others_come_before_it():
         sheet.show([])
         assert sheet.current is None
         await pilot.press("down", "end", "up", "home", "pagedown")
+
+
+async def test_no_name_is_taken_for_markup(watching, tmp_path, monkeypatch):
+    """A protocol's in the list of protocols, what is typed into the filter, a file's that cannot be written."""
+    monkeypatch.chdir(tmp_path)
+    name = "a[/x]b [bold]c"
+    path = made_up.evaluation(tmp_path / "ltsm.db", seeds=(0,), protocol=PAPER.changed(name=name))
+    async with watching(path, size=(120, 40)) as watched:
+        await watched.press("p")
+        assert f"1  {name}  (mnist)" in watched.text
+        await watched.press("escape", "5", "slash")
+        watched.screen.query_one("#filter").value = "[/x]:3"
+        await watched.until(lambda: "there is no '[/x]' to filter by" in watched.text)
+        watched.screen.on_exporting_written(watched.screen.Written(LtsmError("cannot write [/x].")))
+        await watched.until(lambda: len(watched.app._notifications))
+        (notice,) = watched.app._notifications
+        assert (notice.message, notice.markup) == ("cannot write [/x].", False)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import nan
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -9,6 +10,8 @@ from rich.cells import cell_len
 from single_runs import DONE, PENDING
 
 from ltsm.dashboard import words
+from ltsm.dashboard.moment import Moment
+from ltsm.protocol import SMOKE
 from ltsm.store.values import State
 
 
@@ -44,8 +47,20 @@ def test_every_state_has_a_glyph_of_its_own_and_one_cell():
 
 
 def test_a_run_names_the_command_that_does_it_again():
-    assert words.command(DONE) == "ltsm train-hyperop --seed 0 --hidden 50,5"
-    assert words.command(replace(DONE, kind="initial")) == "ltsm train-baseline --seed 0"
+    """With the store and the protocol; a finished run is only done again by force."""
+    moment = Moment(
+        path=Path("x y.db"),
+        protocols=(),
+        protocol_id=1,
+        protocol=SMOKE,
+        runs=(DONE, PENDING),
+        latest={},
+        supermasks={},
+        holder=None,
+    )
+    expected = "ltsm train-hyperop --seed 0 --sizes 50,5 --smoke"
+    assert words.command(PENDING, moment) == f"{expected} --store 'x y.db'"
+    assert words.command(DONE, moment) == f"{expected} --force --store 'x y.db'"
 
 
 def test_percent_is_100_only_at_the_end():

@@ -76,6 +76,6 @@ class Exporting(Asking):
     def on_exporting_written(self, written: Written) -> None:
         """Say the file's name."""
         if isinstance(written.outcome, LtsmError):
-            self.notify(written.outcome.message, severity="error")
+            self.notify(written.outcome.message, severity="error", markup=False)
         else:
-            self.notify(f"Wrote {written.outcome}")
+            self.notify(f"Wrote {written.outcome}", markup=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -34,7 +35,8 @@ class Protocols(ModalScreen[str | None]):
             protocols = self._moment.protocols
             options = OptionList(
                 *(
-                    Option(f"{p.id}  {p.name}  ({p.settings.get('dataset', '')})", id=str(p.id))
+                    # a plain string would be taken for markup
+                    Option(Content(f"{p.id}  {p.name}  ({p.settings.get('dataset', '')})"), id=str(p.id))
                     for p in protocols
                 )
             )

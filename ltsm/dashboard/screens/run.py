@@ -99,8 +99,9 @@ class OneRun(Exporting, ModalScreen[None]):
     def _facts(self, details: _Details) -> list[Content]:
         moment = self.dashboard.moment
         settings = moment.protocol.settings() if moment else {}
+        again = {"again": words.command(details.run, moment)} if moment else {}
         return [
-            *_section("Run", _state(details.run)),
+            *_section("Run", _state(details.run) | again),
             *_section("Files", {name: _file(*file) for name, file in details.files.items()}),
             *_section("Provenance", details.run.provenance),
             *_section("Settings", {name: format_value(value) for name, value in settings.items()}),
@@ -169,7 +170,6 @@ def _state(run: RunRow) -> dict[str, str]:
             for name, time in moments.items()
             if time is not None
         },
-        "again": words.command(run),
     }
     return {name: value for name, value in facts.items() if value}
 

@@ -46,7 +46,7 @@ class Runs(Page):
     def body(self) -> ComposeResult:
         """The filter, what is wrong with it, and the runs."""
         yield Input(placeholder=EXAMPLE, id="filter", compact=True)
-        yield Static(id="found")
+        yield Static(id="found", markup=False)
         yield Grid[RunRow](COLUMNS, key=lambda run: run.id, id="runs", fixed=2)
 
     @property

@@ -57,7 +57,7 @@ class Failures(Telling):
         """The newest few."""
         failed = now.failed(moment.runs)
         self.display = bool(failed)
-        lines = [_failure(run) for run in failed[:_FAILURES_SHOWN]]
+        lines = [_failure(run, moment) for run in failed[:_FAILURES_SHOWN]]
         if len(failed) > _FAILURES_SHOWN:
             lines.append(
                 Content.styled(f"… and {len(failed) - _FAILURES_SHOWN} more (f goes through them)", "dim")
@@ -65,12 +65,12 @@ class Failures(Telling):
         self.tell(lines)
 
 
-def _failure(run: RunRow) -> Content:
+def _failure(run: RunRow, moment: Moment) -> Content:
     return Content.assemble(
         (f"{words.GLYPHS['failed']} {words.label(run)} failed", "bold $text-error"),
         f" at iteration {run.iteration:,}: {run.error or 'no message'} ",
         ("again: ", "dim"),
-        (words.command(run), "$text-accent"),
+        (words.command(run, moment), "$text-accent"),
     )
 
 
