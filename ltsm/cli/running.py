@@ -12,6 +12,7 @@ from ltsm.cli import progress, say
 from ltsm.cli.signals import stop_signals
 from ltsm.errors import RunError
 from ltsm.protocol import settled
+from ltsm.report.commands import stored_words, typed
 from ltsm.steps import plan
 from ltsm.steps.execute import Outcome, execute
 from ltsm.steps.jobs import Setting
@@ -54,6 +55,8 @@ class Ran:
     path: Path
     protocol_id: int
     asked_for: list[Task]
+    report: str
+    """The command that reports on it."""
 
     def open(self) -> Store:
         """The store, for reading."""
@@ -83,9 +86,11 @@ def run(choices: Choices, protocol: Protocol, everything: Tasks, asked_for: Task
             forget(store, protocol_id, named)
         place = with_digest(store, protocol_id, place)
         setting = Setting(store, protocol_id, place, now, provenance(sys.argv))
+        # Asked for now: when all is done, the disk may be so full that SQLite cannot even read.
+        report = typed(["report", *stored_words(read.protocols(store), protocol_id)], path)
         outcome = carried_out(setting, wanted, named, manner)
     report_failures(outcome)
-    return Ran(path, protocol_id, named)
+    return Ran(path, protocol_id, named, report)
 
 
 def carried_out(setting: Setting, wanted: Sequence[Task], named: Sequence[Task], manner: Manner) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -19,7 +20,8 @@ def prepare() -> None:
     sys.stderr = sys.stderr or _nowhere("w")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=INSTEAD)
+            with suppress(OSError):  # another file was put under it
+                stream.reconfigure(errors=INSTEAD)
 
 
 def write_utf8(stream: TextIO) -> None:

@@ -13,7 +13,6 @@ from ltsm.cli.steps import Force, Jobs, Wait
 from ltsm.protocol import AUTO, PAPER, format_seeds, is_own_data, settled
 
 if TYPE_CHECKING:
-    from ltsm.cli.running import Ran
     from ltsm.protocol import Protocol
     from ltsm.steps.plan import Task
 
@@ -68,20 +67,7 @@ def sweep(
         return
     manner = running.Manner(jobs=jobs, force=force, keep_going=keep_going, wait=wait)
     ran = running.run(choices, protocol, everything, everything, manner)
-    say.note(f"{len(ran.asked_for)} of {len(ran.asked_for)} steps are in {ran.path}: {_report(ran)}")
-
-
-def _report(ran: Ran) -> str:
-    """The command that reports on what was swept, also where it is not what changed last."""
-    from ltsm.report import commands  # noqa: PLC0415
-    from ltsm.store import read  # noqa: PLC0415
-
-    store = ran.open()
-    try:
-        words = commands.stored_words(read.protocols(store), ran.protocol_id)
-        return commands.typed(["report", *words], store.path)
-    finally:
-        store.close()
+    say.note(f"{len(ran.asked_for)} of {len(ran.asked_for)} steps are in {ran.path}: {ran.report}")
 
 
 def show_plan(choices: Choices, protocol: Protocol, tasks: list[Task]) -> None:
