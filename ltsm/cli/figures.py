@@ -65,4 +65,4 @@ def figures(
         path = out / f"figure_{figure.number}.{form}"
         document.save(path, draw(figure, form))
         say.data(str(path))
-    document.save(out / "captions.md", document.captions(found).encode())
+    document.save(out / "captions.md", document.captions(found).encode("utf-8", "backslashreplace"))

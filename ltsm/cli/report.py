@@ -91,7 +91,7 @@ def report(
     if output is None:
         say.document(text)
     else:
-        document.save(output, text.encode())
+        document.save(output, text.encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
 
 

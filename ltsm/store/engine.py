@@ -119,7 +119,7 @@ def connect(path: Path, *, read_only: bool) -> Store:
         )
     level = synchronous(os.environ)
     mode = _readable_mode(path) if read_only else "mode=rwc"
-    uri = f"file:{quote(str(path.absolute()))}?{mode}{VFS}"
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?{mode}{VFS}"
 
     def opened() -> sqlite3.Connection:
         return sqlite3.connect(
@@ -136,7 +136,9 @@ def connect(path: Path, *, read_only: bool) -> Store:
 def _readable_mode(path: Path) -> str:
     """`mode=ro`, or `immutable=1` where a write-ahead log cannot be shared and none is there to be read."""
     try:
-        probe = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        probe = sqlite3.connect(
+            f"file:{quote(os.fsencode(path.absolute()))}?mode=ro", uri=True, timeout=BUSY_SECONDS
+        )
     except sqlite3.OperationalError:
         return "mode=ro"  # the first query says what is wrong
     try:

@@ -67,3 +67,12 @@ def test_a_closed_stream_takes_what_is_written(store, command, redirected):
     assert found.returncode == 0
     assert found.stderr == b""
     assert bool(found.stdout) == (">&- " not in f"{redirected} ".replace("2>&-", ""))
+
+
+def test_a_store_may_have_a_name_that_the_locale_cannot_write(store, tmp_path):
+    other = tmp_path / "über" / "ä.db"
+    assert ltsm("db", "backup", "--no-weights", "--store", store, other, locale="C").returncode == 0
+    for command in (["status"], ["report", "--output", tmp_path / "report.html"], ["db", "check"]):
+        found = ltsm(*command, "--store", other, locale="C")
+        assert b"Traceback" not in found.stderr, found.stderr
+        assert found.returncode in {0, 3}, (command, found.stdout)
