@@ -15,7 +15,6 @@ from rich.table import Table
 
 from ltsm.cli import options, say
 from ltsm.errors import DataError, UsageError
-from ltsm.notation import quoted
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset
     from ltsm.library.supermasks import Supermask, ThresholdResult
     from ltsm.library.tickets import Ticket
-    from ltsm.library.weights import State
     from ltsm.protocol import Protocol
 
 HELP = """Examples:
@@ -159,12 +157,12 @@ def _found(
 ) -> Supermask:
     from torch import nn  # noqa: PLC0415
 
-    from ltsm.library.files import network_named  # noqa: PLC0415
+    from ltsm.library.files import network_named, read_weights  # noqa: PLC0415
     from ltsm.library.supermasks import find_supermask  # noqa: PLC0415
 
     return find_supermask(
-        _weights(initial),
-        _weights(trained),
+        read_weights(initial),
+        read_weights(trained),
         images,
         model=None if network is None else network_named(network),
         thresholds=protocol.thresholds,
@@ -173,28 +171,6 @@ def _found(
         only=nn.Linear if only_linear else None,
         activation=protocol.activation,
     )
-
-
-def _weights(file: Path) -> State:
-    """The state dict in a file.
-
-    Raises:
-        StoreError: it cannot be read.
-        UsageError: a parameter is sparse or packed in another way that networks cannot compute with.
-    """
-    import torch  # noqa: PLC0415 - costs seconds
-
-    from ltsm.library.files import read_weights  # noqa: PLC0415
-
-    state = read_weights(file)
-    for name, values in state.items():
-        if values.layout != torch.strided:
-            layout = str(values.layout).removeprefix("torch.")
-            raise UsageError(
-                f"{file}: {quoted(name)} is a {layout} tensor, not a dense one.",
-                "save it dense: tensor.to_dense()",
-            )
-    return state
 
 
 def _ticket(found: Supermask, images: Dataset, protocol: Protocol, seed: int) -> Ticket:

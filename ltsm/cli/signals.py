@@ -27,7 +27,7 @@ def exit_code(number: int) -> int:
 
 
 def install() -> None:
-    """From now on a signal ends the program quietly, with the exit code of its kind; one on its way out is let pass."""
+    """From now on a signal ends the program quietly, with the exit code of its kind, once and for all."""
     _hand(_leave)
     # Python gives handlers back just before it ends, and a late signal would then decide how. The first to be
     # registered is the last to be called: until then a signal still ends what may hang there.

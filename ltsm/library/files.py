@@ -25,6 +25,7 @@ def read_weights(path: Path) -> State:
 
     Raises:
         StoreError: the file is missing or damaged, or holds more than weights.
+        UsageError: a tensor is not dense.
     """
     try:
         if path.suffix == ".safetensors":
@@ -37,7 +38,10 @@ def read_weights(path: Path) -> State:
         raise StoreError(f"cannot read {path}: {error.strerror or error}.") from None
     except Exception:  # noqa: BLE001 - on other bytes torch's unpickler raises whatever it stumbles over
         raise StoreError(f"{path} is no file of weights, or only a part of one.") from None
-    return state_of(_state_dict(path, content))
+    try:
+        return state_of(_state_dict(path, content))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", error.hint) from None
 
 
 def _state_dict(path: Path, content: Any) -> Mapping[str, torch.Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ltsm.errors import UsageError
+from ltsm.notation import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,14 +23,19 @@ def state_of(weights: Weights) -> State:
     """Copies of the tensors, on the CPU: what is done with them changes nothing of the caller's.
 
     Raises:
-        UsageError: these are no weights.
+        UsageError: these are no weights, or not dense ones.
     """
     named = weights.state_dict() if isinstance(weights, nn.Module) else weights
     if not isinstance(named, Mapping):
         raise UsageError(
             f"weights are a module or a state dict, not {type(weights).__name__}.", "model.state_dict()"
         )
-    return {str(k): v.detach().cpu().clone() for k, v in named.items() if isinstance(v, Tensor)}
+    tensors = {str(k): v for k, v in named.items() if isinstance(v, Tensor)}
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided:
+            layout = str(tensor.layout).removeprefix("torch.")
+            raise UsageError(f"{quoted(name)} is a {layout} tensor, not a dense one.", "tensor.to_dense()")
+    return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
 
 def as_computed(state: State, model: nn.Module | None) -> State:

@@ -117,6 +117,13 @@ def test_weights_that_are_no_numbers_are_refused(pair, images, which, value):
         ltsm.find_supermask(states["initial"], states["trained"], images)
 
 
+def test_weights_that_are_not_dense_are_refused(pair, images):
+    model, after = pair
+    after["2.weight"] = after["2.weight"].to_sparse()
+    with pytest.raises(UsageError, match=r"'2\.weight' is a sparse_coo tensor"):
+        ltsm.find_supermask(model, after, images)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
