@@ -9,24 +9,23 @@ import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import UsageError
 from ltsm.notation import format_seeds, format_sizes, parse_seeds, parse_sizes, quoted
-from ltsm.settings import NUMBERS, Activation, Kind, MaskScope, Order, Pixels, check, is_sizes
+from ltsm.settings import NUMBERS, Activation, MaskScope, Order, Pixels, check, is_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
-    "AUTO", "KINDS", "PAPER", "PRESETS", "SMOKE", "Activation", "Kind", "MaskScope", "Order", "Pixels", "Protocol",
+    "AUTO", "PAPER", "PRESETS", "SMOKE", "Activation", "MaskScope", "Order", "Pixels", "Protocol",
     "format_seeds", "format_sizes", "format_value", "from_settings", "is_own_data", "load", "parse_seeds",
     "parse_sizes", "preset", "scaled_hyperops",
     "settled", "to_toml",
 ]  # fmt: skip
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
 AUTO = "auto"
 """The data set MNIST where it can be had, else digits: a choice and no setting, which is settled before a run."""
 SAME_FOR_EVERY_RUN = frozenset({"name", "seeds"})

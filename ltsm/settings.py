@@ -15,7 +15,6 @@ Order = Literal["file", "shuffled"]
 Pixels = Literal["raw", "standardised"]
 MaskScope = Literal["all", "weights"]
 Activation = Literal["relu", "tanh", "gelu"]
-Kind = Literal["initial", "baseline", "ticket", "hyperop"]
 
 MAX_LAYERS = 64
 MAX_WIDTH = 1_000_000

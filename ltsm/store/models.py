@@ -68,26 +68,33 @@ protocol = Table(
 )
 """One set of deciding settings; `fingerprint` is theirs, `name` a label."""
 
+recipe = Table(
+    "recipe",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("fingerprint", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("settings", JSON, nullable=False),
+)
+"""How one network comes to be, for any seed; `settings` name its ancestors by their fingerprints, `name` is a label."""
+
 run = Table(
     "run",
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("protocol_id", Integer, ForeignKey("protocol.id"), nullable=False),
+    Column("recipe_id", Integer, ForeignKey("recipe.id"), nullable=False),
     Column("seed", Integer, nullable=False),
     Column("kind", String, nullable=False),
     Column("hidden", String, nullable=False),
     Column("state", String, nullable=False),
-    Column("iterations", Integer, nullable=False),
+    Column("iterations", Integer),
     Column("iteration", Integer, nullable=False),
     Column("best_iteration", Integer),
+    Column("inputs", Integer),
+    Column("classes", Integer),
     Column("parameters", Integer),
     Column("relative_size", Double),
-    Column("initial_weights", String),
-    Column("initial_weights_sha256", String),
-    Column("final_weights", String),
-    Column("final_weights_sha256", String),
-    Column("checkpoint", String),
-    Column("checkpoint_sha256", String),
     Column("device", String),
     Column("seconds", Double, nullable=False),
     Column("started_at", UtcTime),
@@ -95,22 +102,42 @@ run = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("error", String),
     Column("provenance", JSON, nullable=False),
-    Column("previous_checkpoint", String),
-    Column("previous_checkpoint_sha256", String),
-    Column("previous_iteration", Integer),
-    UniqueConstraint("protocol_id", "seed", "kind", "hidden"),
-    CheckConstraint("kind IN ('initial', 'baseline', 'ticket', 'hyperop')", name="kind"),
+    UniqueConstraint("protocol_id", "seed", "recipe_id"),
     CheckConstraint(
         "state IN ('pending', 'running', 'interrupted', 'done', 'diverged', 'failed')", name="state"
     ),
     CheckConstraint("iteration BETWEEN 0 AND iterations", name="iteration"),
 )
-"""One network being trained: (protocol, seed, kind, hidden sizes).
+"""One network: a recipe and a seed under a protocol.
 
-Paths are relative to the store's folder; each has the SHA-256 of the file beside it.
-`seconds` is the time spent training, `relative_size` the parameters kept ÷ those of the baseline.
-`previous_checkpoint` holds the state at `previous_iteration`, should `checkpoint` turn out damaged.
+`kind` and `hidden` are words for who reads by hand: the first of the recipe's name, and its layers. `iterations` is
+NULL while the length is not known. `seconds` is the time spent training, `relative_size` the parameters kept ÷ those
+of the dense network with the protocol's layers.
 """
+
+file = Table(
+    "file",
+    METADATA,
+    Column("run_id", Integer, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("role", String, primary_key=True),
+    Column("iteration", Integer, primary_key=True),
+    Column("path", String, nullable=False),
+    Column("sha256", String, nullable=False),
+)
+"""A file of a run: `role` initial, final, kept or checkpoint, of an iteration.
+
+Paths are relative to the store's folder. Initial values may be another run's file. While a run goes on it has its last
+two checkpoints, should the later one turn out damaged.
+"""
+
+need = Table(
+    "need",
+    METADATA,
+    Column("run_id", Integer, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("role", String, primary_key=True),
+    Column("needs_id", Integer, ForeignKey("run.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+"""Which run another is made from, and as what: start, mask, before, after, within or length."""
 
 metric = Table(
     "metric",
@@ -120,28 +147,34 @@ metric = Table(
     Column("train_loss", Double),
     Column("val_loss", Double),
     Column("val_accuracy", Double),
+    Column("test_loss", Double),
+    Column("test_accuracy", Double),
     sqlite_with_rowid=False,
 )
-"""A record: what is kept every 100 iterations. NULL stands for a loss that is no finite number."""
+"""A record: what is kept every 100 iterations. NULL stands for a loss that is no finite number, or no test set."""
 
 mask = Table(
     "mask",
     METADATA,
     Column("id", Integer, primary_key=True),
     Column("run_id", Integer, ForeignKey("run.id", ondelete="CASCADE"), nullable=False),
-    Column("threshold", Double, nullable=False),
+    Column("amount", Double, nullable=False),
+    Column("amount_by", String, nullable=False),
     Column("relative_size", Double, nullable=False),
     Column("layer_sizes", JSON, nullable=False),
     Column("val_loss", Double),
     Column("val_accuracy", Double, nullable=False),
+    Column("test_loss", Double),
+    Column("test_accuracy", Double),
     Column("selected", Boolean, nullable=False),
     Column("bits", LargeBinary, nullable=False),
-    UniqueConstraint("run_id", "threshold"),
+    UniqueConstraint("run_id", "amount"),
 )
-"""The masked network of one threshold, untrained, made from the baseline run `run_id`.
+"""A masked network, untrained, of one amount, by the run that made it; the selected one is that run's mask.
 
-`layer_sizes` are the parameters kept per layer, weights and biases; `bits` is one bit a parameter,
-most significant first, in the order of the weights file.
+`amount_by` says what the amount is: a threshold of the score, or the fraction kept. `layer_sizes` are the parameters
+kept per layer, weights and biases; `bits` is one bit a parameter, most significant first, in the order of the weights
+file.
 """
 
 seal = Table(
@@ -152,5 +185,5 @@ seal = Table(
 )
 """A SHA-256 over what was written, by which damage is found; see `ltsm.store.seal`.
 
-Whoever adds a column to a run changes what its seal covers: after a migration every seal is written anew.
+Whoever adds a column changes what a seal covers: after a migration every seal is written anew.
 """

@@ -14,20 +14,19 @@ from sqlalchemy import Row, column, func, select, table
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError, UsageError
-from ltsm.protocol import format_sizes, parse_sizes
+from ltsm.notation import parse_sizes
 from ltsm.store import models, seal
 from ltsm.store.claim import holder
-from ltsm.store.values import Artifact, MaskRow, Metric, ProtocolRow, ResultRow, RunRow, RunSpec
+from ltsm.store.values import Artifact, File, MaskRow, Metric, ProtocolRow, ResultRow, RunRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Select
 
-    from ltsm.protocol import Kind
     from ltsm.store.engine import Store
-    from ltsm.store.values import State
+    from ltsm.store.values import Role, State
 
 FINGERPRINT_DIGITS = 8
 """As many digits of a fingerprint name a protocol."""
@@ -39,6 +38,13 @@ def protocols(store: Store) -> list[ProtocolRow]:
     with _reading(store) as connection:
         rows = connection.execute(select(models.protocol).order_by(models.protocol.c.id))
         return [ProtocolRow(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def protocol(store: Store, protocol_id: int) -> ProtocolRow:
+    """The protocol with this id, which there must be."""
+    with _reading(store) as connection:
+        row = connection.execute(select(models.protocol).where(models.protocol.c.id == protocol_id)).one()
+        return ProtocolRow(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
 
 
 def find_protocol(store: Store, name: str | None = None) -> ProtocolRow:
@@ -67,42 +73,76 @@ def find_protocol(store: Store, name: str | None = None) -> ProtocolRow:
     return found[0]
 
 
-def runs(store: Store, protocol_id: int | None = None, *, ids: Sequence[int] | None = None) -> list[RunRow]:
+def runs(
+    store: Store,
+    protocol_id: int | None = None,
+    *,
+    ids: Sequence[int] | None = None,
+    alive: bool | None = None,
+) -> list[RunRow]:
     """All runs (of one protocol, or the few with these ids), by protocol, seed and id.
 
-    A run that says `running` while no process holds the store's claim is shown as interrupted.
+    A run that says `running` while no process holds the store's claim is shown as interrupted; who knows whether
+    one does says so by `alive`.
     """
-    run = models.run.c
-    query = select(models.run).order_by(run.protocol_id, run.seed, run.id)
+    run, file = models.run.c, models.file.c
+    wanted = []
     if protocol_id is not None:
-        query = query.where(run.protocol_id == protocol_id)
+        wanted.append(run.protocol_id == protocol_id)
     if ids is not None:
-        query = query.where(run.id.in_(ids))
-    alive = holder(store.path) is not None
+        wanted.append(run.id.in_(ids))
+    query = select(models.run, models.recipe.c.name, models.recipe.c.fingerprint)
+    query = query.join(models.recipe).where(*wanted).order_by(run.protocol_id, run.seed, run.id)
+    its = select(file.run_id, file.role, file.iteration, file.path, file.sha256)
+    its = its.join(models.run, run.id == file.run_id).where(*wanted)
+    alive = holder(store.path) is not None if alive is None else alive
     with _reading(store) as connection:
-        return [_run(row, alive=alive) for row in connection.execute(query)]
+        files: dict[int, list[File]] = defaultdict(list)
+        for run_id, role, iteration, path, sha256 in connection.execute(its):
+            files[run_id].append(File(cast("Role", role), iteration, Artifact(path, sha256)))
+        return [_run(row, tuple(files.get(row.id, ())), alive=alive) for row in connection.execute(query)]
 
 
-def find_run(store: Store, protocol_id: int, spec: RunSpec) -> RunRow | None:
-    """The run of this seed, kind and hidden sizes, or None."""
+def find_run(store: Store, protocol_id: int, fingerprint: str, seed: int) -> RunRow | None:
+    """The run of the recipe with this fingerprint for this seed, or None."""
     run = models.run.c
-    query = select(models.run).where(
-        run.protocol_id == protocol_id,
-        run.seed == spec.seed,
-        run.kind == spec.kind,
-        run.hidden == format_sizes(spec.hidden),
+    query = select(run.id).join(models.recipe).where(
+        run.protocol_id == protocol_id, run.seed == seed, models.recipe.c.fingerprint == fingerprint
     )
-    alive = holder(store.path) is not None
     with _reading(store) as connection:
-        row = connection.execute(query).one_or_none()
-    return None if row is None else _run(row, alive=alive)
+        found = connection.execute(query).scalar_one_or_none()
+    return None if found is None else runs(store, ids=[found])[0]
+
+
+def needs(store: Store, run_id: int) -> dict[str, int]:
+    """The ids of the runs that a run is made from, by role."""
+    need = models.need.c
+    with _reading(store) as connection:
+        rows = connection.execute(select(need.role, need.needs_id).where(need.run_id == run_id))
+        return {role: needs_id for role, needs_id in rows}
+
+
+def dependents(store: Store, run_ids: Iterable[int]) -> set[int]:
+    """These runs and all that are built on them, of whatever study."""
+    need = models.need.c
+    with _reading(store) as connection:
+        built_on: dict[int, list[int]] = defaultdict(list)
+        for run_id, needs_id in connection.execute(select(need.run_id, need.needs_id)):
+            built_on[needs_id].append(run_id)
+    found, waiting = set[int](), list(run_ids)
+    while waiting:
+        run_id = waiting.pop()
+        if run_id not in found:
+            found.add(run_id)
+            waiting += built_on[run_id]
+    return found
 
 
 def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
     """Each run's records in order of iteration; a run without any is left out. NaN for NULL."""
     metric = models.metric.c
     found: dict[int, list[Metric]] = defaultdict(list)
-    query = select(metric.run_id, metric.iteration, metric.train_loss, metric.val_loss, metric.val_accuracy)
+    query = select(models.metric)
     with _reading(store) as connection:
         for some in _chunks(run_ids):
             for run_id, *values in connection.execute(query.where(metric.run_id.in_(some))):
@@ -114,7 +154,7 @@ def latest(store: Store, run_ids: Sequence[int]) -> dict[int, Metric]:
     """Each run's last record; a run without any is left out. NaN for NULL."""
     metric, again = models.metric.c, models.metric.alias().c
     last = select(func.max(again.iteration)).where(again.run_id == metric.run_id).scalar_subquery()
-    query = select(metric.run_id, metric.iteration, metric.train_loss, metric.val_loss, metric.val_accuracy)
+    query = select(models.metric)
     found: dict[int, Metric] = {}
     with _reading(store) as connection:
         for some in _chunks(run_ids):
@@ -134,51 +174,50 @@ def results(store: Store, protocol_id: int) -> list[ResultRow]:
 
 
 def masks(
-    store: Store, protocol_id: int, *, seed: int | None = None, selected: bool = False, bits: bool = False
+    store: Store,
+    protocol_id: int,
+    *,
+    run_ids: Sequence[int] | None = None,
+    selected: bool = False,
+    bits: bool = False,
 ) -> list[MaskRow]:
-    """Every masked network of a protocol, by seed and threshold; with its bits if asked for.
+    """Every masked network of a protocol, by seed, run and amount; with its bits if asked for.
 
     Args:
         store: an open store.
-        protocol_id: of the runs they were made from.
-        seed: of this seed only.
-        selected: the supermasks only.
+        protocol_id: of the runs that made them.
+        run_ids: of these runs only.
+        selected: only the masks that the runs ended with.
         bits: also which parameters each keeps; they are most of the store's bytes.
     """
     query = _mask_query(bits=bits).where(models.run.c.protocol_id == protocol_id)
-    if seed is not None:
-        query = query.where(models.run.c.seed == seed)
     if selected:
         query = query.where(models.mask.c.selected)
+    query = query.order_by(models.run.c.seed, models.run.c.id, models.mask.c.amount)
+    found: list[MaskRow] = []
     with _reading(store) as connection:
-        return [
-            _mask(row)
-            for row in connection.execute(query.order_by(models.run.c.seed, models.mask.c.threshold))
-        ]
-
-
-def masked_runs(store: Store, protocol_id: int) -> set[int]:
-    """The baseline runs whose supermask has been found."""
-    query = select(models.mask.c.run_id).join(models.run, models.run.c.id == models.mask.c.run_id)
-    with _reading(store) as connection:
-        found = connection.execute(
-            query.where(models.run.c.protocol_id == protocol_id, models.mask.c.selected)
-        )
-        return set(found.scalars())
+        if run_ids is None:
+            return [_mask(row) for row in connection.execute(query)]
+        for some in _chunks(run_ids):
+            found += [_mask(row) for row in connection.execute(query.where(models.mask.c.run_id.in_(some)))]
+    return found
 
 
 def selected_mask(store: Store, run_id: int) -> MaskRow | None:
-    """The supermask of a baseline run, with its bits, or None while it has not been looked for."""
+    """The mask that a run ended with, with its bits: its own, or that of the run which it has it from; or None."""
     query = _mask_query(bits=True).where(models.mask.c.run_id == run_id, models.mask.c.selected)
     with _reading(store) as connection:
         row = connection.execute(query).one_or_none()
-    return None if row is None else _mask(row)
+    if row is not None:
+        return _mask(row)
+    source = needs(store, run_id).get("mask")
+    return None if source is None else selected_mask(store, source)
 
 
 def faults(store: Store) -> list[str]:
     """What is wrong with the file, its references or its content, in SQLite's words or ours; nothing when all is well."""
     with _reading(store) as connection:
-        return seal.faults(connection, sealed=True)
+        return seal.faults(connection)
 
 
 def change_counter(store: Store) -> tuple[int, int]:
@@ -230,17 +269,14 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _artifact(path: str | None, sha256: str | None) -> Artifact | None:
-    return None if path is None or sha256 is None else Artifact(path, sha256)
-
-
-def _run(row: Row[Any], *, alive: bool) -> RunRow:
+def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
     r = row
     return RunRow(
         id=r.id,
         protocol_id=r.protocol_id,
         seed=r.seed,
-        kind=cast("Kind", r.kind),
+        recipe=r.name,
+        fingerprint=r.fingerprint,
         hidden=parse_sizes(r.hidden),
         state=cast("State", "interrupted" if r.state == "running" and not alive else r.state),
         iterations=r.iterations,
@@ -248,9 +284,9 @@ def _run(row: Row[Any], *, alive: bool) -> RunRow:
         best_iteration=r.best_iteration,
         parameters=r.parameters,
         relative_size=r.relative_size,
-        initial=_artifact(r.initial_weights, r.initial_weights_sha256),
-        final=_artifact(r.final_weights, r.final_weights_sha256),
-        checkpoint=_artifact(r.checkpoint, r.checkpoint_sha256),
+        inputs=r.inputs,
+        classes=r.classes,
+        files=files,
         device=r.device,
         seconds=r.seconds,
         started_at=r.started_at,
@@ -258,8 +294,6 @@ def _run(row: Row[Any], *, alive: bool) -> RunRow:
         updated_at=r.updated_at,
         error=r.error,
         provenance=r.provenance,
-        previous=_artifact(r.previous_checkpoint, r.previous_checkpoint_sha256),
-        previous_iteration=r.previous_iteration,
     )
 
 
@@ -268,10 +302,12 @@ def _result(row: Row[Any]) -> ResultRow:
     return ResultRow(
         run_id=r.run_id,
         seed=r.seed,
-        kind=r.kind,
+        recipe=r.recipe,
         hidden=parse_sizes(r.hidden),
         state=r.state,
         relative_size=_number(r.relative_size),
+        untrained_val_loss=_number(r.untrained_val_loss),
+        untrained_val_accuracy=_number(r.untrained_val_accuracy),
         final_val_loss=_number(r.final_val_loss),
         final_val_accuracy=_number(r.final_val_accuracy),
         minimal_val_loss=_number(r.minimal_val_loss),
@@ -281,17 +317,11 @@ def _result(row: Row[Any]) -> ResultRow:
 
 def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:
     mask = models.mask.c
-    columns: list[Any] = [
-        mask.run_id,
-        models.run.c.seed,
-        mask.threshold,
-        mask.relative_size,
-        mask.layer_sizes,
-    ]
-    columns += [mask.val_loss, mask.val_accuracy, mask.selected]
-    return select(*columns, *([mask.bits] if bits else [])).join(models.run, models.run.c.id == mask.run_id)
+    names = ("amount", "amount_by", "relative_size", "layer_sizes", "val_loss", "val_accuracy", "selected")
+    columns = [mask.run_id, models.run.c.seed, *(mask[name] for name in (*names, *["bits"] * bits))]
+    return select(*columns).join(models.run, models.run.c.id == mask.run_id)
 
 
-def _mask(row: Sequence[Any]) -> MaskRow:
-    run_id, seed, threshold, size, layers, loss, accuracy, selected, *bits = row
-    return MaskRow(run_id, seed, threshold, size, tuple(layers), _number(loss), accuracy, selected, *bits)
+def _mask(row: Row[Any]) -> MaskRow:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    return MaskRow(**values | {"layer_sizes": tuple(row.layer_sizes), "val_loss": _number(row.val_loss)})

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-VERSIONS = ("0001", "0002")
+VERSIONS = ("0001", "0002", "0003")
 """Every revision in `migrations/`, oldest first."""
 HEAD = VERSIONS[-1]
-SEALED_SINCE = "0002"
 _MAGIC = b"SQLite format 3\0"
 
 
@@ -52,7 +51,7 @@ def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
             f"the store {path} has the older version {found}; this ltsm reads {HEAD}.", "ltsm db upgrade"
         )
     if not unchecked:
-        _refuse_damage(store, found)
+        _refuse_damage(store)
     return store
 
 
@@ -124,17 +123,17 @@ def _version_at(path: Path, *, unchecked: bool) -> str | None:
     try:
         found = version(store)
         if found is not None and not unchecked:
-            _refuse_damage(store, found)
+            _refuse_damage(store)
         return found
     finally:
         store.close()
 
 
-def _refuse_damage(store: Store, found: str) -> None:
+def _refuse_damage(store: Store) -> None:
     """Close a store that is not as it was written, and say so."""
     try:
         with store.engine.connect() as connection:
-            faults = seal.faults(connection, sealed=found >= SEALED_SINCE)
+            faults = seal.faults(connection)
     except DatabaseError as error:
         faults = [str(error.orig)]
     if faults:

@@ -1,14 +1,16 @@
 """Digests over what the store holds, so that a flipped bit is found and not believed.
 
 SQLite checks the structure of its file, not what stands in it: a loss with one bit flipped is another loss.
-So every transaction that changes a run also writes a SHA-256 over its row, its records and its masks; another
-covers the tables' definitions, the protocols and which runs there are.
+So every transaction that changes a run also writes a SHA-256 over its row, its files, its needs, its masks and the
+seals of its records, which are taken block by block: a run of a million records is not hashed anew at every segment.
+Another covers the tables' definitions, the protocols, the recipes and which runs there are.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections import defaultdict
 from itertools import groupby, starmap
 from operator import itemgetter
 from struct import Struct, error
@@ -18,25 +20,44 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 
-from ltsm.store import models
+from ltsm.store import models, seal_0002
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
+    Blocks = dict[int, dict[int, str]]
+
+UNSEALED = ("0001",)
+"""Versions of the store that had no seals."""
 PLAN = "plan"
-"""The name of the seal over definitions, protocols and the list of runs; a run's is its id."""
-OURS = ("alembic_version", "protocol", "run", "metric", "mask", "seal", "result", "table_1")
+"""The name of the seal over definitions, protocols, recipes and the list of runs; a run's is its id, a block's `id:block`."""
+OURS = (
+    *("alembic_version", "protocol", "recipe", "run", "file", "need", "metric", "mask", "seal"),
+    *("result", "table_1"),
+)
 """Tables and views under seal: a view or an index that somebody added changes no result."""
-_RECORD = Struct("<2q3d")
+BLOCK = 8_192
+"""Iterations whose records are hashed together: what a segment adds costs at most the hash of one block."""
+_RECORD = Struct("<2q5d")
 # Only finite numbers are stored, so infinity can stand for NULL.
-_RECORDS = """SELECT run_id, iteration, coalesce(train_loss, 9e999), coalesce(val_loss, 9e999),
-              coalesce(val_accuracy, 9e999) FROM metric WHERE run_id BETWEEN ? AND ? ORDER BY run_id, iteration"""
-_MASKS = """SELECT run_id, threshold, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits
-            FROM mask WHERE run_id BETWEEN ? AND ? ORDER BY run_id, threshold"""
-_COLUMNS = ", ".join(column.name for column in models.run.columns)
-_RUNS = f"SELECT {_COLUMNS} FROM run WHERE id BETWEEN ? AND ? ORDER BY id"  # noqa: S608 - the schema's own names
+_VALUES = ("train_loss", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
+_RECORDS = f"""SELECT run_id, iteration, {", ".join(f"coalesce({name}, 9e999)" for name in _VALUES)}
+               FROM metric WHERE run_id BETWEEN ? AND ? AND iteration >= ? ORDER BY run_id, iteration"""  # noqa: S608 - our own words
+
+
+def _rows_of(table: Table, order: str, run: str = "run_id") -> str:
+    columns = ", ".join([run, *(c.name for c in table.columns if c.name != run)])
+    return f"SELECT {columns} FROM {table.name} WHERE {run} BETWEEN ? AND ? ORDER BY {run}, {order}"  # noqa: S608 - the schema's own names
+
+
+_PARTS = (
+    _rows_of(models.run, "id", "id"),
+    _rows_of(models.file, "role, iteration"),
+    _rows_of(models.need, "role"),
+    _rows_of(models.mask, "amount"),
+)
 _AT_ONCE = 200
 
 
@@ -45,10 +66,24 @@ def seal_plan(connection: Connection) -> None:
     _write(connection, {PLAN: _plan_digest(connection)})
 
 
-def seal_runs(connection: Connection, run_ids: Sequence[int]) -> None:
-    """Write the seals of these runs; for the transaction that changed them."""
+def seal_runs(connection: Connection, run_ids: Sequence[int], since: int = 0) -> None:
+    """Write the seals of these runs; for the transaction that changed them.
+
+    Args:
+        connection: the transaction.
+        run_ids: which runs.
+        since: no record of an earlier iteration has been changed.
+    """
+    first = since // BLOCK
     for some in _chunks(run_ids):
-        _write(connection, {str(run_id): digest for run_id, digest in _run_digests(connection, some)})
+        fresh, known = _block_digests(connection, some, first * BLOCK), _known_blocks(connection, some)
+        blocks: Blocks = {}
+        for run_id in some:
+            before = {block: digest for block, digest in known[run_id].items() if block < first}
+            blocks[run_id] = before | fresh[run_id]
+            _forget(connection, [f"{run_id}:{b}" for b in known[run_id].keys() - blocks[run_id].keys()])
+        seals = {f"{run_id}:{block}": d for run_id, found in fresh.items() for block, d in found.items()}
+        _write(connection, seals | {str(i): d for i, d in _run_digests(connection, some, blocks).items()})
 
 
 def seal_all(connection: Connection) -> None:
@@ -62,14 +97,16 @@ def broken(connection: Connection) -> Iterator[str]:
     """What is not as it was written, each named in a few words."""
     seals = {row.name: row.sha256 for row in connection.execute(select(models.seal))}
     if seals.get(PLAN) != _plan_digest(connection):
-        yield "the tables, the protocols or the list of runs are not as they were written"
+        yield "the tables, the protocols, the recipes or the list of runs are not as they were written"
     for some in _chunks(_run_ids(connection)):
-        for run_id, digest in _run_digests(connection, some):
-            if seals.get(str(run_id)) != digest:
+        blocks = _block_digests(connection, some)
+        for run_id, digest in _run_digests(connection, some, blocks).items():
+            same = all(seals.get(f"{run_id}:{block}") == d for block, d in blocks[run_id].items())
+            if seals.get(str(run_id)) != digest or not same:
                 yield f"the row, the records or the masks of run {run_id} are not as they were written"
 
 
-def faults(connection: Connection, *, sealed: bool) -> list[str]:
+def faults(connection: Connection) -> list[str]:
     """Everything that is wrong with a store: SQLite's own check, dangling rows and, where there are seals, those.
 
     Never raises for damage: what cannot be read is a fault.
@@ -80,8 +117,10 @@ def faults(connection: Connection, *, sealed: bool) -> list[str]:
         found += [str(check) for check in checks if check != "ok"]
         dangling = connection.exec_driver_sql("PRAGMA foreign_key_check")
         found += [f"{table} row {row} names no {other}" for table, row, other, _ in dangling]
-        if sealed:
-            found += broken(connection)
+        version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+        if version in UNSEALED:
+            return found
+        found += seal_0002.broken(_driver(connection)) if version == "0002" else broken(connection)
     # ValueError, TypeError, error: values of another type than their column's
     except (DatabaseError, sqlite3.Error, ValueError, TypeError, error) as fault:
         found.append(str(getattr(fault, "orig", fault)))
@@ -96,22 +135,50 @@ def _plan_digest(connection: Connection) -> str:
         definitions,
         "SELECT version_num FROM alembic_version",
         "SELECT id, name, fingerprint, settings, created_at FROM protocol ORDER BY id",
+        "SELECT id, fingerprint, name, settings FROM recipe ORDER BY id",
         "SELECT id FROM run ORDER BY id",
     ):
         digest.update(_packed_rows(_driver(connection).execute(query)))
     return digest.hexdigest()
 
 
-def _run_digests(connection: Connection, run_ids: Sequence[int]) -> Iterator[tuple[int, str]]:
-    """The digest of each run: its row as it is stored, its records in order, its masks with their bits."""
+def _run_digests(connection: Connection, run_ids: Sequence[int], blocks: Blocks) -> dict[int, str]:
+    """The digest of each run: its row, files, needs and masks with their bits, and its records' blocks."""
     parts = {run_id: hashlib.sha256() for run_id in run_ids}
-    for query, packed in ((_RUNS, _packed_rows), (_RECORDS, _packed_records), (_MASKS, _packed_rows)):
-        # The driver's own cursor: a thousand seeds have 700,000 records, which SQLAlchemy takes seconds to hand over.
+    for query in _PARTS:
         rows = _driver(connection).execute(query, (min(run_ids), max(run_ids)))
         for run_id, found in groupby(rows, key=itemgetter(0)):
             if run_id in parts:
-                parts[run_id].update(packed(found))
-    return ((run_id, digest.hexdigest()) for run_id, digest in parts.items())
+                parts[run_id].update(_packed_rows(found))
+    for run_id, part in parts.items():
+        part.update(repr(sorted(blocks[run_id].items())).encode())
+    return {run_id: part.hexdigest() for run_id, part in parts.items()}
+
+
+def _block_digests(connection: Connection, run_ids: Sequence[int], since: int = 0) -> Blocks:
+    """Each run's records from an iteration on, which begins a block: block by block."""
+    found: Blocks = {run_id: {} for run_id in run_ids}
+    # The driver's own cursor: a thousand seeds have 700,000 records, which SQLAlchemy takes seconds to hand over.
+    rows = _driver(connection).execute(_RECORDS, (min(run_ids), max(run_ids), since))
+    for (run_id, block), records in groupby(rows, key=lambda row: (row[0], row[1] // BLOCK)):
+        if run_id in found:
+            found[run_id][block] = hashlib.sha256(b"".join(starmap(_RECORD.pack, records))).hexdigest()
+    return found
+
+
+def _known_blocks(connection: Connection, run_ids: Sequence[int]) -> Blocks:
+    """The blocks that have seals."""
+    found: Blocks = defaultdict(dict)
+    for run_id in run_ids:
+        query = "SELECT name, sha256 FROM seal WHERE name > ? AND name < ?"
+        for name, digest in _driver(connection).execute(query, (f"{run_id}:", f"{run_id};")):
+            found[run_id][int(name.partition(":")[2])] = digest
+    return found
+
+
+def _forget(connection: Connection, names: Sequence[str]) -> None:
+    if names:
+        connection.execute(delete(models.seal).where(models.seal.c.name.in_(names)))
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:
@@ -122,10 +189,6 @@ def _driver(connection: Connection) -> sqlite3.Connection:
 
 def _packed_rows(rows: Iterable[Sequence[object]]) -> bytes:
     return repr(list(rows)).encode("utf-8", "backslashreplace")
-
-
-def _packed_records(rows: Iterable[tuple[int, int, float, float, float]]) -> bytes:
-    return b"".join(starmap(_RECORD.pack, rows))
 
 
 def _run_ids(connection: Connection) -> list[int]:

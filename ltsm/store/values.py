@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+from ltsm.studies.names import kind
 
-    from ltsm.protocol import Kind
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
 State = Literal["pending", "running", "interrupted", "done", "diverged", "failed"]
 FINISHED: frozenset[State] = frozenset({"done", "diverged"})
 """States in which nothing is left to do; a diverged run would only diverge again."""
 
 
+Role = Literal["initial", "final", "kept", "checkpoint"]
+"""What a run's file holds: its values before and after training, at an iteration kept for others, or its state."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeSpec:
+    """A recipe to be stored: its identity, what it is called, and all of it as plain JSON values."""
+
+    fingerprint: str
+    name: str
+    settings: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """Which network: what makes a run unique within its protocol, and how long it trains.
+    """A run to be stored: which recipe, for which seed, of which hidden sizes and length.
 
-    `iterations` of a baseline is 0 until the initial training's best iteration is known.
+    `iterations` is None where the length is another run's best iteration; `needs` are the fingerprints of the
+    recipes whose runs of this seed it is made from, by role.
     """
 
     seed: int
-    kind: Kind
+    fingerprint: str
     hidden: tuple[int, ...]
-    iterations: int = field(compare=False, default=0)
+    iterations: int | None
+    needs: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +53,42 @@ class Artifact:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a run: what it holds, and of which iteration."""
+
+    role: Role
+    iteration: int
+    artifact: Artifact
+
+
 class Metric(NamedTuple):
-    """One record of one run; NaN where there is no finite number."""
+    """One record of one run; NaN where there is no finite number, or no separate test set."""
 
     iteration: int
     train_loss: float
     val_loss: float
     val_accuracy: float
+    test_loss: float = math.nan
+    test_accuracy: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """How a run begins: what its first state was made of.
+
+    `initial` is the file of its start values, None for a run that trains nothing and is done with its masks.
+    """
+
+    iterations: int
+    initial: Artifact | None
+    inputs: int
+    classes: int
+    parameters: int
+    relative_size: float
+    device: str
+    provenance: dict[str, Any]
+    masks: Sequence[MaskRow] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +96,7 @@ class Segment:
     """A stretch of one run's training: its new records, and where the run stands after it.
 
     `checkpoint` holds the state after `iteration`, None once the run is finished; `final` the trained
-    weights of a finished run; `seconds` is the time spent on this stretch; `error` says why a diverged run ended;
+    weights of a finished run; `kept` the weights at iterations kept for others; `seconds` is the time spent on this stretch; `error` says why a diverged run ended;
     `device` names every engine that computed the run so far, where it changed.
     """
 
@@ -61,6 +106,7 @@ class Segment:
     seconds: float
     checkpoint: Artifact | None = None
     final: Artifact | None = None
+    kept: Mapping[int, Artifact] = field(default_factory=dict)
     error: str | None = None
     device: str | None = None
 
@@ -78,22 +124,23 @@ class ProtocolRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run as stored; `previous` is the checkpoint before the last, which held the state at `previous_iteration`."""
+    """A run as stored; `recipe` is that one's name, `iterations` None while the length is not known."""
 
     id: int
     protocol_id: int
     seed: int
-    kind: Kind
+    recipe: str
+    fingerprint: str
     hidden: tuple[int, ...]
     state: State
-    iterations: int
+    iterations: int | None
     iteration: int
     best_iteration: int | None
     parameters: int | None
     relative_size: float | None
-    initial: Artifact | None
-    final: Artifact | None
-    checkpoint: Artifact | None
+    inputs: int | None
+    classes: int | None
+    files: tuple[File, ...]
     device: str | None
     seconds: float
     started_at: datetime | None
@@ -101,25 +148,45 @@ class RunRow:
     updated_at: datetime
     error: str | None
     provenance: dict[str, Any]
-    previous: Artifact | None = None
-    previous_iteration: int | None = None
 
     @property
-    def spec(self) -> RunSpec:
-        """Which network this is."""
-        return RunSpec(self.seed, self.kind, self.hidden, self.iterations)
+    def kind(self) -> str:
+        """The word by which its recipe's runs are found."""
+        return kind(self.recipe)
+
+    def file(self, role: Role, iteration: int | None = None) -> Artifact | None:
+        """The newest file of that role, or the one of that iteration; None where there is none."""
+        found = [f for f in self.files if f.role == role and iteration in {None, f.iteration}]
+        return max(found, key=lambda f: f.iteration).artifact if found else None
+
+    @property
+    def initial(self) -> Artifact | None:
+        """Its start values, which may be another run's file."""
+        return self.file("initial")
+
+    @property
+    def final(self) -> Artifact | None:
+        """Its trained weights."""
+        return self.file("final")
+
+    @property
+    def checkpoint(self) -> Artifact | None:
+        """The state to go on from, while it has not ended."""
+        return self.file("checkpoint")
 
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """What Table 1 needs of a finished run; losses are NaN where they diverged."""
+    """What a table needs of a finished run; losses are NaN where they diverged, or where nothing was trained."""
 
     run_id: int
     seed: int
-    kind: Kind
+    recipe: str
     hidden: tuple[int, ...]
     state: State
     relative_size: float
+    untrained_val_loss: float
+    untrained_val_accuracy: float
     final_val_loss: float
     final_val_accuracy: float
     minimal_val_loss: float
@@ -128,17 +195,18 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True)
 class MaskRow:
-    """The masked network of one threshold; `bits` is only filled where asked for."""
+    """A masked network, untrained, of one amount; `bits` is only filled where asked for."""
 
     run_id: int
     seed: int
-    threshold: float
+    amount: float
     relative_size: float
     layer_sizes: tuple[int, ...]
     val_loss: float
     val_accuracy: float
     selected: bool
     bits: bytes = b""
+    amount_by: str = "threshold"
 
 
 @dataclass(frozen=True, slots=True)

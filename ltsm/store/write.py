@@ -12,19 +12,21 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError
-from ltsm.protocol import format_sizes
+from ltsm.notation import format_sizes
 from ltsm.store import models
 from ltsm.store.seal import seal_plan, seal_runs
+from ltsm.store.values import Artifact
+from ltsm.studies.names import kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from ltsm.protocol import Protocol
     from ltsm.store.engine import Store
-    from ltsm.store.values import Artifact, MaskRow, Metric, RunSpec, Segment, State
+    from ltsm.store.values import Beginning, MaskRow, Metric, RecipeSpec, Role, RunSpec, Segment, State
 
 
 def add_protocol(store: Store, protocol: Protocol, now: datetime) -> int:
@@ -38,46 +40,48 @@ def add_protocol(store: Store, protocol: Protocol, now: datetime) -> int:
         return int(connection.execute(query).scalar_one())
 
 
-def add_runs(store: Store, protocol_id: int, specs: Sequence[RunSpec], now: datetime) -> None:
-    """Add the runs that are not there yet, as pending."""
+def add_runs(
+    store: Store, protocol_id: int, recipes: Iterable[RecipeSpec], specs: Sequence[RunSpec], now: datetime
+) -> None:
+    """Add the recipes and the runs that are not there yet, these as pending; what a run needs comes before it."""
     if not specs:
         return
     with _transaction(store) as connection:
-        newest = connection.execute(select(func.coalesce(func.max(models.run.c.id), 0))).scalar_one()
+        ids = _recipe_ids(connection, recipes)
+        run = models.run.c
+        newest = connection.execute(select(func.coalesce(func.max(run.id), 0))).scalar_one()
         row = insert_or(models.run).on_conflict_do_nothing()
-        connection.execute(row, [_pending(protocol_id, spec, now) for spec in specs])
-        added = connection.execute(select(models.run.c.id).where(models.run.c.id > newest)).scalars().all()
-        seal_runs(connection, added)
+        names = {recipe_id: name for recipe_id, name in ids.values()}
+        pending = [_pending(protocol_id, spec, ids[spec.fingerprint], now) for spec in specs]
+        connection.execute(row, pending)
+        query = select(run.id, run.seed, run.recipe_id).where(run.protocol_id == protocol_id)
+        known = {(seed, recipe_id): run_id for run_id, seed, recipe_id in connection.execute(query) if recipe_id in names}
+        added = [
+            {"run_id": run_id, "role": role, "needs_id": known[spec.seed, ids[needed][0]]}
+            for spec in specs
+            if (run_id := known[spec.seed, ids[spec.fingerprint][0]]) > newest
+            for role, needed in spec.needs.items()
+        ]
+        if added:
+            connection.execute(insert(models.need), added)
+        seal_runs(connection, sorted(run_id for run_id in known.values() if run_id > newest))
         seal_plan(connection)
 
 
-def start(
-    store: Store,
-    run_id: int,
-    *,
-    iterations: int,
-    initial: Artifact,
-    parameters: int,
-    relative_size: float,
-    device: str,
-    provenance: dict[str, Any],
-    now: datetime,
-) -> None:
-    """A run begins at iteration 0; its initial weights' file is written already."""
-    values = {
-        "state": "running",
-        "iterations": iterations,
-        "iteration": 0,
-        "initial_weights": initial.path,
-        "initial_weights_sha256": initial.sha256,
-        "parameters": parameters,
-        "relative_size": relative_size,
-        "device": device,
-        "provenance": provenance,
-        "started_at": now,
-        "error": None,
-    }
+def begin(store: Store, run_id: int, beginning: Beginning, now: datetime) -> None:
+    """A run begins at iteration 0, its files written already; one that trains nothing is done with its masks."""
+    b = beginning
+    names = ("iterations", "inputs", "classes", "parameters", "relative_size", "device", "provenance")
+    values: dict[str, Any] = {name: getattr(b, name) for name in names}
+    values |= {"state": "running", "iteration": 0, "started_at": now, "error": None}
+    if b.initial is None:
+        values |= {"state": "done", "finished_at": now}
     with _transaction(store) as connection:
+        connection.execute(delete(models.mask).where(models.mask.c.run_id == run_id))
+        if b.masks:
+            connection.execute(insert(models.mask), [_mask(run_id, m) for m in b.masks])
+        if b.initial is not None:
+            _add_files(connection, run_id, {("initial", 0): b.initial})
         _change(connection, run_id, values, now)
 
 
@@ -87,35 +91,35 @@ def go_on(store: Store, run_id: int, *, provenance: dict[str, Any], now: datetim
         _change(connection, run_id, {"state": "running", "error": None, "provenance": provenance}, now)
 
 
-def record(store: Store, run_id: int, segment: Segment, now: datetime) -> None:
-    """Add a segment to a run: its records, how far it is and the files that hold its state, all or none of it."""
-    checkpoint, final = segment.checkpoint, segment.final
+def record(store: Store, run_id: int, segment: Segment, now: datetime) -> list[Artifact]:
+    """Add a segment to a run: its records, how far it is and the files that hold its state, all or none of it.
+
+    The files that no row names any more come back, for the caller to delete: all checkpoints of a run that has ended,
+    else all but the last two.
+    """
+    added: dict[tuple[Role, int], Artifact] = {("kept", i): file for i, file in segment.kept.items()}
     values: dict[str, Any] = {
         "state": segment.state,
         "iteration": segment.iteration,
         "seconds": models.run.c.seconds + segment.seconds,
-        "checkpoint": checkpoint and checkpoint.path,
-        "checkpoint_sha256": checkpoint and checkpoint.sha256,
         "error": segment.error,
     }
     if segment.device is not None:
         values["device"] = segment.device
-    # The right-hand sides are what the row holds before.
-    values |= (
-        _NO_PREVIOUS
-        if checkpoint is None
-        else {
-            "previous_checkpoint": models.run.c.checkpoint,
-            "previous_checkpoint_sha256": models.run.c.checkpoint_sha256,
-            "previous_iteration": models.run.c.iteration,
-        }
-    )
-    if final is not None:
-        values |= {"final_weights": final.path, "final_weights_sha256": final.sha256, "finished_at": now}
+    if segment.checkpoint is not None:
+        added["checkpoint", segment.iteration] = segment.checkpoint
+    if segment.final is not None:
+        values["finished_at"] = now
+        added["final", segment.iteration] = segment.final
     with _transaction(store) as connection:
+        before, best = _standing(connection, run_id)
         if segment.metrics:
             connection.execute(insert(models.metric), [_metric(run_id, m) for m in segment.metrics])
-        _change(connection, run_id, values | {"best_iteration": _best_iteration(connection, run_id)}, now)
+        displaced = _drop_checkpoints(connection, run_id, but=1 if segment.checkpoint else 0)
+        _add_files(connection, run_id, added)
+        best = _best_iteration(connection, run_id, before, best)
+        _change(connection, run_id, values | {"best_iteration": best}, now, since=before)
+    return displaced
 
 
 def stop(store: Store, run_id: int, state: State, error: str | None, now: datetime) -> None:
@@ -135,77 +139,38 @@ def mark_interrupted(store: Store, now: datetime) -> None:
         seal_runs(connection, left)
 
 
-def add_masks(store: Store, run_id: int, masks: Sequence[MaskRow], now: datetime) -> None:
-    """All masked networks of a baseline run, in place of any that were there."""
-    with _transaction(store) as connection:
-        connection.execute(delete(models.mask).where(models.mask.c.run_id == run_id))
-        connection.execute(insert(models.mask), [_mask(run_id, m) for m in masks])
-        _change(connection, run_id, {}, now)
+def reset(store: Store, run_ids: Sequence[int], now: datetime) -> list[Artifact]:
+    """Forget what these runs recorded: they are pending again. The files that no run names any more come back.
 
-
-def forget_masks(store: Store, run_ids: Sequence[int]) -> None:
-    """Delete the masks of these baseline runs."""
-    with _transaction(store) as connection:
-        connection.execute(delete(models.mask).where(models.mask.c.run_id.in_(run_ids)))
-        seal_runs(connection, run_ids)
-
-
-def reset(store: Store, run_ids: Sequence[int], now: datetime) -> None:
-    """Forget what these runs recorded: they are pending again, their files unnamed.
-
-    The caller deletes the files afterwards; a crash in between leaves files without a row, never the reverse.
+    The caller deletes those afterwards; a crash in between leaves files without a row, never the reverse.
     """
-    cleared: dict[str, Any] = dict.fromkeys(_RESULT_COLUMNS)
-    values = {
-        "state": "pending",
-        "iteration": 0,
-        "seconds": 0.0,
-        "provenance": {},
-        "updated_at": now,
-        **cleared,
-    }
+    values = {"state": "pending", "iteration": 0, "seconds": 0.0, "provenance": {}, "updated_at": now}
+    file = models.file.c
     with _transaction(store) as connection:
-        for table in (models.metric, models.mask):
+        named = _artifacts(connection, file.run_id.in_(run_ids))
+        for table in (models.metric, models.mask, models.file):
             connection.execute(delete(table).where(table.c.run_id.in_(run_ids)))
-        connection.execute(update(models.run).where(models.run.c.id.in_(run_ids)).values(**values))
+        cleared = update(models.run).where(models.run.c.id.in_(run_ids))
+        connection.execute(cleared.values(**dict.fromkeys(_RESULT_COLUMNS), **values))
         seal_runs(connection, run_ids)
+        still = set(connection.execute(select(file.path)).scalars())
+    return [artifact for artifact in named if artifact.path not in still]
 
 
 def rewind(store: Store, run_id: int, now: datetime) -> None:
     """A run goes back to the checkpoint before its last, which is damaged; it must have one. Later records go."""
-    run = models.run.c
+    file, metric = models.file.c, models.metric.c
     with _transaction(store) as connection:
-        found = connection.execute(select(run.previous_iteration).where(run.id == run_id)).scalar_one()
-        later = (models.metric.c.run_id == run_id, models.metric.c.iteration > found)
-        connection.execute(delete(models.metric).where(*later))
-        values = {
-            "iteration": found,
-            "best_iteration": _best_iteration(connection, run_id),
-            "checkpoint": run.previous_checkpoint,
-            "checkpoint_sha256": run.previous_checkpoint_sha256,
-            **_NO_PREVIOUS,
-        }
-        _change(connection, run_id, values, now)
+        last, found = _checkpoints(connection, run_id)[:2]
+        connection.execute(delete(models.file).where(file.run_id == run_id, file.role == "checkpoint", file.iteration == last))
+        connection.execute(delete(models.metric).where(metric.run_id == run_id, metric.iteration > found))
+        best = _best_iteration(connection, run_id, -1, None)
+        _change(connection, run_id, {"iteration": found, "best_iteration": best}, now)
 
 
-_NO_PREVIOUS: dict[str, Any] = dict.fromkeys(
-    ("previous_checkpoint", "previous_checkpoint_sha256", "previous_iteration")
-)
 _RESULT_COLUMNS = (
-    "best_iteration",
-    "parameters",
-    "relative_size",
-    "initial_weights",
-    "initial_weights_sha256",
-    "final_weights",
-    "final_weights_sha256",
-    "checkpoint",
-    "checkpoint_sha256",
-    "device",
-    "started_at",
-    "finished_at",
-    "error",
-    *_NO_PREVIOUS,
+    *("best_iteration", "inputs", "classes", "parameters", "relative_size"),
+    *("device", "started_at", "finished_at", "error"),
 )
 
 
@@ -222,23 +187,78 @@ def _transaction(store: Store) -> Iterator[Connection]:
         ) from None
 
 
-def _change(connection: Connection, run_id: int, values: dict[str, Any], now: datetime) -> None:
+def _change(
+    connection: Connection, run_id: int, values: dict[str, Any], now: datetime, since: int = 0
+) -> None:
     connection.execute(update(models.run).where(models.run.c.id == run_id).values(**values, updated_at=now))
-    seal_runs(connection, [run_id])
+    seal_runs(connection, [run_id], max(since, 0))
 
 
-def _best_iteration(connection: Connection, run_id: int) -> int | None:
-    """The iteration of minimal validation loss, the first on a tie (section 3.3)."""
+def _standing(connection: Connection, run_id: int) -> tuple[int, int | None]:
+    """How far a run is, -1 where it has no record yet, and its best iteration."""
+    run, metric = models.run.c, models.metric.c
+    found = connection.execute(select(run.iteration, run.best_iteration).where(run.id == run_id)).one()
+    begun = select(metric.iteration).where(metric.run_id == run_id).limit(1)
+    return (found[0] if connection.execute(begun).first() else -1), found[1]
+
+
+def _best_iteration(connection: Connection, run_id: int, before: int, best: int | None) -> int | None:
+    """The iteration of minimal validation loss, the first on a tie (section 3.3): the best so far, or a later one."""
     metric = models.metric.c
     query = select(metric.iteration).where(metric.run_id == run_id, metric.val_loss.is_not(None))
+    query = query.where((metric.iteration > before) | (metric.iteration == best))
     return connection.execute(query.order_by(metric.val_loss, metric.iteration).limit(1)).scalar()
 
 
-def _pending(protocol_id: int, spec: RunSpec, now: datetime) -> dict[str, Any]:
+def _add_files(connection: Connection, run_id: int, files: Mapping[tuple[Role, int], Artifact]) -> None:
+    rows = [
+        {"run_id": run_id, "role": role, "iteration": iteration, "path": a.path, "sha256": a.sha256}
+        for (role, iteration), a in files.items()
+    ]
+    if rows:
+        row = insert_or(models.file)
+        new = {"path": row.excluded.path, "sha256": row.excluded.sha256}
+        connection.execute(row.on_conflict_do_update(index_elements=["run_id", "role", "iteration"], set_=new), rows)
+
+
+def _checkpoints(connection: Connection, run_id: int) -> Sequence[int]:
+    """The iterations of a run's checkpoints, the last one first."""
+    file = models.file.c
+    query = select(file.iteration).where(file.run_id == run_id, file.role == "checkpoint")
+    return connection.execute(query.order_by(file.iteration.desc())).scalars().all()
+
+
+def _drop_checkpoints(connection: Connection, run_id: int, *, but: int) -> list[Artifact]:
+    """Forget all checkpoints of a run but so many of the last."""
+    file = models.file.c
+    old = _checkpoints(connection, run_id)[but:]
+    which = (file.run_id == run_id) & (file.role == "checkpoint") & file.iteration.in_(old)
+    dropped = _artifacts(connection, which)
+    connection.execute(delete(models.file).where(which))
+    return dropped
+
+
+def _artifacts(connection: Connection, which: ColumnElement[bool]) -> list[Artifact]:
+    rows = connection.execute(select(models.file.c.path, models.file.c.sha256).where(which).distinct())
+    return [Artifact(path, sha256) for path, sha256 in rows]
+
+
+def _recipe_ids(connection: Connection, recipes: Iterable[RecipeSpec]) -> dict[str, tuple[int, str]]:
+    """The id and name of each recipe by its fingerprint; those that are not there yet are added."""
+    values = [{"fingerprint": r.fingerprint, "name": r.name, "settings": dict(r.settings)} for r in recipes]
+    connection.execute(insert_or(models.recipe).on_conflict_do_nothing(index_elements=["fingerprint"]), values)
+    recipe = models.recipe.c
+    rows = connection.execute(select(recipe.fingerprint, recipe.id, recipe.name))
+    return {fingerprint: (recipe_id, name) for fingerprint, recipe_id, name in rows}
+
+
+def _pending(protocol_id: int, spec: RunSpec, recipe: tuple[int, str], now: datetime) -> dict[str, Any]:
+    recipe_id, name = recipe
     return {
         "protocol_id": protocol_id,
+        "recipe_id": recipe_id,
         "seed": spec.seed,
-        "kind": spec.kind,
+        "kind": kind(name),
         "hidden": format_sizes(spec.hidden),
         "state": "pending",
         "iterations": spec.iterations,
@@ -257,7 +277,8 @@ def _metric(run_id: int, metric: Metric) -> dict[str, Any]:
 def _mask(run_id: int, mask: MaskRow) -> dict[str, Any]:
     return {
         "run_id": run_id,
-        "threshold": mask.threshold,
+        "amount": mask.amount,
+        "amount_by": mask.amount_by,
         "relative_size": mask.relative_size,
         "layer_sizes": list(mask.layer_sizes),
         "val_loss": mask.val_loss if math.isfinite(mask.val_loss) else None,
