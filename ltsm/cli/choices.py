@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from ltsm.cli import options
 from ltsm.errors import UsageError
+from ltsm.paths import read_path
 from ltsm.protocol import PRESETS, Protocol, load, parse_seeds, parse_sizes, preset
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def named(name: str) -> Protocol:
     Raises:
         UsageError: it is neither, or the file holds no protocol.
     """
-    if name not in PRESETS and (name.endswith(".toml") or Path(name).exists()):
-        return load(Path(name))
+    if name not in PRESETS and ((path := read_path(name, "--protocol")).suffix == ".toml" or path.exists()):
+        return load(path)
     return preset(name)
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from ltsm.cli import say
 from ltsm.cli.options import Data, Json
 from ltsm.errors import DataError, UsageError
+from ltsm.paths import read_path
 from ltsm.protocol import is_own_data
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def get(
     data: Data = None,
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="DIR", help="Copy from this folder; no network is needed."),
+        typer.Option(
+            "--from", parser=read_path, metavar="DIR", help="Copy from this folder; no network is needed."
+        ),
     ] = None,
     mirrors: Annotated[
         list[str] | None,
@@ -91,7 +94,7 @@ def get(
     elif mirrors:
         raise UsageError("--from and --mirror exclude each other.", "ltsm data get --from DIR")
     else:
-        datasets.copy_from(name, source.expanduser(), folder)
+        datasets.copy_from(name, source, folder)
     if is_own_data(name):
         raise UsageError(
             f"{name} is data of your own: there is nowhere to get it from.", f"ltsm data check {name}"
