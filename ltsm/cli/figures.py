@@ -10,6 +10,7 @@ import typer
 from ltsm.cli import say
 from ltsm.cli.options import STORE, Store, StoredProtocol
 from ltsm.errors import UsageError
+from ltsm.paths import read_path
 
 HELP = """Examples:
 
@@ -31,9 +32,9 @@ def figures(
     ] = None,
     store: Store = STORE,
     protocol: StoredProtocol = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the files.")] = Path(
-        "figures"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", parser=read_path, metavar="DIR", help="The folder for the files.")
+    ] = Path("figures"),
     form: Annotated[
         Literal["png", "svg", "pdf"], typer.Option("--format", help="Fonts are embedded in svg and pdf.")
     ] = "png",

@@ -18,7 +18,15 @@ from ltsm.library.coverage import Coverage, Kinds, coverage, coverage_of_state
 from ltsm.library.evaluation import through_module, through_ours
 from ltsm.library.masks import criterion_named, mask_of, masked_state, scores_of
 from ltsm.library.outputs import check_loss
-from ltsm.library.weights import State, Weights, as_computed, check_pair, state_of, under_all_names
+from ltsm.library.weights import (
+    State,
+    Weights,
+    as_computed,
+    check_pair,
+    check_whole,
+    state_of,
+    under_all_names,
+)
 from ltsm.library.wrappers import aligned, unwrapped
 from ltsm.notation import quoted
 from ltsm.protocol import PAPER, MaskScope
@@ -141,7 +149,7 @@ def find_supermask(
     before, after = _named_alike(state_of(initial), state_of(trained), model)
     before = as_computed(before, model)
     chain, covered = _structure(before, model, mask, only, activation)
-    before, after = _checked(before, after, covered)
+    before, after = _checked(before, after, covered, model)
     scores = scores_of(before, after, covered.masked, scored)
     if chain is not None and loss is None and (model is None or chain.network.sizes[-1] > 1):
         through, found = through_ours(chain, before, scores, values, validation)
@@ -216,7 +224,9 @@ def _structure(
     return chain, coverage_of_state({name: state[name] for name in names}, mask)
 
 
-def _checked(initial: State, trained: State, covered: Coverage) -> tuple[State, State]:
+def _checked(
+    initial: State, trained: State, covered: Coverage, model: nn.Module | None
+) -> tuple[State, State]:
     """Both state dicts with all names of every parameter.
 
     Raises:
@@ -225,6 +235,7 @@ def _checked(initial: State, trained: State, covered: Coverage) -> tuple[State, 
     before = under_all_names("initial", initial, covered.shared)
     after = under_all_names("trained", trained, covered.shared)
     check_pair(before, after, covered.masked)
+    check_whole(before, model)
     return before, after
 
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import safetensors
@@ -24,11 +23,13 @@ from ltsm.core.masking import pack_bits, unpack_bits
 from ltsm.core.network import Network, initial_values
 from ltsm.errors import StoreError
 from ltsm.library.chains import Chain
-from ltsm.library.tickets import Recipe, Ticket, TrainingRecord
+from ltsm.library.tickets import Recipe, Ticket, TrainingRecord, checked_ticket
+from ltsm.paths import read_path
 from ltsm.store import artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -58,8 +59,9 @@ def save_ticket(ticket: Ticket, path: Path | str) -> None:
 
     Raises:
         StoreError: the file cannot be written.
+        UsageError: it is no ticket, or the path no path.
     """
-    write_whole(Path(path), ticket_bytes(ticket))
+    write_whole(read_path(path), ticket_bytes(checked_ticket(ticket)))
 
 
 def load_ticket(path: Path | str) -> Ticket:
@@ -69,7 +71,7 @@ def load_ticket(path: Path | str) -> Ticket:
         StoreError: the file is missing, damaged, of another version, or something else.
     """
     try:
-        content = regular.read(Path(path))
+        content = regular.read(path := read_path(path))
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}.", "ltsm ticket export") from None
     try:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from ltsm.errors import StoreError, UsageError
+from ltsm.paths import read_path
 from ltsm.store.filesystem import is_network
 
 if TYPE_CHECKING:
@@ -60,13 +61,14 @@ def store_path(url: str | Path) -> Path:
         StoreError: another kind of database.
     """
     text = str(url).removeprefix("sqlite:///")
-    if not text or "\0" in text or not Path(text).absolute().name:
+    if not text or "\0" in text or text == ":memory:" or not Path(text).absolute().name:
         raise StoreError("--store names no file.", "--store results/ltsm.db")
     if "://" in text:
         raise StoreError(
             f"only SQLite stores are supported, not {text.split('://')[0]}.", "--store results/ltsm.db"
         )
-    path = Path(text) if Path(text).name else Path(text).absolute()
+    path = read_path(text, "--store")
+    path = path if path.name else path.absolute()
     try:
         # Lock, log and weights lie beside the file itself, so that a link to it is no second store.
         return path.resolve() if path.is_symlink() else path

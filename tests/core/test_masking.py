@@ -28,9 +28,9 @@ from ltsm.errors import StoreError
 from ltsm.protocol import Protocol
 
 if TYPE_CHECKING:
-    from ltsm.core.datasets import Dataset
-
     from torch import Tensor
+
+    from ltsm.core.datasets import Dataset
 
 pytestmark = pytest.mark.usefixtures("each_engine")
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from ltsm.core.datasets import Dataset, load_dataset, missing
 from ltsm.core.criteria import CRITERIA
+from ltsm.core.datasets import Dataset, load_dataset, missing
 from ltsm.core.engine import choose_engine
 from ltsm.core.masking import choose, evaluate_masks, masks
 from ltsm.core.network import Network, initial_values, named_tensors
