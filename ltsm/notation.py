@@ -90,3 +90,18 @@ def _visible(character: str) -> str:
         return chr(0x2400 + code)
     category = unicodedata.category(character)
     return f"\\u{code:04x}" if category in {"Cc", "Cf", "Cs", "Zl", "Zp"} else character
+
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def duration(seconds: float) -> str:
+    """Two figures are enough: `8 s`, `3 min`, `2 h 05 min`, `4.1 d`."""
+    if seconds < _MINUTE:
+        return f"{max(0, seconds):.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    if seconds < _DAY:
+        hours, minutes = divmod(round(seconds / _MINUTE), 60)
+        return f"{hours} h {minutes:02} min"
+    return f"{seconds / _DAY:.1f} d"

@@ -6,7 +6,7 @@ import sys
 
 from ltsm.cli import options
 from ltsm.errors import UsageError
-from ltsm.report import commands
+from ltsm import grammar
 
 HELP = """Examples:
 
@@ -33,7 +33,7 @@ def dashboard(
     path = store_path(store)
     # Textual reads keys from stdin and draws on stderr; and who redirects stdout expects text there.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise UsageError("the dashboard needs a terminal.", commands.typed(["status"], path))
+        raise UsageError("the dashboard needs a terminal.", grammar.typed(["status"], path))
     # A thread that reads the store hands over to the keys after a millisecond instead of five.
     sys.setswitchinterval(0.001)
     # Textual takes a quarter of a second to import, and only this command needs it.
