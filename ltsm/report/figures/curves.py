@@ -34,7 +34,9 @@ def mask_band(masks: Iterable[MaskRow], value: Callable[[MaskRow], float]) -> Ba
     return band([[(mask.amount, value(mask)) for mask in masks]])
 
 
-def layers(found: Band, style: Style, label: str, band_label: str = "", floor: float = -np.inf) -> list[Layer]:
+def layers(
+    found: Band, style: Style, label: str, band_label: str = "", floor: float = -np.inf
+) -> list[Layer]:
     """The mean, on the band of one deviation to each side, not below `floor`; no band where no deviation is."""
     x, mean = tuple(found.x.tolist()), tuple(found.mean.tolist())
     curve = Curve(x, mean, style, label)
