@@ -120,7 +120,12 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
 ]
 """In the order in which `ltsm --help` lists them: panel, name, function, help, help in a line."""
 
-NOUNS = [(METHOD, "study", study.app), (RESULTS, "ticket", ticket.app), (AROUND, "data", data.app), (AROUND, "db", db.app)]
+NOUNS = [
+    (METHOD, "study", study.app),
+    (RESULTS, "ticket", ticket.app),
+    (AROUND, "data", data.app),
+    (AROUND, "db", db.app),
+]
 """Commands of commands: panel, name, commands."""
 
 

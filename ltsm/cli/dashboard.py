@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from ltsm import grammar
 from ltsm.cli import options
 from ltsm.errors import UsageError
-from ltsm import grammar
 
 HELP = """Examples:
 

@@ -73,6 +73,9 @@ def get(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Download good files again, too.")] = False,
+    minutes: Annotated[
+        float, typer.Option("--minutes", metavar="N", min=0.01, help="Give a file up that takes longer.")
+    ] = 60,
 ) -> None:
     """Download or copy a data set and print its folder.
 
@@ -86,7 +89,7 @@ def get(
     folder = datasets.chosen_folder(data, os.environ)
     if source is None:
         addresses = mirrors or datasets.mirrors_from(os.environ)
-        datasets.fetch(name, folder, addresses, force=force, say=say.note)
+        datasets.fetch(name, folder, addresses, force=force, minutes=minutes, say=say.note)
     elif mirrors:
         raise UsageError("--from and --mirror exclude each other.", "ltsm data get --from DIR")
     else:

@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from ltsm.cli import options, say
+from ltsm.core.criteria import CRITERIA
 from ltsm.errors import DataError, UsageError
 from ltsm.protocol import PAPER
 
@@ -81,6 +82,9 @@ def prune(
     pixels: Annotated[
         str, typer.Option("--pixels", metavar="SCALE", help="raw, or standardised.")
     ] = PAPER.pixels,
+    criterion: Annotated[
+        str, typer.Option("--criterion", metavar="NAME", help=f"What scores a weight: {', '.join(CRITERIA)}.")
+    ] = "sign",
     thresholds: Annotated[
         str | None, typer.Option("--thresholds", metavar="FROM:TO:STEP", help="Default: -0.1:0.4:0.01.")
     ] = None,
@@ -124,7 +128,7 @@ def prune(
     )
     images = _dataset(protocol, folder)
     with misfits_refused():
-        found = _found(initial, trained, images, network, protocol, only_linear)
+        found = _found(initial, trained, images, network, protocol, only_linear, criterion)
         ticket = _ticket(found, images, protocol, seed) if train else _untrained(found)
     ticket = replace(ticket, about={**ticket.about, "data": _origin(images, protocol)})
     if found.left_alone:
@@ -153,7 +157,13 @@ def _dataset(protocol: Protocol, folder: Path | None) -> Dataset:
 
 
 def _found(
-    initial: Path, trained: Path, images: Dataset, network: str | None, protocol: Protocol, only_linear: bool
+    initial: Path,
+    trained: Path,
+    images: Dataset,
+    network: str | None,
+    protocol: Protocol,
+    only_linear: bool,
+    criterion: str,
 ) -> Supermask:
     from torch import nn  # noqa: PLC0415
 
@@ -165,6 +175,7 @@ def _found(
         read_weights(trained),
         images,
         model=None if network is None else network_named(network),
+        criterion=criterion,
         thresholds=protocol.thresholds,
         select=(protocol.select_min, protocol.select_max),
         mask=protocol.mask,

@@ -23,8 +23,8 @@ from ltsm.steps.provenance import provenance
 from ltsm.steps.training import Setup
 from ltsm.store import artifacts, read, schema, write
 from ltsm.store.engine import store_path
-from ltsm.studies.names import named
 from ltsm.studies.all import DEFAULT
+from ltsm.studies.names import named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,12 @@ class Ran:
 
 
 def run(
-    choices: Choices, setup: Setup, study: Study, names: Sequence[str], options: Options, typed_name: str = DEFAULT
+    choices: Choices,
+    setup: Setup,
+    study: Study,
+    names: Sequence[str],
+    options: Options,
+    typed_name: str = DEFAULT,
 ) -> Ran:
     """Run recipes of a study for the protocol's seeds, and what they need, as far as the store lacks it.
 
@@ -116,7 +121,9 @@ def carried_out(
         return Outcome()
     jobs = options.jobs or default_jobs(experiment.setup.device)
     with stop_signals() as stop, progress.shown(missing, plan.costs(study), "all") as watcher:
-        return execute(experiment, missing, done, watcher, jobs=jobs, stop=stop, keep_going=options.keep_going)
+        return execute(
+            experiment, missing, done, watcher, jobs=jobs, stop=stop, keep_going=options.keep_going
+        )
 
 
 def located(choices: Choices, protocol: Protocol) -> Setup:
@@ -142,7 +149,9 @@ def previewed(choices: Choices, protocol: Protocol) -> Setup:
     """The protocol as it would be run, and where its data would be looked for; nothing is downloaded."""
     from ltsm.core.datasets import SHARED_FOLDER, chosen_folder, missing  # noqa: PLC0415
 
-    if is_own_data(protocol.dataset):  # without its content's digest it would look as if nothing were done yet
+    if is_own_data(
+        protocol.dataset
+    ):  # without its content's digest it would look as if nothing were done yet
         return located(choices, protocol)
     folder = chosen_folder(choices.data, os.environ)
     if protocol.dataset == AUTO:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def sign(initial: Tensor, trained: Tensor) -> Tensor:
-    """sign(initial)·trained, in the trained values' own type: the paper's (section 2.1). The sign of 0 is 0."""
+    """The paper's: sign(initial)·trained, in the trained values' own type (section 2.1). The sign of 0 is 0."""
     return initial.sign().to(trained.dtype) * trained
 
 

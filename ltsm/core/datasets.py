@@ -200,6 +200,7 @@ def fetch(
     mirrors: Sequence[str] | None = None,
     *,
     force: bool = False,
+    minutes: float = download.MINUTES,
     say: Say = download.silent,
 ) -> None:
     """Download what is missing or damaged in `folder`; with `force` everything. See `download.download`.
@@ -209,7 +210,7 @@ def fetch(
         DataError: it cannot be downloaded, or not be written.
     """
     if (files := source(name).files) is not None:
-        download.download(files, folder, mirrors or (), force=force, say=say)
+        download.download(files, folder, mirrors or (), force=force, minutes=minutes, say=say)
 
 
 def copy_from(name: str, source_folder: Path, folder: Path) -> None:

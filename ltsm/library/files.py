@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pickle
 import sys
 from collections.abc import Mapping
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
+from ltsm import regular
 from ltsm.errors import StoreError, UsageError
 from ltsm.library.weights import State, state_of
 
@@ -24,13 +26,15 @@ def read_weights(path: Path) -> State:
     """The state dict in a safetensors file, or in a PyTorch file, which is read with weights_only=True.
 
     Raises:
-        StoreError: the file is missing or damaged, or holds more than weights.
+        StoreError: the file is missing, damaged, no file, longer than half of the memory, or holds more than weights.
         UsageError: a tensor is not dense.
     """
     try:
         if path.suffix == ".safetensors":
-            return state_of(load_file(path))
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+            return state_of(load(regular.read(path)))
+        with regular.opened(path) as file:
+            regular.refuse_size(os.fstat(file.fileno()).st_size)
+            content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         hint = "torch.save(model.state_dict(), FILE), not torch.save(model, FILE)"
         raise StoreError(f"{path} is damaged, or holds more than weights.", hint) from None

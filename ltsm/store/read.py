@@ -108,8 +108,10 @@ def find_run(
 ) -> RunRow | None:
     """The run of the recipe with this fingerprint for this seed, or None; `alive` as in `runs`."""
     run = models.run.c
-    query = select(run.id).join(models.recipe).where(
-        run.protocol_id == protocol_id, run.seed == seed, models.recipe.c.fingerprint == fingerprint
+    query = (
+        select(run.id)
+        .join(models.recipe)
+        .where(run.protocol_id == protocol_id, run.seed == seed, models.recipe.c.fingerprint == fingerprint)
     )
     with _reading(store) as connection:
         found = connection.execute(query).scalar_one_or_none()
@@ -129,7 +131,7 @@ def needs(store: Store, run_id: int) -> dict[str, int]:
     need = models.need.c
     with _reading(store) as connection:
         rows = connection.execute(select(need.role, need.needs_id).where(need.run_id == run_id))
-        return {role: needs_id for role, needs_id in rows}
+        return {row.role: row.needs_id for row in rows}
 
 
 def dependents(store: Store, run_ids: Iterable[int]) -> set[int]:
