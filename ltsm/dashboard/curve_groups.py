@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ltsm.dashboard.bands import Band, band
 from ltsm.dashboard.words import sizes
+from ltsm.report.bands import Band, band
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

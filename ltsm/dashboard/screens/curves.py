@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from ltsm.dashboard.bands import Floats
     from ltsm.dashboard.moment import Moment
+    from ltsm.report.bands import Floats
 
 _DIGITS = {"val_loss": 4, "train_loss": 4, "val_accuracy": 4}
 

@@ -14,13 +14,13 @@ from textual.widgets import Static
 
 from ltsm.dashboard import moment as now
 from ltsm.dashboard import words
-from ltsm.dashboard.bands import band
 from ltsm.dashboard.curve_groups import MEASURES
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.exporting import Exporting
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.picture import Curve, Picture, View
 from ltsm.protocol import format_value
+from ltsm.report.bands import band
 
 if TYPE_CHECKING:
     from pathlib import Path

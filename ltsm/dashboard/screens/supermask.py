@@ -11,7 +11,6 @@ from textual.containers import Container
 from textual.reactive import var
 
 from ltsm.dashboard import words
-from ltsm.dashboard.bands import band
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.thresholds import ALL, PAPER, Line, Masks, Spread, lines, masks
@@ -19,6 +18,7 @@ from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.columns import Column
 from ltsm.dashboard.widgets.picture import Curve, Picture, Point, View, band_curve
 from ltsm.dashboard.widgets.sheet import Sheet
+from ltsm.report.bands import band
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from ltsm.dashboard.bands import Band
     from ltsm.dashboard.moment import Moment
     from ltsm.protocol import Protocol
+    from ltsm.report.bands import Band
     from ltsm.store.values import MaskRow
 
 ALL_TONE, SEED_TONE = "series-2", "series-1"

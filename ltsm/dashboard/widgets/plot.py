@@ -13,8 +13,8 @@ from ltsm.dashboard.widgets.raster import DOWN, Raster
 from ltsm.dashboard.widgets.scale import tick_label
 
 if TYPE_CHECKING:
-    from ltsm.dashboard.bands import Floats
     from ltsm.dashboard.widgets.picture import Curve
+    from ltsm.report.bands import Floats
 
 ABOVE, BELOW, TAGS = 1, 2, 2
 """Lines above the plot for the title, lines below it for the axis, columns to its right for letters."""
