@@ -1,4 +1,4 @@
-"""How the dashboard writes: states as glyphs, moments, durations, numbers with their spread."""
+"""How the dashboard writes: states as glyphs, runs, numbers with their spread."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from ltsm.report import commands
 from ltsm.store.values import FINISHED
+from ltsm.studies.all import DEFAULT
 
 if TYPE_CHECKING:
     from ltsm.dashboard.moment import Moment
-    from ltsm.store.values import RunRow, State
+    from ltsm.store.values import MaskRow, RunRow, State
 
 GLYPHS: Final[dict[State, str]] = {
     "pending": "·",
@@ -29,24 +30,6 @@ TONES: Final[dict[State, str]] = {
     "diverged": "warn",
     "failed": "bad",
 }
-NAMES: Final = {
-    "initial": "initial training",
-    "baseline": "baseline",
-    "ticket": "ticket",
-    "hyperop": "hyperop",
-}
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-
-
-def sizes(hidden: tuple[int, ...]) -> str:
-    """`(200, 30)` as the paper writes it."""
-    return f"({', '.join(map(str, hidden))})"
-
-
-def label(run: RunRow) -> str:
-    """`ticket, seed 3`, or `hyperop (100, 15), seed 3`."""
-    what = f"hyperop {sizes(run.hidden)}" if run.kind == "hyperop" else NAMES[run.kind]
-    return f"{what}, seed {run.seed}"
 
 
 def command(run: RunRow, moment: Moment) -> str:
@@ -55,21 +38,14 @@ def command(run: RunRow, moment: Moment) -> str:
     return commands.again(run, moment.protocol.settings(), moment.path, moment.runs, force=force)
 
 
-def percent(run: RunRow) -> int | None:
-    """How much of a run is done, rounded down, so that 100 is the end; None while its length is unknown."""
-    return 100 * run.iteration // run.iterations if run.iterations else None
+def study_words(moment: Moment) -> list[str]:
+    """The words by which a command takes this study; none for the one that it takes by itself."""
+    return [] if moment.asked == DEFAULT else [moment.asked]
 
 
-def duration(seconds: float) -> str:
-    """Two figures are enough: `8 s`, `3 min`, `2 h 05 min`, `4 d`."""
-    if seconds < _MINUTE:
-        return f"{max(0, seconds):.0f} s"
-    if seconds < _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
-    if seconds < _DAY:
-        hours, minutes = divmod(round(seconds / _MINUTE), 60)
-        return f"{hours} h {minutes:02} min"
-    return f"{seconds / _DAY:.1f} d"
+def amount(mask: MaskRow) -> str:
+    """How much a mask keeps: a threshold `t=0.04`, or a fraction `12.5%`."""
+    return f"t={mask.amount:g}" if mask.amount_by == "threshold" else f"{100 * mask.amount:g}%"
 
 
 def number(value: float | None, digits: int = 3) -> str:
