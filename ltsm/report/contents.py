@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.finding import Claim, finding
+from ltsm.report.paper.finding import Claim, finding
 from ltsm.report.paired import Paired, paired
 from ltsm.report.statistics import summarise, welch
-from ltsm.report.table1 import COLUMNS, Table, table_1
-from ltsm.report.text_numbers import TextNumber, text_numbers
+from ltsm.report.paper.table_1 import COLUMNS, Table, table_1
+from ltsm.report.paper.text_numbers import TextNumber, text_numbers
 from ltsm.report.words import MISSING, p_text, signed
 
 if TYPE_CHECKING:

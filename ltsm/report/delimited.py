@@ -7,11 +7,11 @@ import io
 import math
 from typing import TYPE_CHECKING
 
-from ltsm.report.table1 import COLUMNS
+from ltsm.report.paper.table_1 import COLUMNS
 
 if TYPE_CHECKING:
     from ltsm.report.statistics import Summary
-    from ltsm.report.table1 import Row, Table
+    from ltsm.report.paper.table_1 import Row, Table
 
 
 def table_1(table: Table, *, against_paper: bool) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ltsm.errors import StoreError
 from ltsm.report import contents as whole
 from ltsm.report import delimited, escape
-from ltsm.report.table1 import COLUMNS, table_1
+from ltsm.report.paper.table_1 import COLUMNS, table_1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

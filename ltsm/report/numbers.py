@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.paired import Paired
     from ltsm.report.statistics import Summary
-    from ltsm.report.table1 import Row
+    from ltsm.report.paper.table_1 import Row
     from ltsm.store.values import RunRow
 
 VERSION = 1

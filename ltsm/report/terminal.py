@@ -9,16 +9,16 @@ from rich.text import Text
 
 from ltsm.report.contents import PAIRED_HEADINGS, paired_rows
 from ltsm.report.grids import Entry, Fitting, Grid, stacked, tight, wide
-from ltsm.report.table1 import COLUMNS
+from ltsm.report.paper.table_1 import COLUMNS
 from ltsm.report.words import MISSING, p_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ltsm.report.comparison import Line
+    from ltsm.report.paper.comparison import Line
     from ltsm.report.contents import Contents
-    from ltsm.report.table1 import Row, Table
-    from ltsm.report.verify import Verification
+    from ltsm.report.paper.table_1 import Row, Table
+    from ltsm.report.paper.verify import Verification
 
 _STYLES = {"Lottery ticket": "bold"}
 _COMPARED = ("published", "Welch's test")

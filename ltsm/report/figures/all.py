@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ltsm.report.figures import curves, masks, sizes
-from ltsm.report.table1 import table_1
+from ltsm.report.paper.table_1 import table_1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Figure
-    from ltsm.report.table1 import Table
+    from ltsm.report.paper.table_1 import Table
 
 FIGURES: dict[int, Callable[[Evaluation, Table], Figure]] = {
     1: curves.initial_training,

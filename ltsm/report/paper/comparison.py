@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ltsm.report import published
+from ltsm.report.paper import published
 from ltsm.report.statistics import (
     ENOUGH_SEEDS,
     Summary,
@@ -16,15 +16,15 @@ from ltsm.report.statistics import (
     summarise,
     welch,
 )
-from ltsm.report.table1 import COLUMNS
-from ltsm.report.text_numbers import text_numbers
+from ltsm.report.paper.table_1 import COLUMNS
+from ltsm.report.paper.text_numbers import text_numbers
 from ltsm.report.words import mean_and_spread, p_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ltsm.report.evaluation import Evaluation
-    from ltsm.report.table1 import Table
+    from ltsm.report.paper.table_1 import Table
 
 AROUND, ONE_EPOCH = 5000.0, 1000
 Verdict = Literal["reproduced", "differs", "not enough seeds"]

@@ -6,16 +6,16 @@ import math
 from typing import TYPE_CHECKING
 
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.curves import STYLES
+from ltsm.report.paper.curves import STYLES
 from ltsm.report.figures.values import Axis, Bars, Figure, Panel, Points, limits
-from ltsm.report.groups import CATEGORIES
+from ltsm.report.paper.groups import CATEGORIES
 from ltsm.report.statistics import summarise
 from ltsm.report.words import left_out, nothing_yet, over_seeds
 
 if TYPE_CHECKING:
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Layer
-    from ltsm.report.table1 import Row, Table
+    from ltsm.report.paper.table_1 import Row, Table
     from ltsm.store.values import ResultRow
 
 SIZE = "Relative size (%)"

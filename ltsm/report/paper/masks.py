@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Layer, Numbers, Style
-    from ltsm.report.table1 import Table
+    from ltsm.report.paper.table_1 import Table
     from ltsm.store.values import MaskRow
 
 THRESHOLD = "Threshold t"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ltsm.report import published
+from ltsm.report.paper import published
 from ltsm.report.statistics import Summary, summarise
 from ltsm.report.words import mean_and_spread
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ltsm.report.evaluation import Evaluation
-    from ltsm.report.table1 import Row, Table
+    from ltsm.report.paper.table_1 import Row, Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ltsm.report.paired import HIGH_PERFORMERS
 from ltsm.report.statistics import ENOUGH_SEEDS, bootstrap, summarise
-from ltsm.report.table1 import COLUMNS
+from ltsm.report.paper.table_1 import COLUMNS
 from ltsm.report.words import p_text, signed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.figures.values import Axis, Band, Curve, Figure, Numbers, Panel, Points, Style, limits
-from ltsm.report.groups import CATEGORIES
+from ltsm.report.paper.groups import CATEGORIES
 from ltsm.report.statistics import summarise
 from ltsm.report.words import left_out, nothing_yet, over_seeds
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Layer
-    from ltsm.report.table1 import Table
+    from ltsm.report.paper.table_1 import Table
 
 LOSS = "Validation loss"
 ITERATION = "Iteration"
