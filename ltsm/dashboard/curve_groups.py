@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ltsm.dashboard.widgets.view import settled_axes
 from ltsm.report.bands import Band, band
 from ltsm.report.figures.values import Curve, Panel
-from ltsm.report.figures.values import Band as Area
 from ltsm.studies.names import title
 from ltsm.studies.study import Group
 
@@ -70,7 +69,7 @@ class Drawing:
     """All lines of the list, and what is drawn of some, by key."""
 
     lines: tuple[Line, ...] = ()
-    curves: Mapping[str, Curves] = {}  # noqa: RUF012 - a default
+    curves: Mapping[str, Curves] = {}
 
     def shows_the_same(self, other: Drawing) -> bool:
         """Whether the same curves are drawn."""
@@ -148,7 +147,7 @@ def panel(drawn: Drawing, selection: Selection, measure: str, *, single: bool) -
     for line in shown:
         style, tag = selection.style(line.key), selection.tag(line.key)
         curves = drawn.curves[line.key]
-        layers += _single(curves.seeds, style, tag) if single else band_layers(curves.band, style, tag)
+        layers += _single(curves.seeds, style, tag) if single else curves.band.layers(style, tag)
     x, y = settled_axes(layers, "iteration", MEASURES[measure], settles=True)
     levels = [
         Curve((x.low, x.high), (line.published, line.published), selection.style(line.key), dashed=True)
@@ -163,8 +162,6 @@ def panel(drawn: Drawing, selection: Selection, measure: str, *, single: bool) -
 
 
 def _single(seeds: Sequence[Points], style: Style, tag: str) -> list[Layer]:
-    return [Curve(*_columns(points), style, tag * (i == 0)) for i, points in enumerate(seeds)]
-
-
-def _columns(points: Points) -> Any:
-    return zip(*points, strict=True)
+    """A line for each seed, the first with the letter."""
+    columns = [tuple(zip(*points, strict=True)) for points in seeds]
+    return [Curve(x, y, style, tag * (i == 0)) for i, (x, y) in enumerate(columns)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import RLock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ltsm.dashboard.moment import Choice, Moment
 from ltsm.errors import LtsmError, StoreError
@@ -14,16 +14,29 @@ from ltsm.report.evaluation import Evaluation, cut_short, of_store, own_results,
 from ltsm.store import read, schema
 from ltsm.store.claim import holder
 from ltsm.store.values import FINISHED
-from ltsm.studies.all import DEFAULT, STUDIES
+from ltsm.studies.all import STUDIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from ltsm.report.table import Table
     from ltsm.store.engine import Store
     from ltsm.store.values import Holder, MaskRow, Metric, ProtocolRow, RunRow
     from ltsm.studies.study import Study
+
+
+class Looker(Protocol):
+    """Who looks: the app, by what its screens and widgets need of it."""
+
+    moment: Moment | None
+    problem: LtsmError | None
+    time: datetime
+
+    @property
+    def source(self) -> Source:
+        """The store. Only worker threads ask for it."""
 
 
 class _File(NamedTuple):
@@ -117,7 +130,8 @@ class Source:
         measured = [run for run in moment.runs if run.id in short]
         key = (moment.asked, moment.protocol_id, len(moment.runs), _stamps([*ended, *measured]))
         with self._lock:
-            return self.kept.one("table", key, lambda: self._table(moment, measured))
+            found: Table = self.kept.one("table", key, lambda: self._table(moment, measured))
+            return found
 
     def close(self) -> None:
         """Give the store back."""
@@ -150,8 +164,13 @@ class Source:
         protocols = tuple(read.protocols(store))
         known = self._known(store, protocols)
         asked = seen.choice.study or _changed_last(known[row.id], everything)
-        study = known[row.id][asked] if asked in known[row.id] else of_store(asked, _protocol(row), everything)
+        study = (
+            known[row.id][asked] if asked in known[row.id] else of_store(asked, _protocol(row), everything)
+        )
         runs = own_runs(study, everything)
+        if everything and not runs and seen.choice.study is None:
+            hint = "ltsm dashboard MODULE:FUNCTION names the study of one's own that made them"
+            raise StoreError(f"the store {self.path} holds runs of no study that is known here.", hint)
         making = [run for run in runs if study.recipes[run.recipe].makes_mask]
         masks = self.kept.each(
             "selected", _stamps(making), lambda ids: self._masks(row.id, ids, selected=True)
@@ -185,22 +204,19 @@ class Source:
     def _known(self, store: Store, protocols: Iterable[ProtocolRow]) -> dict[int, dict[str, Study]]:
         """Under each protocol's id the studies that the store has whole, or else the one that it has most of."""
         stored = read.stored_recipes(store)
-        return {
-            row.id: self.kept.one(
-                ("studies", row.id), stored.get(row.id), lambda row=row: self._studies(store, row, stored)
-            )
-            for row in protocols
-        }
 
-    def _studies(
-        self, store: Store, row: ProtocolRow, stored: Mapping[int, frozenset[str]]
-    ) -> dict[str, Study]:
+        def found(ids: list[int]) -> dict[int, dict[str, Study]]:
+            again = (row for row in protocols if row.id in ids)
+            return {row.id: self._studies(store, row, stored.get(row.id, frozenset())) for row in again}
+
+        return self.kept.each("studies", {row.id: stored.get(row.id) for row in protocols}, found)
+
+    def _studies(self, store: Store, row: ProtocolRow, stored: frozenset[str]) -> dict[str, Study]:
         runs = read.runs(store, row.id, alive=False)
         studies = {name: of_store(name, _protocol(row), runs) for name in (*STUDIES, *self._own)}
-        has = stored.get(row.id, frozenset())
-        shares = {name: _share(study, has) for name, study in studies.items()}
-        most = max(shares, key=lambda name: shares[name])
-        return {name: studies[name] for name in studies if shares[name] == 1 or name == most}
+        shares = {name: _share(study, stored) for name, study in studies.items()}
+        shown = {max(shares, key=lambda name: shares[name]), *self._own}
+        return {name: study for name, study in studies.items() if shares[name] == 1 or name in shown}
 
     def _masks(
         self, protocol_id: int, run_ids: Sequence[int], *, selected: bool = False
@@ -242,11 +258,15 @@ def _share(study: Study, stored: frozenset[str]) -> float:
 
 
 def _changed_last(studies: Mapping[str, Study], runs: Iterable[RunRow]) -> str:
-    """The study of the run that changed last; of those that share it, the first that the store has whole."""
-    changed: dict[str, Any] = {}
+    """The study of the run that changed last; of several that have it, the first."""
+    newest: dict[str, datetime] = {}
     for run in runs:
-        changed[run.fingerprint] = max(run.updated_at, changed.get(run.fingerprint, run.updated_at))
-    return max(studies, key=lambda name: max(filter(None, map(changed.get, studies[name].fingerprints().values())), default=None))
+        newest[run.fingerprint] = max(run.updated_at, newest.get(run.fingerprint, run.updated_at))
+
+    def changed(name: str) -> list[datetime]:
+        return sorted((newest[f] for f in studies[name].fingerprints().values() if f in newest), reverse=True)
+
+    return max(studies, key=changed)
 
 
 def _file(path: Path) -> _File | None:

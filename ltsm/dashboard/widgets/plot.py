@@ -149,7 +149,9 @@ def _y_ticks(rows: int) -> int:
 
 
 def _tone(layer: Layer) -> str:
-    return "muted" if isinstance(layer, Level) else tone(layer.style) if isinstance(layer, Curve | Band) else ""
+    return (
+        "muted" if isinstance(layer, Level) else tone(layer.style) if isinstance(layer, Curve | Band) else ""
+    )
 
 
 def _drawn(panel: Panel, frame: Frame) -> Raster:
@@ -158,7 +160,8 @@ def _drawn(panel: Panel, frame: Frame) -> Raster:
     x = frame.x.low + raster.columns * (frame.x.high - frame.x.low)
     for index, layer in enumerate(panel.layers):
         if isinstance(layer, Band):
-            raster.band(*(_heights(layer.x, side, x, frame.y) for side in (layer.low, layer.high)), index)
+            low, high = (_heights(layer.x, side, x, frame.y) for side in (layer.low, layer.high))
+            raster.band(low, high, index)
         elif isinstance(layer, Level):
             raster.line(np.full(len(x), place(frame.y, layer.y)), index, ACROSS_ALL)
         elif isinstance(layer, Curve):
@@ -176,18 +179,20 @@ def _heights(at: Numbers, y: Numbers, x: Floats, axis: Axis) -> Floats:
 
 
 def _mark_cursor(rows: list[list[Cell]], column: int | None) -> None:
-    for row in rows if column is not None else ():
+    if column is None:
+        return
+    for row in rows:
         if row[column].text == _EMPTY:
             row[column] = Cell("┊", row[column].look._replace(tone="muted"))
 
 
 def _mark_points(rows: list[list[Cell]], panel: Panel, frame: Frame) -> None:
-    for layer in panel.layers:
-        for at in zip(layer.x, layer.y, strict=True) if isinstance(layer, Points) else ():
+    for points in (layer for layer in panel.layers if isinstance(layer, Points)):
+        for at in zip(points.x, points.y, strict=True):
             x, y = frame.column(at[0]), frame.row(at[1])
             if x is not None and y is not None:
-                look = rows[y][x].look._replace(tone=tone(layer.style))
-                rows[y][x] = Cell("◇" if layer.small else "◆", look)
+                look = rows[y][x].look._replace(tone=tone(points.style))
+                rows[y][x] = Cell("◇" if points.small else "◆", look)
 
 
 def _tags(panel: Panel, frame: Frame) -> list[list[Cell]]:
