@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ltsm.dashboard.widgets.view import settled_axes
@@ -69,7 +69,7 @@ class Drawing:
     """All lines of the list, and what is drawn of some, by key."""
 
     lines: tuple[Line, ...] = ()
-    curves: Mapping[str, Curves] = {}
+    curves: Mapping[str, Curves] = field(default_factory=dict)
 
     def shows_the_same(self, other: Drawing) -> bool:
         """Whether the same curves are drawn."""

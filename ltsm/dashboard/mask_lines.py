@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ltsm.dashboard.widgets.view import settled_axes
 from ltsm.report.bands import Band, band
-from ltsm.report.figures.values import Curve, Panel, Points, Shade
+from ltsm.report.figures.values import Curve, Panel, Points, Shade, Style
 from ltsm.report.statistics import Summary, summarise
 from ltsm.studies.recipe import Masking
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ALL, PAPER = -1, -2
 """In place of a seed: the mean over all, and the published one."""
+ALL_STYLE: Final[Style] = "first"
+SEED_STYLE: Final[Style] = "ticket"
 
 
 def _size(mask: MaskRow) -> float:
@@ -127,14 +129,13 @@ def _summary(values: Sequence[float]) -> Summary:
 def panel(found: Masked, what: str, seed: int, reading: str) -> Panel:
     """One number of the masks against the amount: the band of all seeds, one of them, and what each chose."""
     title, value = SHOWN[what]
-    own = found.seeds.get(seed, ())
     chosen = [mask for masks in found.seeds.values() for mask in masks if mask.selected]
-    others = [mask for mask in chosen if mask.seed != seed]
     layers: list[Layer] = [
-        *found.bands[what].layers("second"),
-        Curve(*_points(own, value), "first"),
-        Points(*_points(others, value), "third", small=True),
-        Points(*_points([mask for mask in chosen if mask.seed == seed], value), "first"),
+        # A line through what each seed has one of would join what does not belong together.
+        *(found.bands[what].layers(ALL_STYLE) if len(chosen) < len(found.bands[what].x) else ()),
+        Curve(*_points(found.seeds.get(seed, ()), value), SEED_STYLE),
+        Points(*_points([mask for mask in chosen if mask.seed != seed], value), "third", small=True),
+        Points(*_points([mask for mask in chosen if mask.seed == seed], value), SEED_STYLE),
     ]
     x, y = settled_axes(layers, found.by, title, settles=False)
     return Panel(

@@ -108,7 +108,10 @@ class Curves(Page):
 
     def _list(self) -> None:
         entries = [self._entry(line) for line in self._drawing.lines]
-        self.legend.show(entries, _columns(self.view.cursor, self.measure))
+        published = self.measure == "val_loss" and any(entry.line.published for entry in entries)
+        width = max((len(entry.line.name) for entry in entries), default=0)
+        columns = _columns(self.view.cursor, width)
+        self.legend.show(entries, [*columns, _PUBLISHED] if published else columns)
 
     def _entry(self, line: Line) -> Entry:
         selection = self.selection
@@ -198,9 +201,9 @@ class Curves(Page):
         return Table(["network", "iteration", f"{self.measure} mean", "standard deviation", "n"], rows, here)
 
 
-def _columns(cursor: float | None, measure: str) -> list[Column[Entry]]:
+def _columns(cursor: float | None, width: int) -> list[Column[Entry]]:
     at = "last record" if cursor is None else f"at {cursor:,.0f}"
-    columns: list[Column[Entry]] = [
+    return [
         Column(
             title="",
             width=3,
@@ -210,7 +213,7 @@ def _columns(cursor: float | None, measure: str) -> list[Column[Entry]]:
         ),
         Column(
             title="network",
-            width=18,
+            width=min(24, max(16, width)),
             left=True,
             value=lambda entry: entry.line.name,
             text=lambda entry: entry.line.name,
@@ -230,7 +233,6 @@ def _columns(cursor: float | None, measure: str) -> list[Column[Entry]]:
         ),
         Column(title="n", width=3, value=lambda entry: entry.n, text=lambda entry: str(entry.n or "")),
     ]
-    return [*columns, _PUBLISHED] if measure == "val_loss" else columns
 
 
 _PUBLISHED: Column[Entry] = Column(

@@ -12,7 +12,18 @@ from textual.reactive import var
 
 from ltsm.dashboard import words
 from ltsm.dashboard.files import Table
-from ltsm.dashboard.mask_lines import ALL, PAPER, Line, Masked, considered, lines, makers, masked, panel
+from ltsm.dashboard.mask_lines import (
+    ALL,
+    ALL_STYLE,
+    PAPER,
+    Line,
+    Masked,
+    considered,
+    lines,
+    makers,
+    masked,
+    panel,
+)
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.widgets.chart import EMPTY, Chart
 from ltsm.dashboard.widgets.columns import Column
@@ -165,7 +176,7 @@ def _columns(found: Masked, at: float | None) -> list[Column[Line]]:
             left=True,
             value=lambda line: line.seed,
             text=lambda line: line.name,
-            tone=lambda line: {ALL: tone("second"), PAPER: "muted"}.get(line.seed, ""),
+            tone=lambda line: {ALL: tone(ALL_STYLE), PAPER: "muted"}.get(line.seed, ""),
         ),
         _number(found.by if at is None else f"at {found.by}", 13, lambda line: line.amount, 3),
         _number("size, %", 13, lambda line: line.size, 1),

@@ -137,7 +137,7 @@ def _numbers(
     tone: str = "",
 ) -> Column[Row]:
     heading = table.columns[place].heading.replace("validation ", "").lower()
-    width = max(8, *map(len, heading.split()), *(len(text(row.cells[place])) for row in table.rows))
+    width = max(12, *map(len, heading.split()), *(len(text(row.cells[place])) for row in table.rows))
 
     def toned(row: Row) -> str:
         return tone or ("warn" if whose == "p" and row.cells[place].p < _UNLIKELY else "")

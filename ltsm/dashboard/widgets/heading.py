@@ -63,7 +63,7 @@ def pieces(moment: Moment, time: datetime, *, gone: bool = False) -> list[Piece]
     found = [
         Piece(str(moment.path), moment.path.name, 2, "bold"),
         Piece(f"protocol {moment.protocol.name}", moment.protocol.name, 5),
-        Piece(f"study {moment.asked}", moment.asked, 4),
+        Piece(f"study {moment.asked}", f"study {moment.asked}", 4),
         Piece(f"data {moment.protocol.dataset}", moment.protocol.dataset, 6),
         _state(moment, gone=gone),
         Piece(f"{done} runs done", done, 0, "bold"),

@@ -66,8 +66,8 @@ class View:
 
 
 def settled_axes(layers: Sequence[Layer], x: str, y: str, *, settles: bool) -> tuple[Axis, Axis]:
-    """From the first x of any curve to the last, and upwards what is seen there, or once a training has settled."""
-    ends = [layer.x[i] for layer in layers if isinstance(layer, Curve) and layer.x for i in (0, -1)]
+    """From the first x to the last, and upwards what is seen there, or once a training has settled."""
+    ends = [x for layer in layers if isinstance(layer, Curve | Points) for x in layer.x]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     high = high if high > low else low + 1
     start = low + SETTLED * (high - low) * settles
