@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset, load_dataset
+    from ltsm.library.frozen import frozen_zeros
     from ltsm.library.onnx_file import onnx_bytes
     from ltsm.library.supermasks import Supermask, ThresholdResult, find_supermask
     from ltsm.library.ticket_file import load_ticket, save_ticket
     from ltsm.library.tickets import Ticket, TrainingRecord, ticket_of
     from ltsm.library.torch_prune import Count, apply_mask, count_parameters, make_permanent, read_mask
-    from ltsm.library.training import frozen_zeros, load_exactly, train_ticket
+    from ltsm.library.training import load_exactly, train_ticket
 
     __version__: str
 
@@ -28,12 +29,13 @@ __all__ = [
 
 _MODULES = {
     "core.datasets": ("Dataset", "load_dataset"),
+    "library.frozen": ("frozen_zeros",),
     "library.onnx_file": ("onnx_bytes",),
     "library.supermasks": ("Supermask", "ThresholdResult", "find_supermask"),
     "library.ticket_file": ("load_ticket", "save_ticket"),
     "library.tickets": ("Ticket", "TrainingRecord", "ticket_of"),
     "library.torch_prune": ("Count", "apply_mask", "count_parameters", "make_permanent", "read_mask"),
-    "library.training": ("frozen_zeros", "load_exactly", "train_ticket"),
+    "library.training": ("load_exactly", "train_ticket"),
 }
 
 

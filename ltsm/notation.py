@@ -8,9 +8,10 @@ import unicodedata
 from ltsm.errors import UsageError
 
 MAX_SEEDS = 100_000
+
+
 LONGEST_QUOTE = 80
 """Characters of a value that are shown of it in a sentence about it."""
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def quoted(value: object) -> str:
@@ -73,18 +74,6 @@ def format_seeds(seeds: tuple[int, ...]) -> str:
     return ",".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)
 
 
-def duration(seconds: float) -> str:
-    """Two figures are enough: `8 s`, `3 min`, `2 h 05 min`, `4.2 d`."""
-    if seconds < _MINUTE:
-        return f"{max(0, seconds):.0f} s"
-    if seconds < _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
-    if seconds < _DAY:
-        hours, minutes = divmod(round(seconds / _MINUTE), 60)
-        return f"{hours} h {minutes:02} min"
-    return f"{seconds / _DAY:.1f} d"
-
-
 def visible(text: str) -> str:
     """The text with whatever steers a terminal made visible: ESC becomes ␛, a direction override its code.
 
@@ -101,3 +90,18 @@ def _visible(character: str) -> str:
         return chr(0x2400 + code)
     category = unicodedata.category(character)
     return f"\\u{code:04x}" if category in {"Cc", "Cf", "Cs", "Zl", "Zp"} else character
+
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def duration(seconds: float) -> str:
+    """Two figures are enough: `8 s`, `3 min`, `2 h 05 min`, `4.1 d`."""
+    if seconds < _MINUTE:
+        return f"{max(0, seconds):.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    if seconds < _DAY:
+        hours, minutes = divmod(round(seconds / _MINUTE), 60)
+        return f"{hours} h {minutes:02} min"
+    return f"{seconds / _DAY:.1f} d"

@@ -8,9 +8,10 @@ from pathlib import Path
 from ltsm.protocol import Protocol
 from ltsm.steps import plan, training
 from ltsm.steps.execute import Execution
-from ltsm.steps.jobs import Setting
-from ltsm.steps.training import Place
+from ltsm.steps.experiment import Experiment
+from ltsm.steps.training import Setup
 from ltsm.store import read, schema, write
+from ltsm.studies import paper
 
 training.RECORDS_PER_SEGMENT = 10  # so that runs as short as these have several segments
 
@@ -58,14 +59,14 @@ class Silent:
     def __init__(self):
         self.events = []
 
-    def started(self, task, iteration, iterations):
-        self.events.append(("started", task, iteration))
+    def started(self, run, iteration, iterations):
+        self.events.append(("started", run, iteration))
 
-    def advanced(self, task, iteration, metrics):
-        self.events.append(("advanced", task, iteration))
+    def advanced(self, run, iteration, metrics):
+        self.events.append(("advanced", run, iteration))
 
-    def ended(self, task, state, message):
-        self.events.append((state, task, message))
+    def ended(self, run, state, message):
+        self.events.append((state, run, message))
 
 
 def ticking():
@@ -74,20 +75,21 @@ def ticking():
     return lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=next(moments))
 
 
-def setting(store, protocol=SMALL, tasks=None):
-    """The store planned for these tasks, ready to be executed."""
-    now = ticking()
+def experiment(store, protocol=SMALL, study=None, runs=None):
+    """The store planned for these runs of a study (by default all of the paper's), ready to be executed."""
+    now, study = ticking(), study or paper.study(protocol)
     protocol_id = write.add_protocol(store, protocol, now())
-    tasks = plan.everything(protocol, protocol.seeds) if tasks is None else tasks
-    write.add_runs(store, protocol_id, list(dict.fromkeys(t.spec(protocol) for t in tasks)), now())
-    return Setting(store, protocol_id, Place(protocol, Path()), now, {"torch": "x"}), tasks
+    runs = plan.keys(study.recipes, protocol.seeds) if runs is None else runs
+    specs = plan.run_specs(study, runs)
+    write.add_runs(store, protocol_id, plan.recipe_specs(study, study.recipes), specs, now())
+    return Experiment(store, study, protocol_id, Setup(protocol, Path()), now, {"torch": "x"}), runs
 
 
-def execution(store, protocol=SMALL, tasks=None, workers=None, watcher=None, **manner):
+def execution(store, protocol=SMALL, study=None, runs=None, workers=None, watcher=None, **how):
     """A plan over what the store has already, executed in this thread unless workers are given."""
-    shared, tasks = setting(store, protocol, tasks)
-    done = plan.finished(read.runs(store, shared.protocol_id), read.masked_runs(store, shared.protocol_id))
-    return Execution(shared, tasks, done, workers or [Here()], watcher or Silent(), **manner)
+    shared, runs = experiment(store, protocol, study, runs)
+    done = plan.finished(shared.study, read.runs(store, shared.protocol_id))
+    return Execution(shared, runs, done, workers or [Here()], watcher or Silent(), **how)
 
 
 def results(path):
@@ -99,7 +101,7 @@ def results(path):
         metrics = read.metrics(store, [run.id for run in runs])
         masks = read.masks(store, protocol.id, bits=True)
         for run in runs:
-            found[run.seed, run.kind, run.hidden] = (
+            found[run.seed, run.recipe] = (
                 run.state,
                 run.iteration,
                 run.best_iteration,

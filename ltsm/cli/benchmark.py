@@ -12,8 +12,8 @@ from ltsm.cli import say
 from ltsm.cli.options import Data, Device, Json
 
 if TYPE_CHECKING:
-    from ltsm.steps.contestants import Contestant
-    from ltsm.steps.measurement import Result, Spread
+    from ltsm.bench.contestants import Contestant
+    from ltsm.bench.measurement import Result, Spread
     from ltsm.steps.training import Place
 
 HELP = """Examples:
@@ -60,10 +60,10 @@ def benchmark(
     Raises:
         LtsmError: the data cannot be had, or there is no such device.
     """
+    from ltsm.bench.benchmark import benchmark as measure  # noqa: PLC0415
+    from ltsm.bench.measurement import Effort, as_json  # noqa: PLC0415
     from ltsm.core.datasets import resolve_dataset  # noqa: PLC0415 - torch
     from ltsm.protocol import PAPER  # noqa: PLC0415
-    from ltsm.steps.benchmark import benchmark as measure  # noqa: PLC0415
-    from ltsm.steps.measurement import Effort, as_json  # noqa: PLC0415
     from ltsm.steps.training import Place  # noqa: PLC0415
 
     resolved = resolve_dataset(dataset, data, os.environ, say=say.note)
@@ -109,7 +109,7 @@ def show(result: Result) -> None:
 
 def cells(result: Result, one: Contestant) -> list[str]:
     """A contestant's line of the table."""
-    from ltsm.steps.measurement import spread  # noqa: PLC0415 - torch
+    from ltsm.bench.measurement import spread  # noqa: PLC0415 - torch
 
     timings = result.timings[one]
     return [
@@ -139,8 +139,8 @@ def duration(seconds: float) -> str:
 
 def show_scale(place: Place, json: bool) -> None:
     """Measure and print how time and memory grow."""
+    from ltsm.bench.scale import as_json, scale, table  # noqa: PLC0415
     from ltsm.core.sources import source  # noqa: PLC0415 - numpy
-    from ltsm.steps.scale import as_json, scale, table  # noqa: PLC0415
 
     images = len(source(place.protocol.dataset).read(place.data).train.labels)
     lines = scale(place, images, say.note)

@@ -12,7 +12,16 @@ import typer
 
 from ltsm.cli import options
 from ltsm.errors import UsageError
-from ltsm.protocol import PRESETS, Protocol, load, parse_seeds, parse_sizes, preset
+from ltsm.protocol import (
+    PAPER,
+    PRESETS,
+    Protocol,
+    from_settings,
+    load,
+    parse_seeds,
+    parse_sizes,
+    preset,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,18 +96,36 @@ class Choices:
     def _base(self) -> Protocol:
         if self.smoke and self.protocol not in {None, "smoke"}:
             raise UsageError("--smoke and --protocol name two protocols.", "leave one out")
-        return named("smoke" if self.smoke else self.protocol or "paper")
+        return named("smoke" if self.smoke else self.protocol or "paper", self.store)
 
 
-def named(name: str) -> Protocol:
-    """The protocol that --protocol names: a preset, or else a file.
+def named(name: str, store: str) -> Protocol:
+    """The protocol that --protocol names: a preset, a file, or one of the store's.
 
     Raises:
-        UsageError: it is neither, or the file holds no protocol.
+        UsageError: it is none of these, or the file holds no protocol.
+        StoreError: the store cannot be read, or has several of that name.
     """
     if name not in PRESETS and (name.endswith(".toml") or Path(name).exists()):
         return load(Path(name))
-    return preset(name)
+    return preset(name) if name in PRESETS else _stored(name, store)
+
+
+def _stored(name: str, store: str) -> Protocol:
+    """A protocol of the store by its number, name or fingerprint, for the seeds that it has runs of."""
+    from ltsm.store import read, schema  # noqa: PLC0415 - SQLAlchemy
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    path = store_path(store)
+    if not path.exists():
+        return preset(name)  # which says that there is none
+    opened = schema.open_for_reading(path)
+    try:
+        found = read.find_protocol(opened, name)
+        seeds = {run.seed for run in read.runs(opened, found.id)}
+    finally:
+        opened.close()
+    return from_settings(found.settings, found.name, tuple(sorted(seeds)) or PAPER.seeds)
 
 
 _SETTINGS = frozenset(f.name for f in fields(Choices)) & frozenset(f.name for f in fields(Protocol))

@@ -22,6 +22,7 @@ from ltsm.cli import (
     say,
     status,
     steps,
+    study,
     sweep,
     ticket,
     verify,
@@ -78,7 +79,7 @@ RESULTS = "Results"
 AROUND = "Around it"
 
 COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
-    (METHOD, "sweep", sweep.sweep, sweep.HELP, "The whole evaluation: every step, every seed."),
+    (METHOD, "sweep", sweep.sweep, sweep.HELP, "A whole study: every recipe, every seed."),
     (
         METHOD,
         "train-baseline",
@@ -119,7 +120,7 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
 ]
 """In the order in which `ltsm --help` lists them: panel, name, function, help, help in a line."""
 
-NOUNS = [(RESULTS, "ticket", ticket.app), (AROUND, "data", data.app), (AROUND, "db", db.app)]
+NOUNS = [(METHOD, "study", study.app), (RESULTS, "ticket", ticket.app), (AROUND, "data", data.app), (AROUND, "db", db.app)]
 """Commands of commands: panel, name, commands."""
 
 

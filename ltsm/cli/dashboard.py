@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ltsm import grammar
 from ltsm.cli import options
 from ltsm.errors import UsageError
-from ltsm.report import commands
 
 HELP = """Examples:
 
@@ -43,7 +43,7 @@ def dashboard(
     path = store_path(store)
     # Textual reads keys from stdin and draws on stderr; and who redirects stdout expects text there.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise UsageError("the dashboard needs a terminal.", commands.typed(["status"], path))
+        raise UsageError("the dashboard needs a terminal.", grammar.typed(["status"], path))
     if study is not None:
         from ltsm.studies.all import maker  # noqa: PLC0415
 

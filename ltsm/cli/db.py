@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import glob
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from ltsm.store.engine import Store
-    from ltsm.store.values import Artifact, RunRow
+    from ltsm.store.values import RunRow
 
 PATH_HELP = """Examples:
 
@@ -72,13 +72,12 @@ def path(store: options.Store = options.STORE) -> None:
 def upgrade(store: options.Store = options.STORE) -> None:
     """Bring an older store up to date."""
     from ltsm.cli.running import now  # noqa: PLC0415
-    from ltsm.report import commands  # noqa: PLC0415
     from ltsm.store import schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
 
     where = store_path(store)
     if not where.exists():
-        hint = f"{commands.typed(['init'], where)} makes one"
+        hint = f"{grammar.typed(['init'], where)} makes one"
         raise StoreError(f"there is no store at {where}.", hint)
     with schema.writer(where, " ".join(["ltsm", *sys.argv[1:]]), now()):
         say.data(f"{where} has version {schema.HEAD}")
@@ -138,15 +137,15 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
         yield {"what": "damaged database", "where": fault, "do": "restore a backup", "damage": True}
     if faults:
         return  # what it says of files cannot be believed
-    runs = read.runs(store)
-    for run in runs:
-        for artifact in (run.initial, run.final, run.checkpoint, run.previous):
-            if artifact is None:
-                continue
+    seen = set[str]()
+    # What a file's first run has written, later ones may start from.
+    for run in sorted(read.runs(store), key=lambda run: run.id):
+        for artifact in (file.artifact for file in run.files if file.artifact.path not in seen):
+            seen.add(artifact.path)
             try:
                 artifacts.read(store.folder, artifact)
             except StoreError as error:
-                redo = f"{_again(store, run, artifact, runs)} redoes it"
+                redo = f"{_again(store, run)} redoes it"
                 yield {"what": "damaged file", "where": error.message, "do": redo, "damage": True}
 
 
@@ -154,12 +153,7 @@ def strangers(store: Store) -> Iterator[dict[str, Any]]:
     """Files among the weights that no row names, and unfinished copies: a killed command may leave one."""
     from ltsm.store import read, schema  # noqa: PLC0415
 
-    known = {
-        a.path
-        for run in read.runs(store)
-        for a in (run.initial, run.final, run.checkpoint, run.previous)
-        if a
-    }
+    known = {file.artifact.path for run in read.runs(store) for file in run.files}
     unfinished = store.folder.glob(f".{glob.escape(store.path.name)}*.partial*")
     others = ", ".join(other.name for other in schema.beside(store.path))
     do = f"perhaps it is of {others}, beside this store" if others else "it can be deleted"
@@ -169,13 +163,8 @@ def strangers(store: Store) -> Iterator[dict[str, Any]]:
             yield {"what": "file without a row", "where": path, "do": do, "damage": False}
 
 
-def _again(store: Store, run: RunRow, artifact: Artifact, runs: Sequence[RunRow]) -> str:
-    """The command that writes this file of a run again."""
-    from ltsm.report import commands  # noqa: PLC0415
+def _again(store: Store, run: RunRow) -> str:
+    """The command that writes the files of a run again."""
     from ltsm.store import read  # noqa: PLC0415
 
-    # A baseline's and a ticket's initial weights are the initial training's.
-    writer = replace(run, kind="initial") if artifact is run.initial and run.kind != "hyperop" else run
-    settings = next(p.settings for p in read.protocols(store) if p.id == run.protocol_id)
-    others = (other for other in runs if other.protocol_id == run.protocol_id)
-    return commands.again(writer, settings, store.path, others, force=True)
+    return grammar.again(run, read.protocol(store, run.protocol_id).settings, store.path, force=True)

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
+from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.cli.choices import named
 from ltsm.errors import UsageError
 from ltsm.protocol import to_toml
-from ltsm.report import commands
 
 HELP = """Examples:
 
@@ -53,7 +53,7 @@ def init(
     folder = data or Path(os.environ.get("LTSM_DATA", "data"))
     checked = ["data", "check", *([] if data is None else ["--data", str(data)])]
     say.data(f"data:     {folder} ({shlex.join(['ltsm', *checked])})")
-    small, whole = (commands.typed(words, path) for words in (["sweep", "--smoke"], ["sweep"]))
+    small, whole = (grammar.typed(words, path) for words in (["sweep", "--smoke"], ["sweep"]))
     say.note(f"next:     {small}, then {whole}")
 
 
@@ -63,7 +63,7 @@ def write_protocol(path: Path, name: str | None, store: Path) -> None:
     Raises:
         UsageError: there is one, or it cannot be written.
     """
-    chosen = named(name or "paper")
+    chosen = named(name or "paper", str(store))
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(to_toml(chosen))
@@ -71,4 +71,4 @@ def write_protocol(path: Path, name: str | None, store: Path) -> None:
         raise UsageError(
             f"cannot write {path}: {error.strerror}.", "choose another --protocol-file"
         ) from None
-    say.data(f"protocol: {path} ({commands.typed(['sweep', '--protocol', str(path)], store)})")
+    say.data(f"protocol: {path} ({grammar.typed(['sweep', '--protocol', str(path)], store)})")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ltsm.report import commands
+from ltsm import grammar
+from ltsm.studies.all import DEFAULT
 
 Store = Annotated[
     str,
@@ -19,7 +20,7 @@ Store = Annotated[
         rich_help_panel="Where",
     ),
 ]
-STORE = commands.STORE
+STORE = grammar.STORE
 
 Data = Annotated[
     Path | None,
@@ -44,12 +45,18 @@ Device = Annotated[
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
+StudyName = Annotated[
+    str,
+    typer.Argument(metavar="[STUDY]", help="paper, controls, or module:function \\[default: paper].", show_default=False),
+]
+STUDY = DEFAULT
+
 ProtocolName = Annotated[
     str | None,
     typer.Option(
         "--protocol",
-        metavar="NAME|FILE.toml",
-        help="paper, smoke, or a file (ltsm init --protocol-file FILE writes one) \\[default: paper].",
+        metavar="NAME|FILE.toml|ID",
+        help="paper, smoke, a file (ltsm init --protocol-file FILE writes one), or one of the store's by its number \\[default: paper].",
         rich_help_panel="Protocol",
     ),
 ]

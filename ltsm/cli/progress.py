@@ -10,17 +10,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.text import Text
 
 from ltsm.cli import say
-from ltsm.steps.plan import cost
+from ltsm.studies.names import named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.progress import TaskID
 
-    from ltsm.protocol import Protocol
     from ltsm.steps.execute import Watcher
-    from ltsm.steps.plan import Task
     from ltsm.store.values import Metric, State
+    from ltsm.studies.study import RunKey
 
 
 SMOOTHING_S = 3600.0
@@ -28,10 +27,10 @@ SMOOTHING_S = 3600.0
 
 
 @contextmanager
-def shown(tasks: Sequence[Task], protocol: Protocol, title: str) -> Iterator[Watcher]:
-    """Show the progress of these tasks while the block runs."""
+def shown(runs: Sequence[RunKey], costs: Mapping[str, float], title: str) -> Iterator[Watcher]:
+    """Show the progress of these runs while the block runs; `costs` is what a run of each recipe costs."""
     if not say.words.is_terminal:
-        yield Lines(tasks, protocol)
+        yield Lines(runs, costs)
         return
     with Progress(
         TextColumn("{task.description}"),
@@ -44,109 +43,113 @@ def shown(tasks: Sequence[Task], protocol: Protocol, title: str) -> Iterator[Wat
         expand=True,
         speed_estimate_period=SMOOTHING_S,
     ) as progress:
-        yield Bars(progress, tasks, protocol, title)
+        yield Bars(progress, runs, costs, title)
 
 
 class Bars:
     """A bar for each network that trains, and one for the whole with the time left."""
 
-    def __init__(self, progress: Progress, tasks: Sequence[Task], protocol: Protocol, title: str) -> None:
+    def __init__(
+        self, progress: Progress, runs: Sequence[RunKey], costs: Mapping[str, float], title: str
+    ) -> None:
         self._progress = progress
-        self._work = Work(tasks, protocol)
+        self._work = Work(runs, costs)
         self._whole = progress.add_task(f"[bold]{title}", total=self._work.total, amount=self._work.amount())
-        self._bars: dict[Task, TaskID] = {}
+        self._bars: dict[RunKey, TaskID] = {}
 
-    def started(self, task: Task, iteration: int, iterations: int) -> None:
+    def started(self, run: RunKey, iteration: int, iterations: int) -> None:
         """A new bar."""
-        self._work.resumed(task, iteration, iterations)
-        description = Text(str(task)).markup
-        self._bars[task] = self._progress.add_task(
+        self._work.resumed(run, iteration, iterations)
+        description = Text(named(run)).markup
+        self._bars[run] = self._progress.add_task(
             description, total=iterations or None, completed=iteration, amount=""
         )
 
-    def advanced(self, task: Task, iteration: int, metrics: Sequence[Metric]) -> None:
+    def advanced(self, run: RunKey, iteration: int, metrics: Sequence[Metric]) -> None:
         """Move both bars."""
         loss = f"loss {metrics[-1].val_loss:.3f}" if metrics else ""
         amount = f"{iteration:,} {loss}"
-        self._progress.update(self._bars[task], completed=iteration, amount=amount)
-        self._work.advanced(task, iteration)
+        self._progress.update(self._bars[run], completed=iteration, amount=amount)
+        self._work.advanced(run, iteration)
         self._progress.update(self._whole, completed=self._work.spent, amount=self._work.amount())
 
-    def ended(self, task: Task, state: State, message: str) -> None:
+    def ended(self, run: RunKey, state: State, message: str) -> None:
         """The bar goes; what went wrong stays on the screen."""
-        self._progress.remove_task(self._bars.pop(task))
-        self._work.ended(task, state)
+        self._progress.remove_task(self._bars.pop(run))
+        self._work.ended(run, state)
         self._progress.update(self._whole, completed=self._work.spent, amount=self._work.amount())
         if state in {"failed", "diverged"}:
-            say.warn(f"{task} {state} {message}".rstrip())
+            say.warn(f"{named(run)} {state} {message}".rstrip())
 
 
 class Lines:
-    """A line when a task ends: for logs."""
+    """A line when a run ends: for logs."""
 
-    def __init__(self, tasks: Sequence[Task], protocol: Protocol) -> None:
-        self._work = Work(tasks, protocol)
+    def __init__(self, runs: Sequence[RunKey], costs: Mapping[str, float]) -> None:
+        self._work = Work(runs, costs)
         self._began = time.monotonic()
-        self._last: dict[Task, str] = {}
+        self._last: dict[RunKey, str] = {}
 
-    def started(self, task: Task, iteration: int, iterations: int) -> None:
+    def started(self, run: RunKey, iteration: int, iterations: int) -> None:
         """Only a run that goes on from its middle is worth a line."""
-        self._work.resumed(task, iteration, iterations)
+        self._work.resumed(run, iteration, iterations)
         if iteration:
-            say.note(f"{task}: goes on from iteration {iteration:,} of {iterations:,}")
+            say.note(f"{named(run)}: goes on from iteration {iteration:,} of {iterations:,}")
 
-    def advanced(self, task: Task, iteration: int, metrics: Sequence[Metric]) -> None:
+    def advanced(self, run: RunKey, iteration: int, metrics: Sequence[Metric]) -> None:
         """Remember the last record for the line."""
-        self._work.advanced(task, iteration)
+        self._work.advanced(run, iteration)
         if metrics:
             last = metrics[-1]
-            self._last[task] = (
+            self._last[run] = (
                 f"iteration {iteration:,}: validation loss {last.val_loss:.4f}, accuracy {last.val_accuracy:.4f}"
             )
 
-    def ended(self, task: Task, state: State, message: str) -> None:
+    def ended(self, run: RunKey, state: State, message: str) -> None:
         """The line."""
-        self._work.ended(task, state)
+        self._work.ended(run, state)
         left = self._work.seconds_left(time.monotonic() - self._began)
-        text = ", ".join(filter(None, [f"{task} {state}", self._last.pop(task, ""), message]))
+        text = ", ".join(filter(None, [f"{named(run)} {state}", self._last.pop(run, ""), message]))
         say.note(f"[{self._work.amount()}{left}] {text}")
 
 
 class Work:
     """How much of the plan is done, by cost rather than by number: a hyperop is short, a baseline long."""
 
-    def __init__(self, tasks: Sequence[Task], protocol: Protocol) -> None:
-        self._costs = {task: cost(task, protocol) for task in tasks}
-        self._lengths: dict[Task, int] = {}
-        self._spent: dict[Task, float] = {}
+    def __init__(self, runs: Sequence[RunKey], costs: Mapping[str, float]) -> None:
+        self._costs, self._number = costs, len(runs)
+        self._lengths: dict[RunKey, int] = {}
+        self._under_way: dict[RunKey, float] = {}
         self._count = 0
-        self._free = 0.0
-        self.total = sum(self._costs.values())
+        self._ended = self._free = 0.0
+        self.total = sum(costs[run.recipe] for run in runs)
 
     @property
     def spent(self) -> float:
         """The cost of what is done."""
-        return sum(self._spent.values())
+        return self._ended + sum(self._under_way.values())
 
     def amount(self) -> str:
-        """Tasks done of all, e.g. 3/140."""
-        return f"{self._count}/{len(self._costs)}"
+        """Runs done of all, e.g. 3/140."""
+        return f"{self._count}/{self._number}"
 
-    def resumed(self, task: Task, iteration: int, iterations: int) -> None:
-        """A task starts, perhaps in its middle, which cost nothing now."""
-        self._lengths[task] = iterations
-        self.advanced(task, iteration)
-        self._free += self._spent[task]
+    def resumed(self, run: RunKey, iteration: int, iterations: int) -> None:
+        """A run starts, perhaps in its middle, which cost nothing now."""
+        self._lengths[run] = iterations
+        self.advanced(run, iteration)
+        self._free += self._under_way[run]
 
-    def advanced(self, task: Task, iteration: int) -> None:
-        """A task has come to this iteration."""
-        self._spent[task] = self._costs[task] * min(1.0, iteration / (self._lengths[task] or 1))
+    def advanced(self, run: RunKey, iteration: int) -> None:
+        """A run has come to this iteration."""
+        self._under_way[run] = self._costs[run.recipe] * min(1.0, iteration / (self._lengths[run] or 1))
 
-    def ended(self, task: Task, state: State) -> None:
-        """A task is over."""
+    def ended(self, run: RunKey, state: State) -> None:
+        """A run is over."""
+        spent = self._under_way.pop(run, 0.0)
         if state in {"done", "diverged"}:
-            self._spent[task] = self._costs[task]
+            spent = self._costs[run.recipe]
             self._count += 1
+        self._ended += spent
 
     def seconds_left(self, seconds: float) -> str:
         """What is left at the pace so far, as `, 12 min left`; nothing while there is no pace."""

@@ -1,4 +1,4 @@
-"""What all commands that run a step share: find the data, claim the store, run what is missing, say what came out."""
+"""What all commands that run a study share: find the data, claim the store, run what is missing, say what came out."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from typing import TYPE_CHECKING
 from ltsm.cli import progress, say
 from ltsm.cli.signals import stop_signals
 from ltsm.errors import RunError
-from ltsm.protocol import settled
-from ltsm.report.commands import stored_words, typed
+from ltsm.grammar import stored_words, sweep_words, typed
+from ltsm.protocol import AUTO, is_own_data, settled
+from ltsm.protocol import PAPER as PAPER_PROTOCOL
 from ltsm.steps import plan
+from ltsm.steps.check import check
 from ltsm.steps.execute import Outcome, execute
-from ltsm.steps.jobs import Setting
+from ltsm.steps.experiment import Experiment
 from ltsm.steps.machine import cores
-from ltsm.steps.plan import Task
 from ltsm.steps.provenance import provenance
-from ltsm.steps.training import Place
+from ltsm.steps.training import Setup
 from ltsm.store import artifacts, read, schema, write
 from ltsm.store.engine import store_path
+from ltsm.studies.names import named
+from ltsm.studies.all import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ltsm.cli.choices import Choices
     from ltsm.protocol import Protocol
     from ltsm.store.engine import Store
-    from ltsm.store.values import Artifact, RunRow
-
-    Tasks = Callable[[Protocol], list[Task]]
+    from ltsm.studies.study import RunKey, Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class Options:
     """How to run: on how many workers, what to do with finished or failed runs, with another writer.
 
     `jobs` None: one worker a core, or one for a GPU.
@@ -54,7 +55,8 @@ class Ran:
 
     path: Path
     protocol_id: int
-    asked_for: list[Task]
+    study: Study
+    asked_for: list[RunKey]
     report: str
     """The command that reports on it."""
 
@@ -63,51 +65,61 @@ class Ran:
         return schema.open_for_reading(self.path)
 
 
-def run(choices: Choices, protocol: Protocol, everything: Tasks, asked_for: Tasks, manner: Manner) -> Ran:
-    """Run the steps of a protocol, as far as the store lacks them.
+def run(
+    choices: Choices, setup: Setup, study: Study, names: Sequence[str], options: Options, typed_name: str = DEFAULT
+) -> Ran:
+    """Run recipes of a study for the protocol's seeds, and what they need, as far as the store lacks it.
 
     Args:
         choices: where things lie.
-        protocol: what to run; its data set may still be `auto`.
-        everything: the tasks with all that they need.
-        asked_for: those that the user named, which alone `--force` redoes.
-        manner: how.
+        setup: the protocol, its data set settled.
+        study: whose recipes.
+        names: the recipes that the user named, which alone `--force` redoes.
+        options: how.
+        typed_name: what the study is called on the command line.
 
     Raises:
         LtsmError: as the steps do; `RunError` if a run failed.
     """
-    path = store_path(choices.store)
-    place = located(choices, protocol)
-    wanted, named = everything(place.protocol), asked_for(place.protocol)
-    with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now(), wait=manner.wait) as store:
-        protocol_id = write.add_protocol(store, place.protocol, now())
-        write.add_runs(store, protocol_id, list(dict.fromkeys(t.spec(place.protocol) for t in wanted)), now())
-        if manner.force:
-            forget(store, protocol_id, named)
-        place = with_digest(store, protocol_id, place)
-        setting = Setting(store, protocol_id, place, now, provenance(sys.argv))
+    check(study, setup.protocol)
+    path, protocol = store_path(choices.store), setup.protocol
+    asked_for = plan.keys(names, protocol.seeds)
+    with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now(), wait=options.wait) as store:
+        protocol_id = write.add_protocol(store, protocol, now())
+        wanted = study.ancestors(*names)
+        runs = plan.keys(wanted, protocol.seeds)
+        specs = plan.recipe_specs(study, wanted), plan.run_specs(study, runs)
+        write.add_runs(store, protocol_id, *specs, now())
+        if options.force:
+            forget(store, protocol_id, study, asked_for)
+        setup = with_digest(store, protocol_id, setup)
         # Asked for now: when all is done, the disk may be so full that SQLite cannot even read.
-        report = typed(["report", *stored_words(read.protocols(store), protocol_id)], path)
-        outcome = carried_out(setting, wanted, named, manner)
+        words = ["report", *sweep_words(typed_name)[1:], *stored_words(read.protocols(store), protocol_id)]
+        origin = {**provenance(sys.argv), "study": typed_name, "data": str(setup.data), "place": setup.device}
+        experiment = Experiment(store, study, protocol_id, setup, now, origin)
+        outcome = carried_out(experiment, runs, set(asked_for), options)
     report_failures(outcome)
-    return Ran(path, protocol_id, named, report)
+    return Ran(path, protocol_id, study, asked_for, typed(words, path))
 
 
-def carried_out(setting: Setting, wanted: Sequence[Task], named: Sequence[Task], manner: Manner) -> Outcome:
-    """Run what is missing of these tasks, with progress on the screen, until done or told to stop."""
-    done = stored(setting.store, setting.protocol_id)
-    missing = [task for task in wanted if task not in done]
-    if first := [str(task) for task in missing if task not in named]:
+def carried_out(
+    experiment: Experiment, runs: Sequence[RunKey], asked_for: set[RunKey], options: Options
+) -> Outcome:
+    """Run what is missing of these, with progress on the screen, until done or told to stop."""
+    study = experiment.study
+    done = plan.finished(study, read.runs(experiment.store, experiment.protocol_id, alive=True))
+    missing = [run for run in runs if run not in done]
+    if first := [named(run) for run in missing if run not in asked_for]:
         say.note(f"runs what is missing first: {', '.join(first[:4])}{' …' if len(first) > 4 else ''}")  # noqa: PLR2004
     if not missing:
         say.note("nothing to do: all of it is in the store (--force redoes it)")
         return Outcome()
-    jobs = manner.jobs or default_jobs(setting.place.device)
-    with stop_signals() as stop, progress.shown(missing, setting.place.protocol, "all") as watcher:
-        return execute(setting, missing, done, watcher, jobs=jobs, stop=stop, keep_going=manner.keep_going)
+    jobs = options.jobs or default_jobs(experiment.setup.device)
+    with stop_signals() as stop, progress.shown(missing, plan.costs(study), "all") as watcher:
+        return execute(experiment, missing, done, watcher, jobs=jobs, stop=stop, keep_going=options.keep_going)
 
 
-def located(choices: Choices, protocol: Protocol) -> Place:
+def located(choices: Choices, protocol: Protocol) -> Setup:
     """The protocol with its data set settled, and where the data lies; downloaded first where it is missing.
 
     Raises:
@@ -123,45 +135,38 @@ def located(choices: Choices, protocol: Protocol) -> Place:
     resolved = resolve_dataset(protocol.dataset, choices.data, os.environ, say=say.note)
     if resolved.notice:
         say.warn(resolved.notice)
-    return Place(settled(protocol, resolved.name), resolved.folder.absolute(), device=choices.device)
+    return Setup(settled(protocol, resolved.name), resolved.folder.absolute(), device=choices.device)
 
 
-def stored(store: Store, protocol_id: int) -> set[Task]:
-    """The tasks whose results the store has."""
-    return plan.finished(read.runs(store, protocol_id), read.masked_runs(store, protocol_id))
+def previewed(choices: Choices, protocol: Protocol) -> Setup:
+    """The protocol as it would be run, and where its data would be looked for; nothing is downloaded."""
+    from ltsm.core.datasets import SHARED_FOLDER, chosen_folder, missing  # noqa: PLC0415
+
+    if is_own_data(protocol.dataset):  # without its content's digest it would look as if nothing were done yet
+        return located(choices, protocol)
+    folder = chosen_folder(choices.data, os.environ)
+    if protocol.dataset == AUTO:
+        protocol = settled(protocol, PAPER_PROTOCOL.dataset)
+        folder = SHARED_FOLDER if missing(protocol.dataset, folder) else folder
+    missing(protocol.dataset, folder)  # an unknown name is refused here as it would be later
+    return Setup(protocol, folder.absolute(), device=choices.device)
 
 
-def with_digest(store: Store, protocol_id: int, place: Place) -> Place:
-    """The place with the SHA-256 of the data that the protocol's earlier runs used: a changed file must not mix in."""
-    digests = {run.provenance.get("data_sha256", "") for run in read.runs(store, protocol_id)} - {""}
-    return replace(place, digest=min(digests)) if digests else place
+def with_digest(store: Store, protocol_id: int, setup: Setup) -> Setup:
+    """The setup with the SHA-256 of the data that the protocol's earlier runs used: a changed file must not mix in."""
+    runs = read.runs(store, protocol_id, alive=True)
+    digests = {run.provenance.get("data_sha256", "") for run in runs} - {""}
+    return replace(setup, digest=min(digests)) if digests else setup
 
 
-def forget(store: Store, protocol_id: int, wanted: Sequence[Task]) -> None:
-    """Make the tasks that were asked for, and all that is built on them, undone; then delete their files."""
-    undone = plan.dependents(wanted)
-    # A supermask has no run: its masks are replaced when it is found again, and its ticket is reset here.
-    if searches := {task for task in undone if task.step == "supermask"}:
-        write.forget_masks(
-            store,
-            [
-                r.id
-                for r in read.runs(store, protocol_id)
-                if Task("supermask", r.seed, r.hidden) in searches and r.kind == "baseline"
-            ],
-        )
-    chosen = {(task.kind, task.seed, task.hidden) for task in undone if task.step != "supermask"}
-    runs = [run for run in read.runs(store, protocol_id) if (run.kind, run.seed, run.hidden) in chosen]
-    write.reset(store, [run.id for run in runs], now())
-    for run in runs:
-        for artifact in _own_files(run):
-            artifacts.remove(store.folder, artifact)
-
-
-def _own_files(run: RunRow) -> list[Artifact | None]:
-    """A baseline's and a ticket's initial weights are the initial training's."""
-    own = run.initial if run.kind in {"initial", "hyperop"} else None
-    return [own, run.final, run.checkpoint, run.previous]
+def forget(store: Store, protocol_id: int, study: Study, wanted: Sequence[RunKey]) -> None:
+    """Make the runs that were asked for, and all that is built on them, undone; then delete their files."""
+    identities = study.fingerprints()
+    chosen = {(identities[key.recipe], key.seed) for key in wanted}
+    rows = read.runs(store, protocol_id, alive=True)
+    ids = [row.id for row in rows if (row.fingerprint, row.seed) in chosen]
+    for artifact in write.reset(store, sorted(read.dependents(store, ids)), now()):
+        artifacts.remove(store.folder, artifact)
 
 
 def report_failures(outcome: Outcome) -> None:
@@ -171,9 +176,11 @@ def report_failures(outcome: Outcome) -> None:
         RunError: one did.
     """
     if outcome.failed:
-        task, message = next(iter(outcome.failed.items()))
+        run, message = next(iter(outcome.failed.items()))
         more = f" (and {len(outcome.failed) - 1} more)" if len(outcome.failed) > 1 else ""
-        raise RunError(f"{task} failed: {message}{more}", "type the same command again to try them once more")
+        raise RunError(
+            f"{named(run)} failed: {message}{more}", "type the same command again to try them once more"
+        )
 
 
 def now() -> datetime:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from ltsm import grammar
 from ltsm.cli import options, say
-from ltsm.protocol import format_seeds, format_sizes
+from ltsm.notation import format_seeds
+from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,13 +37,12 @@ COLOURS = {
 
 def status(store: options.Store = options.STORE, json: options.Json = False) -> None:
     """What the store holds."""
-    from ltsm.report import commands  # noqa: PLC0415
     from ltsm.store import claim, read, schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
 
     opened = schema.open_for_reading(store_path(store))
     writer = claim.holder(opened.path)
-    protocols = [(p, read.runs(opened, p.id), read.masked_runs(opened, p.id)) for p in read.protocols(opened)]
+    protocols = [(p, read.runs(opened, p.id)) for p in read.protocols(opened)]
     opened.close()
     if json:
         say.as_json(
@@ -53,22 +54,21 @@ def status(store: options.Store = options.STORE, json: options.Json = False) -> 
         )
         return
     say.data(f"{opened.path}: {_sentence(writer)}")
-    for protocol, runs, masked in protocols:
-        say.table(_table(protocol, runs, masked))
+    for protocol, runs in protocols:
+        say.table(_table(protocol, runs))
         for run in runs:
             if run.state in {"failed", "diverged"}:
                 # Of a diverged run the error says only that, and by when.
                 what = run.error if run.state == "diverged" else f"failed: {run.error}"
-                name = f"seed {run.seed} {run.kind} ({format_sizes(run.hidden)})"
-                say.table(Text(f"{name} {what}", style="red"))
+                say.table(Text(f"{run_name(run.recipe, run.seed)} {what}", style="red"))
     if not protocols:
-        say.data(f"no runs yet: {commands.typed(['sweep'], opened.path)}")
+        say.data(f"no runs yet: {grammar.typed(['sweep'], opened.path)}")
 
 
-def _table(protocol: ProtocolRow, runs: Sequence[RunRow], masked: set[int]) -> Table:
+def _table(protocol: ProtocolRow, runs: Sequence[RunRow]) -> Table:
     title = f"{protocol.id}: {protocol.name} on {protocol.settings.get('dataset')}, seeds {format_seeds(tuple({r.seed for r in runs}))}"
     table = Table(
-        "run",
+        "recipe",
         "done",
         "running",
         "waiting",
@@ -79,16 +79,10 @@ def _table(protocol: ProtocolRow, runs: Sequence[RunRow], masked: set[int]) -> T
         title_justify="left",
     )
     groups: dict[str, list[RunRow]] = {}
-    for run in sorted(runs, key=lambda r: _order(r.kind)):
-        groups.setdefault(
-            run.kind if run.kind != "hyperop" else f"hyperop {format_sizes(run.hidden)}", []
-        ).append(run)
-    for label, group in groups.items():
-        table.add_row(label, *_counts(group), f"{sum(r.iteration for r in group):,}")
-        if label == "baseline":
-            table.add_row(
-                "supermask", f"{sum(r.id in masked for r in group)}/{len(group)}", "", "", "", "", ""
-            )
+    for run in sorted(runs, key=lambda run: run.id):  # the order in which they were planned
+        groups.setdefault(run.fingerprint, []).append(run)
+    for group in groups.values():
+        table.add_row(group[0].recipe, *_counts(group), f"{sum(r.iteration for r in group):,}")
     return table
 
 
@@ -100,10 +94,6 @@ def _counts(runs: Sequence[RunRow]) -> list[Text]:
         count = states.count(state)
         cells.append(Text(str(count) if count else "", style=COLOURS.get(state, "")))
     return cells
-
-
-def _order(kind: str) -> int:
-    return ("initial", "baseline", "ticket", "hyperop").index(kind)
 
 
 def _sentence(writer: Holder | None) -> str:
@@ -120,7 +110,7 @@ def _writer(writer: Holder | None) -> dict[str, Any] | None:
     return {"pid": writer.pid, "host": writer.host, "since": since, "command": writer.command}
 
 
-def _as_json(protocol: ProtocolRow, runs: Sequence[RunRow], masked: set[int]) -> dict[str, Any]:
+def _as_json(protocol: ProtocolRow, runs: Sequence[RunRow]) -> dict[str, Any]:
     finished = [run for run in runs if run.state in {"done", "diverged"}]
     return {
         "id": protocol.id,
@@ -129,7 +119,6 @@ def _as_json(protocol: ProtocolRow, runs: Sequence[RunRow], masked: set[int]) ->
         "settings": protocol.settings,
         "done": len(finished),
         "total": len(runs),
-        "supermasks": len(masked),
         "runs": [_run_json(run) for run in runs],
     }
 
@@ -138,6 +127,8 @@ def _run_json(run: RunRow) -> dict[str, Any]:
     names = (
         "id",
         "seed",
+        "recipe",
+        "fingerprint",
         "kind",
         "state",
         "iteration",

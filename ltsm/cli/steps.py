@@ -10,15 +10,16 @@ from ltsm.cli import say
 from ltsm.cli.choices import Choices, with_choices
 from ltsm.protocol import parse_sizes
 from ltsm.settings import check_layers
-from ltsm.store.values import FINISHED, RunSpec
+from ltsm.store.values import FINISHED
+from ltsm.studies import paper
+from ltsm.studies.names import named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from ltsm.cli.running import Manner
-    from ltsm.protocol import Protocol
-    from ltsm.steps.plan import Step, Task
+    from ltsm.cli.running import Options, Ran
     from ltsm.store.engine import Store
+    from ltsm.studies.study import RunKey
 
 Seed = Annotated[
     str, typer.Option("--seed", "--seeds", metavar="SEEDS", help="The replicates: 3, or 0-9, or 0,2,5.")
@@ -66,7 +67,7 @@ def train_baseline(
     choices: Choices, seed: Seed = "0", jobs: Jobs = None, force: Force = False, wait: Wait = False
 ) -> None:
     """Steps 1 and 2."""
-    _run_chain("baseline", choices, seed, _manner(jobs, force, wait))
+    _run(choices, seed, (paper.INITIAL, paper.BASELINE), _options(jobs, force, wait))
 
 
 @with_choices
@@ -74,7 +75,7 @@ def find_supermask(
     choices: Choices, seed: Seed = "0", jobs: Jobs = None, force: Force = False, wait: Wait = False
 ) -> None:
     """Steps 3 and 4."""
-    _run_chain("supermask", choices, seed, _manner(jobs, force, wait))
+    _run(choices, seed, (paper.SUPERMASK,), _options(jobs, force, wait))
 
 
 @with_choices
@@ -82,7 +83,7 @@ def train_ticket(
     choices: Choices, seed: Seed = "0", jobs: Jobs = None, force: Force = False, wait: Wait = False
 ) -> None:
     """Steps 5 and 6."""
-    _run_chain("ticket", choices, seed, _manner(jobs, force, wait))
+    _run(choices, seed, (paper.TICKET,), _options(jobs, force, wait))
 
 
 @with_choices
@@ -100,70 +101,54 @@ def train_hyperop(
     wait: Wait = False,
 ) -> None:
     """The dense comparison."""
-    from ltsm.steps import plan  # noqa: PLC0415
-
     only = None if sizes is None else parse_sizes(sizes)
     if only is not None:
         check_layers("--sizes", only, "e.g. --sizes 100,15")
-
-    def tasks(protocol: Protocol) -> list[Task]:
-        chosen = protocol.hyperops if only is None else (only,)
-        return [plan.Task("hyperop", s, hidden) for s in protocol.seeds for hidden in chosen]
-
-    _run(choices, seed, tasks, tasks, _manner(jobs, force, wait))
+    _run(choices, seed, None if only is None else (paper.hyperop(only),), _options(jobs, force, wait), only)
 
 
-def _run_chain(last: Step, choices: Choices, seed: str, manner: Manner) -> None:
-    from ltsm.steps import plan  # noqa: PLC0415
+def _options(jobs: int | None, force: bool, wait: bool) -> Options:
+    from ltsm.cli.running import Options  # noqa: PLC0415
 
-    def everything(protocol: Protocol) -> list[Task]:
-        return [task for s in protocol.seeds for task in plan.chain(protocol, s, last)]
-
-    def asked_for(protocol: Protocol) -> list[Task]:
-        steps = {"initial", "baseline"} if last == "baseline" else {last}
-        return [task for task in everything(protocol) if task.step in steps]
-
-    _run(choices, seed, everything, asked_for, manner)
-
-
-def _manner(jobs: int | None, force: bool, wait: bool) -> Manner:
-    from ltsm.cli.running import Manner  # noqa: PLC0415
-
-    return Manner(jobs=jobs, force=force, wait=wait)
+    return Options(jobs=jobs, force=force, wait=wait)
 
 
 def _run(
     choices: Choices,
     seeds: str,
-    everything: Callable[[Protocol], list[Task]],
-    asked_for: Callable[[Protocol], list[Task]],
-    manner: Manner,
+    recipes: Sequence[str] | None,
+    options: Options,
+    dense: tuple[int, ...] | None = None,
 ) -> None:
-    """Run the steps and print a line for each that was asked for."""
+    """Run recipes of the paper, by default every dense network, and print a line for each that was asked for."""
     from ltsm.cli import running  # noqa: PLC0415
 
-    ran = running.run(choices, choices.made_protocol(seeds), everything, asked_for, manner)
+    setup = running.located(choices, choices.made_protocol(seeds))
+    study = paper.study(setup.protocol, () if dense is None else (dense,))
+    names = recipes or [paper.hyperop(hidden) for hidden in setup.protocol.hyperops]
+    ran = running.run(choices, setup, study, names, options)
     store = ran.open()
-    for task in ran.asked_for:
-        say.data(summary(store, ran.protocol_id, task))
+    for key in ran.asked_for:
+        say.data(summary(store, ran, key))
     store.close()
 
 
-def summary(store: Store, protocol_id: int, task: Task) -> str:
-    """What came out of a task, in a line."""
+def summary(store: Store, ran: Ran, key: RunKey) -> str:
+    """What came out of a run, in a line."""
     from ltsm.store import read  # noqa: PLC0415
 
-    run = read.find_run(store, protocol_id, RunSpec(task.seed, task.kind, task.hidden))
+    run = read.find_run(store, ran.protocol_id, ran.study.fingerprints()[key.recipe], key.seed)
     if run is None or run.state not in FINISHED:
-        return f"{task}: {run.state if run else 'missing'}"
-    if task.step == "supermask":
+        return f"{named(key)}: {run.state if run else 'missing'}"
+    if ran.study.recipes[key.recipe].trains == "nothing":
         mask = read.selected_mask(store, run.id)
-        assert mask is not None  # noqa: S101 - the task is finished
+        assert mask is not None  # noqa: S101 - the run is done
         return (
-            f"{task}: t = {mask.threshold:g} keeps {mask.relative_size:.1%};"
+            f"{named(key)}: t = {mask.amount:g} keeps {mask.relative_size:.1%};"
             f" untrained, it classifies {mask.val_accuracy:.1%} of the validation set"
         )
     last = read.metrics(store, [run.id])[run.id][-1]
     best = "" if run.best_iteration is None else f", minimal loss at iteration {run.best_iteration:,}"
     where = "" if run.final is None else f" → {store.folder / run.final.path}"
-    return f"{task} {run.state}: validation loss {last.val_loss:.4f}, accuracy {last.val_accuracy:.4f}{best}{where}"
+    what = f"{named(key)} {run.state}: validation loss {last.val_loss:.4f}, accuracy {last.val_accuracy:.4f}"
+    return f"{what}{best}{where}"

@@ -4,92 +4,96 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ltsm import grammar
 from ltsm.core.masking import unpack_bits
 from ltsm.errors import StoreError, UsageError
 from ltsm.library.chains import Chain, chain_of_state
 from ltsm.library.supermasks import masked_state
 from ltsm.library.tickets import Recipe, Ticket
-from ltsm.report import commands
+from ltsm.protocol import from_settings
 from ltsm.store import artifacts, read, schema
 from ltsm.store.engine import store_path
-from ltsm.store.values import FINISHED, RunSpec
+from ltsm.store.values import FINISHED
+from ltsm.studies import paper
+from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
     from ltsm.library.weights import State
     from ltsm.store.engine import Store
     from ltsm.store.values import Artifact, MaskRow, ProtocolRow, RunRow
 
+MOST_DIGITS = 15
+"""A longer number is no id."""
+
 
 def stored_ticket(store: str, protocol: str | None, run: str | None, seed: int | None) -> Ticket:
-    """The ticket of a run, by its id, or of a seed of a protocol.
+    """The ticket of a run that has a mask, by its id, or of a seed of a protocol's paper study.
 
     Raises:
-        StoreError: there is no such run, it has no supermask yet, or its files are damaged.
-        UsageError: the run is no ticket.
+        StoreError: there is no such run, it has no mask yet, or its files are damaged.
+        UsageError: the run never has a mask.
     """
     opened = schema.open_for_reading(store_path(store))
     try:
-        baseline = _baseline(opened, protocol, run, seed)
-        mask = read.selected_mask(opened, baseline.id)
+        row = _of_seed(opened, protocol, seed or 0) if run is None else _of_id(opened, run)
+        mask = read.selected_mask(opened, row.id)
         if mask is None:
-            hint = _step(opened, "find-supermask", baseline.protocol_id, baseline.seed)
-            raise StoreError(f"seed {baseline.seed} has no supermask yet.", hint)
-        return _made(opened, _protocol(opened, baseline.protocol_id), baseline, mask)
+            hint = grammar.again(row, _settings(opened, row), opened.path, force=False)
+            raise StoreError(f"{run_name(row.recipe, row.seed)} has no mask yet.", hint)
+        return _made(opened, row, mask)
     finally:
         opened.close()
 
 
-def _baseline(store: Store, protocol: str | None, run: str | None, seed: int | None) -> RunRow:
-    """The run whose masks a ticket has."""
-    if run is None:
-        chosen = read.find_protocol(store, protocol)
-        hidden, wanted = tuple(chosen.settings["hidden"]), seed or 0
-        found = read.find_run(store, chosen.id, RunSpec(wanted, "baseline", hidden))
-        if found is None:
-            hint = _step(store, "train-ticket", chosen.id, wanted)
-            raise StoreError(f"{chosen.name} has no seed {wanted}.", hint)
-        return found
-    named = [row for row in read.runs(store) if str(row.id) == run]
-    if not named:
-        hint = commands.typed(["ticket", "export", "--seed", "0"], store.path)
-        raise StoreError(f"there is no run {run!r}, and no file of that name.", hint)
-    if named[0].kind == "hyperop":
-        raise UsageError(f"run {run} is a hyperop: it has no mask.", "the id of a ticket, or --seed")
-    found = read.find_run(store, named[0].protocol_id, RunSpec(named[0].seed, "baseline", named[0].hidden))
+def _of_seed(store: Store, protocol: str | None, seed: int) -> RunRow:
+    """The paper's lottery ticket of a seed."""
+    chosen = read.find_protocol(store, protocol)
+    fingerprint = paper.study(from_settings(chosen.settings, chosen.name)).fingerprints()[paper.TICKET]
+    found = read.find_run(store, chosen.id, fingerprint, seed)
     if found is None:
-        hint = _step(store, "find-supermask", named[0].protocol_id, named[0].seed)
-        raise StoreError(f"run {run} has no supermask yet.", hint)
+        words = grammar.protocol_words(chosen.id, chosen.settings["dataset"], read.runs(store, chosen.id))
+        hint = grammar.typed(["train-ticket", "--seed", str(seed), *words], store.path)
+        raise StoreError(f"{chosen.name} has no ticket of seed {seed}.", hint)
     return found
 
 
-def _step(store: Store, name: str, protocol_id: int, seed: int) -> str:
-    """The command that runs a step of a stored protocol."""
-    settings = _protocol(store, protocol_id).settings
-    words = commands.protocol_words(settings, read.runs(store, protocol_id))
-    return commands.typed([name, "--seed", str(seed), *words], store.path)
+def _of_id(store: Store, run: str) -> RunRow:
+    found = read.runs(store, ids=[int(run)]) if run.isdecimal() and len(run) < MOST_DIGITS else []
+    if not found:
+        hint = grammar.typed(["ticket", "export", "--seed", "0"], store.path)
+        raise StoreError(f"there is no run {run!r}, and no file of that name.", hint)
+    if "mask" not in read.recipe(store, found[0].id).settings:
+        raise UsageError(f"run {run} is {found[0].recipe}: it has no mask.", "the id of a ticket, or --seed")
+    return found[0]
 
 
-def _protocol(store: Store, protocol_id: int) -> ProtocolRow:
-    return next(p for p in read.protocols(store) if p.id == protocol_id)
+def _settings(store: Store, run: RunRow) -> dict[str, Any]:
+    return read.protocol(store, run.protocol_id).settings
 
 
-def _made(store: Store, protocol: ProtocolRow, baseline: RunRow, mask: MaskRow) -> Ticket:
-    initial = _weights(store, baseline.initial)
+def _made(store: Store, run: RunRow, mask: MaskRow) -> Ticket:
+    protocol = read.protocol(store, run.protocol_id)
+    initial = _weights(store, run.initial or _start(store, run))
     chain = chain_of_state(initial, protocol.settings["activation"])
     if chain is None:
-        hint = commands.typed(["db", "check"], store.path)
-        raise StoreError(f"the initial weights of seed {baseline.seed} are of no network.", hint)
+        hint = grammar.typed(["db", "check"], store.path)
+        raise StoreError(f"the initial weights of {run_name(run.recipe, run.seed)} are of no network.", hint)
     flags = _flags(chain, mask.bits)
-    run = read.find_run(store, protocol.id, RunSpec(baseline.seed, "ticket", baseline.hidden))
-    done = run if run is not None and run.state in FINISHED and run.final is not None else None
+    done = run.state in FINISHED and run.final is not None
     return Ticket(
         mask=flags,
         initial=masked_state(_in_order(chain, initial), flags),
-        trained=None if done is None else _in_order(chain, _weights(store, done.final)),
+        trained=_in_order(chain, _weights(store, run.final)) if done else None,
         chain=chain,
-        recipe=Recipe(baseline.seed, ("initial",)),
-        about=_about(protocol, baseline, mask) | (_trained(store, done) if done else {}),
+        recipe=Recipe(run.seed, ("initial",)),
+        about=_about(protocol, run, mask) | (_trained(store, run) if done else {}),
     )
+
+
+def _start(store: Store, run: RunRow) -> Artifact | None:
+    """The start values of a run that trains nothing: they are another's."""
+    source = read.needs(store, run.id).get("start")
+    return None if source is None else read.runs(store, ids=[source])[0].initial
 
 
 def _flags(chain: Chain, bits: bytes) -> State:
@@ -107,23 +111,23 @@ def _weights(store: Store, artifact: Artifact | None) -> State:
     from safetensors.torch import load  # noqa: PLC0415 - torch
 
     if artifact is None:
-        raise StoreError("the run has no weights yet.", commands.typed(["status"], store.path))
+        raise StoreError("the run has no weights yet.", grammar.typed(["status"], store.path))
     return load(artifacts.read(store.folder, artifact))
 
 
-def _about(protocol: ProtocolRow, baseline: RunRow, mask: MaskRow) -> dict[str, Any]:
+def _about(protocol: ProtocolRow, run: RunRow, mask: MaskRow) -> dict[str, Any]:
     settings = protocol.settings
     return {
-        "seed": baseline.seed,
+        "seed": run.seed,
         "protocol_name": protocol.name,
         "protocol_fingerprint": protocol.fingerprint,
-        "threshold": mask.threshold,
+        mask.amount_by: mask.amount,
         "relative_size": mask.relative_size,
         "val_accuracy": mask.val_accuracy,
         "val_loss": _number(mask.val_loss),
         "data": {
             **{name: settings[name] for name in ("dataset", "pixels", "train_size", "validation_size")},
-            "sha256": baseline.provenance.get("data_sha256", ""),
+            "sha256": run.provenance.get("data_sha256", ""),
         },
         "protocol": settings,
     }

@@ -1,31 +1,40 @@
-"""`sweep`: the whole evaluation, for all seeds."""
+"""`sweep`: a whole study, for all seeds."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.filesize import decimal
 from rich.table import Table
 
 from ltsm.cli import say
 from ltsm.cli.choices import Choices, with_choices
+from ltsm.cli.options import STUDY, StudyName
 from ltsm.cli.steps import Force, Jobs, Wait
-from ltsm.protocol import AUTO, PAPER, format_seeds, is_own_data, settled
+from ltsm.errors import DataError, UsageError
+from ltsm.notation import duration, format_seeds, quoted
+from ltsm.studies import all as studies
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ltsm.protocol import Protocol
-    from ltsm.steps.plan import Task
+    from ltsm.steps.training import Setup
+    from ltsm.studies.study import RunKey, Study
 
 HELP = """Examples:
 
 [bold]ltsm sweep[/]                         the paper's evaluation: ten seeds, every step
 [bold]ltsm sweep --smoke[/]                 all of it in small
+[bold]ltsm sweep controls[/]                is it the mask, the signs or the values
+[bold]ltsm sweep mine:study[/]              a study of your own: a function in mine.py
 [bold]ltsm sweep --seeds 0-99 --keep-going[/]
 [bold]ltsm sweep --device cuda[/]           all seeds side by side on a GPU
-[bold]ltsm sweep --dry-run[/]               what it would run
+[bold]ltsm sweep controls --dry-run[/]      what it would run, how long, and the disk that it takes
 [bold]ltsm sweep --protocol mine.toml --store mine/ltsm.db[/]
 
-Run every step of the method and its comparison for every seed, minus what the store has.
+Run every recipe of a study for every seed, minus what the store has; `ltsm study list` names the studies.
 Stop it with Ctrl-C; the same command goes on where it stopped, to the same bits.
 """
 
@@ -33,70 +42,112 @@ Seeds = Annotated[
     str | None,
     typer.Option("--seeds", metavar="SEEDS", help="The replicates, e.g. 0-9 \\[default: the protocol's]."),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="RECIPE", help="Only this recipe and what it needs; may be repeated."),
+]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="After a failed run go on with those that do not need it.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be run.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be run, and about how long.")]
 
 
 @with_choices
 def sweep(
     choices: Choices,
+    study: StudyName = STUDY,
     seeds: Seeds = None,
+    only: Only = None,
     jobs: Jobs = None,
     dry_run: DryRun = False,
     keep_going: KeepGoing = False,
     force: Force = False,
     wait: Wait = False,
 ) -> None:
-    """The whole evaluation."""
+    """A whole study."""
     from ltsm.cli import running  # noqa: PLC0415
-    from ltsm.core.sources import source  # noqa: PLC0415 - numpy
-    from ltsm.steps import plan  # noqa: PLC0415
 
-    def everything(protocol: Protocol) -> list[Task]:
-        return plan.everything(protocol, protocol.seeds)
-
+    studies.maker(study)  # refused before any data is looked for
     protocol = choices.made_protocol(seeds)
     if dry_run:
-        # without its content's digest, data of one's own would look as if nothing were done yet
-        protocol = running.located(choices, protocol).protocol if is_own_data(protocol.dataset) else protocol
-        protocol = settled(protocol, PAPER.dataset) if protocol.dataset == AUTO else protocol
-        source(protocol.dataset)  # refused here as it would be without --dry-run
-        show_plan(choices, protocol, everything(protocol))
+        setup = running.previewed(choices, protocol)
+        chosen = studies.study(study, setup.protocol)
+        show_plan(choices, setup, chosen, _named(chosen, only), jobs or running.default_jobs(choices.device))
         return
-    manner = running.Manner(jobs=jobs, force=force, keep_going=keep_going, wait=wait)
-    ran = running.run(choices, protocol, everything, everything, manner)
-    say.note(f"{len(ran.asked_for)} of {len(ran.asked_for)} steps are in {ran.path}: {ran.report}")
+    setup = running.located(choices, protocol)
+    chosen = studies.study(study, setup.protocol)
+    options = running.Options(jobs=jobs, force=force, keep_going=keep_going, wait=wait)
+    ran = running.run(choices, setup, chosen, _named(chosen, only), options, study)
+    say.note(f"{len(ran.asked_for)} of {len(ran.asked_for)} runs are in {ran.path}: {ran.report}")
 
 
-def show_plan(choices: Choices, protocol: Protocol, tasks: list[Task]) -> None:
+def _named(study: Study, only: Sequence[str] | None) -> list[str]:
+    """The recipes asked for, in the study's order.
+
+    Raises:
+        UsageError: the study has no such recipe.
+    """
+    if unknown := [name for name in only or () if name not in study.recipes]:
+        raise UsageError(
+            f"the study {study.name} has no recipe {quoted(unknown[0])}: there are {', '.join(study.recipes)}.",
+            f"ltsm study show {study.name}",
+        )
+    return [name for name in study.recipes if not only or name in only]
+
+
+def show_plan(choices: Choices, setup: Setup, study: Study, names: Sequence[str], jobs: int) -> None:
     """Print what a sweep would run, without making or changing anything."""
-    done = already(choices, protocol)
+    from ltsm.steps import plan  # noqa: PLC0415
+    from ltsm.steps.check import check  # noqa: PLC0415
+
+    protocol = setup.protocol
+    check(study, protocol)
+    runs = plan.keys(study.ancestors(*names), protocol.seeds)
+    done = already(choices, protocol, study)
+    missing = [run for run in runs if run not in done]
     table = Table(
-        "step",
+        "recipe",
         "seeds to run",
         "iterations each",
-        title=f"{protocol.name}: {protocol.dataset}",
+        title=f"{study.name}, {protocol.name}: {protocol.dataset}",
         title_justify="left",
     )
-    steps: dict[tuple[str, str], list[Task]] = {}
-    for task in tasks:
-        steps.setdefault((task.step, str(task).partition(" ")[2].partition(" ")[2]), []).append(task)
-    for (step, label), members in steps.items():
-        missing = tuple(task.seed for task in members if task not in done)
-        length = {"baseline": "to the best", "supermask": "none"}.get(
-            step
-        ) or f"{members[0].spec(protocol).iterations:,}"
-        table.add_row(label, format_seeds(missing) or "none", length)
+    for name in study.ancestors(*names):
+        seeds = tuple(run.seed for run in missing if run.recipe == name)
+        table.add_row(name, format_seeds(seeds) or "none", length_text(study, name))
     say.table(table)
-    missing_count = sum(task not in done for task in tasks)
-    say.data(f"{missing_count} of {len(tasks)} steps to run")
+    say.data(f"{len(missing)} of {len(runs)} runs to do")
+    if missing:
+        say.data(estimated(setup, study, missing, jobs))
 
 
-def already(choices: Choices, protocol: Protocol) -> set[Task]:
-    """What the store has of this protocol; an absent store has nothing."""
-    from ltsm.cli.running import stored  # noqa: PLC0415
+def estimated(setup: Setup, study: Study, runs: Sequence[RunKey], jobs: int) -> str:
+    """How long these runs will take and how much disk, in words; the data may be missing."""
+    from ltsm.steps.estimate import estimate  # noqa: PLC0415
+
+    try:
+        found = estimate(setup, study, runs, jobs)
+    except DataError as error:
+        return f"no estimate of the time: {error.message}"
+    workers = f"{jobs} workers" if jobs > 1 else "one worker"
+    time = f"{duration(found.seconds)} on {workers} at the speed just measured"
+    return f"estimated: {time}, {decimal(found.bytes)} of disk"
+
+
+def length_text(study: Study, name: str) -> str:
+    """How long a recipe trains, in words."""
+    from ltsm.steps.plan import length  # noqa: PLC0415
+
+    recipe = study.recipes[name]
+    if recipe.trains == "nothing":
+        return "none"
+    found = length(recipe)
+    return "to the best" if found is None else f"{found:,}"
+
+
+def already(choices: Choices, protocol: Protocol, study: Study) -> set[RunKey]:
+    """What the store has of this study under this protocol; an absent store has nothing."""
+    from ltsm.steps.plan import finished  # noqa: PLC0415
     from ltsm.store import read, schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
 
@@ -106,6 +157,6 @@ def already(choices: Choices, protocol: Protocol) -> set[Task]:
     store = schema.open_for_reading(path)
     try:
         same = [p.id for p in read.protocols(store) if p.fingerprint == protocol.fingerprint]
-        return stored(store, same[0]) if same else set()
+        return finished(study, read.runs(store, same[0])) if same else set()
     finally:
         store.close()

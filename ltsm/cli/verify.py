@@ -32,8 +32,8 @@ def verify(store: Store = STORE, protocol: StoredProtocol = None, json: Json = F
     """
     from ltsm.report import terminal  # noqa: PLC0415
     from ltsm.report.evaluation import load  # noqa: PLC0415
-    from ltsm.report.verify import as_json  # noqa: PLC0415
-    from ltsm.report.verify import verify as compare  # noqa: PLC0415
+    from ltsm.report.paper.verify import as_json  # noqa: PLC0415
+    from ltsm.report.paper.verify import verify as compare  # noqa: PLC0415
     from ltsm.store import schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
 

@@ -80,8 +80,8 @@ def check_device(device: str) -> None:
         UsageError: there is no such device.
     """
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
+        torch.ones(1, dtype=torch.float32, device=device).item()  # "meta" makes tensors, but none with values
+    except (RuntimeError, AssertionError, NotImplementedError):
         raise UsageError(
             f"PyTorch can compute on no device {device!r} here.", "leave out --device, or --device cpu"
         ) from None

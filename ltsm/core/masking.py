@@ -1,4 +1,4 @@
-"""Steps 3 and 4 of the method: masks by sign(w_initial)·w_trained ≥ t, their sizes, and the supermask."""
+"""Masks from scores, how the masked networks do untrained, and which of them is chosen (section 2.1 to 2.3)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ltsm.core.engine import choose_engine
 from ltsm.core.network import is_weight, layer_slices
 from ltsm.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from torch import Tensor
 
-    from ltsm.core.datasets import Dataset
+    from ltsm.core.engine import Engine
     from ltsm.core.network import Network
-    from ltsm.protocol import Protocol
+    from ltsm.core.records import Evaluation
 
 MODELS_AT_ONCE = 16
 """How many masked networks are in memory and evaluated together."""
@@ -28,7 +27,7 @@ MODELS_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskResult:
-    """One threshold's mask, and how the masked network does untrained (section 3.4).
+    """The mask of one amount, and how the masked network does untrained (section 3.4).
 
     Attributes:
         kept: how many parameters each layer keeps.
@@ -36,7 +35,7 @@ class MaskResult:
         bits: the mask (P,), eight parameters a byte.
     """
 
-    threshold: float
+    amount: float
     kept: tuple[int, ...]
     relative_size: float
     val_loss: float
@@ -44,59 +43,105 @@ class MaskResult:
     bits: bytes
 
 
-def mask(initial: Tensor, trained: Tensor, threshold: float, scope_mask: Tensor | None = None) -> Tensor:
-    """True where sign(initial)·trained ≥ t, and wherever scope_mask is False (sections 2.1, 2.3).
+def at_least(scores: Sequence[Tensor], threshold: float, _scope: str) -> list[Tensor]:
+    """True where a score is at least t, which is rounded to the scores' own precision first.
 
-    The threshold is rounded to the parameters' own precision first, so that a parameter of float32's
-    0.07 meets t = 0.07. An initial value of 0 has sign 0 and is kept where t ≤ 0. A parameter that has
-    become NaN meets no threshold.
-
-    Args:
-        initial: values before training, of any shape.
-        trained: values after it, of the same shape.
-        threshold: t; may be negative.
-        scope_mask: True for what may be pruned; None: everything.
+    So a score of float32's 0.07 meets t = 0.07. A score that has become NaN meets no threshold.
     """
-    kept = initial.sign() * trained >= torch.tensor(threshold, dtype=trained.dtype, device=trained.device)
-    return kept if scope_mask is None else kept | ~scope_mask
+    return [score >= torch.tensor(threshold, dtype=score.dtype, device=score.device) for score in scores]
+
+
+def largest(scores: Sequence[Tensor], fraction: float, scope: str) -> list[Tensor]:
+    """True for the largest scores, exactly round(fraction · count) of them; on a tie for those that come first.
+
+    Of each part by itself (scope layer), or of all together. NaN counts as smaller than everything.
+    """
+    if scope == "layer":
+        return [_largest(score.flatten(), fraction).view(score.shape) for score in scores]
+    kept = _largest(torch.cat([score.flatten() for score in scores]), fraction)
+    parts = kept.split([score.numel() for score in scores])
+    return [part.view(score.shape) for part, score in zip(parts, scores, strict=True)]
+
+
+def _largest(scores: Tensor, fraction: float) -> Tensor:
+    order = scores.nan_to_num(nan=-math.inf).argsort(descending=True, stable=True)
+    kept = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
+    kept[order[: round(fraction * len(scores))]] = True
+    return kept
+
+
+AMOUNTS: dict[str, Callable[[Sequence[Tensor], float, str], list[Tensor]]] = {
+    "threshold": at_least,
+    "fraction": largest,
+}
+"""What an amount says of scores in parts, by a masking's `by`; masks of the parts' shapes come back."""
+
+
+def covered_by(network: Network, covers: str) -> Tensor:
+    """(P,) bool: True for what a mask may prune: all parameters, or weights and not biases."""
+    everything = torch.ones(network.parameters, dtype=torch.bool)
+    return is_weight(network) if covers == "weights" else everything
+
+
+def masks(
+    network: Network,
+    scores: Tensor,
+    amounts: Iterable[float],
+    *,
+    by: str = "threshold",
+    scope: str = "global",
+    covers: str = "all",
+    within: Tensor | None = None,
+) -> list[Tensor]:
+    """One mask (P,) for each amount, from scores (P,).
+
+    What is not covered is kept, and outside `within` (P,) nothing is; a fraction is of what is covered and within.
+    """
+    covered = covered_by(network, covers)
+    scored = covered if within is None else covered & within
+    parts = [scores[part][scored[part]] for part in layer_slices(network)]
+    found = []
+    for amount in amounts:
+        kept = ~covered
+        kept[scored] = torch.cat(AMOUNTS[by](parts, amount, scope))
+        found.append(kept)
+    return found
+
+
+def evaluate(
+    engine: Engine, models: Callable[[int], Tensor], count: int, at_once: int = MODELS_AT_ONCE
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Loss and accuracy of `count` networks, made when they are needed, some at a time: `models(i)` is (P,)."""
+    found: list[Evaluation] = []
+    for start in range(0, count, at_once):
+        some = [models(i) for i in range(start, min(start + at_once, count))]
+        found.append(engine.evaluate_parameters(torch.stack(some)))
+    return tuple(v for part in found for v in part.loss), tuple(v for part in found for v in part.accuracy)
 
 
 def evaluate_masks(
-    data: Dataset,
-    protocol: Protocol,
+    engine: Engine,
     network: Network,
-    initial: Tensor,
-    trained: Tensor,
-    *,
-    device: str = "cpu",
+    candidates: Sequence[tuple[float, Tensor]],
+    masked: Callable[[Tensor], Tensor],
 ) -> list[MaskResult]:
-    """Every threshold of the protocol, in order, for initial and trained parameters (P,).
+    """How each amount's mask (P,) does: `masked` makes the parameters (P,) of it that are evaluated."""
+    found = evaluate(engine, lambda i: masked(candidates[i][1]), len(candidates))
+    return [
+        _result(network, amount, kept, loss, accuracy)
+        for (amount, kept), loss, accuracy in zip(candidates, *found, strict=True)
+    ]
 
-    Raises:
-        UsageError: this machine has no such device.
+
+def choose(
+    amounts: Sequence[float], accuracies: Sequence[float], allowed: Callable[[float], bool] = lambda _: True
+) -> int | None:
+    """Which of them is the supermask: the most accurate, of the smallest amount on a tie (section 2.2).
+
+    An accuracy that is no number is less than any other. None where no amount is allowed.
     """
-    engine = choose_engine(data, network, protocol, device)
-    scope_mask = is_weight(network) if protocol.mask == "weights" else None
-    results: list[MaskResult] = []
-    for start in range(0, len(protocol.thresholds), MODELS_AT_ONCE):
-        thresholds = protocol.thresholds[start : start + MODELS_AT_ONCE]
-        masks = torch.stack([mask(initial, trained, t, scope_mask) for t in thresholds])
-        found = engine.evaluate_parameters(torch.where(masks, initial, 0.0))
-        rows = zip(thresholds, masks, found.loss, found.accuracy, strict=True)
-        results += [_result(network, *row) for row in rows]
-    return results
-
-
-def select(results: Sequence[MaskResult], protocol: Protocol) -> int:
-    """Which result is the supermask: the most accurate, at the smallest threshold on a tie (section 2.2).
-
-    Only thresholds that the protocol allows are considered.
-
-    Raises:
-        ValueError: none of them is allowed, which no result of `evaluate_masks` can cause.
-    """
-    allowed = [i for i, result in enumerate(results) if protocol.selectable(result.threshold)]
-    return max(allowed, key=lambda i: (_comparable(results[i].val_accuracy), -results[i].threshold))
+    places = [i for i, amount in enumerate(amounts) if allowed(amount)]
+    return max(places, key=lambda i: (_comparable(accuracies[i]), -amounts[i]), default=None)
 
 
 def pack_bits(kept: Tensor) -> bytes:
@@ -118,10 +163,10 @@ def unpack_bits(bits: bytes, count: int) -> Tensor:
     return torch.from_numpy(padded[:count].astype(bool))
 
 
-def _result(network: Network, threshold: float, kept: Tensor, loss: float, accuracy: float) -> MaskResult:
+def _result(network: Network, amount: float, kept: Tensor, loss: float, accuracy: float) -> MaskResult:
     per_layer = tuple(int(kept[part].sum()) for part in layer_slices(network))
     return MaskResult(
-        threshold=threshold,
+        amount=amount,
         kept=per_layer,
         relative_size=sum(per_layer) / network.parameters,
         val_loss=loss,

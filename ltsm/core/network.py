@@ -83,7 +83,7 @@ def layer_slices(network: Network) -> tuple[slice, ...]:
 
 def is_weight(network: Network) -> Tensor:
     """(parameters,) bool: True for weights, False for biases."""
-    weights = torch.zeros(network.parameters, dtype=torch.bool)
+    weights = torch.zeros(network.parameters, dtype=torch.bool, device="cpu")
     for layer in network.layers:
         weights[layer.weight] = True
     return weights
@@ -131,7 +131,7 @@ def flat_parameters(network: Network, tensors: Mapping[str, Tensor]) -> Tensor:
     Raises:
         StoreError: a tensor is missing, is not of this network, or has another shape or no real numbers.
     """
-    flat = torch.empty(network.parameters)
+    flat = torch.empty(network.parameters, dtype=torch.float32, device="cpu")
     places = named_tensors(network, flat)
     if differing := sorted(places.keys() ^ tensors.keys()):
         what = "lack" if differing[0] in places else "have the unknown tensor"

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
 
 FOLDER = Path(__file__).parent
 SOURCES = "_sparse*.[ch]"
@@ -102,8 +100,22 @@ def source_digest(folder: Path = FOLDER) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob(SOURCES)))).hexdigest()
 
 
-def address(values: NDArray[np.generic] | Tensor | None) -> int | None:
-    """Where contiguous values start; None: a null pointer."""
+def address(values: Any, kind: str, count: int | None = None) -> int | None:
+    """Where values start; None: a null pointer. The kernel takes whatever lies there for what it expects.
+
+    Args:
+        values: an array, or a tensor, or None.
+        kind: the type that the kernel expects, e.g. "float32".
+        count: how many it expects; None: their number is passed on.
+
+    Raises:
+        TypeError: they are of another type or number, not contiguous, or not in the processor's memory.
+    """
     if values is None:
         return None
-    return int(values.ctypes.data) if hasattr(values, "ctypes") else int(values.data_ptr())
+    is_array = hasattr(values, "ctypes")
+    found = str(values.dtype).removeprefix("torch."), str(values.device), math.prod(values.shape)
+    contiguous = values.flags.c_contiguous if is_array else values.is_contiguous()
+    if found != (kind, "cpu", found[2] if count is None else count) or not contiguous:
+        raise TypeError(f"the kernel expects {count or 'some'} contiguous {kind}, not {found}")
+    return int(values.ctypes.data) if is_array else int(values.data_ptr())

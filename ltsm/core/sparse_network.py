@@ -16,6 +16,7 @@ from ltsm.errors import DataError
 
 if TYPE_CHECKING:
     import ctypes
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -39,8 +40,9 @@ class SparseImages:
 
     def __init__(self, images: Tensor, labels: Tensor) -> None:
         kernel, dense, truth = _kernel(), images.contiguous(), labels.contiguous()
-        self.handle = _made(kernel.sparse_images_new(address(dense), address(truth), *dense.shape))
-        self.pixels = images.shape[1]
+        where = address(dense, "float32"), address(truth, "int64", len(dense))
+        self.handle = _made(kernel.sparse_images_new(*where, *dense.shape))
+        self.count, self.pixels = images.shape
         self.classes = range(int(labels.min()), int(labels.max()) + 1)
         self.lock = threading.Lock()
         """Held while the kernel uses the images: it makes batches as it goes."""
@@ -75,7 +77,7 @@ class SparseNetwork:
         sizes = np.array(network.sizes, dtype=np.int64)
         activation = ACTIVATIONS.index(network.activation)
         self._handle = _made(
-            self._kernel.sparse_network_new(len(sizes) - 1, address(sizes), activation, batch)
+            self._kernel.sparse_network_new(len(sizes) - 1, address(sizes, "int64"), activation, batch)
         )
         weakref.finalize(self, self._kernel.sparse_network_free, self._handle)
 
@@ -85,13 +87,17 @@ class SparseNetwork:
         if state.masks is not None:
             second_moment = torch.where(state.masks[index], second_moment, math.inf)
         tensors = torch.stack([state.parameters[index], state.first_moment[index], second_moment])
-        self._kernel.sparse_network_load(self._handle, *map(address, tensors), state.iteration)
+        self._kernel.sparse_network_load(self._handle, *self._addresses(tensors), state.iteration)
 
     def tensors(self) -> Tensor:
         """(3, P): parameters, first and second moments; those of pruned parameters are of no meaning."""
-        tensors = torch.empty(3, self._network.parameters)
-        self._kernel.sparse_network_state(self._handle, *map(address, tensors))
+        tensors = torch.empty(3, self._network.parameters, dtype=torch.float32, device="cpu")
+        self._kernel.sparse_network_state(self._handle, *self._addresses(tensors))
         return tensors
+
+    def _addresses(self, tensors: Iterable[Tensor]) -> list[int | None]:
+        """Where each of these vectors (P,) starts."""
+        return [address(tensor, "float32", self._network.parameters) for tensor in tensors]
 
     def train(
         self, images: SparseImages, order: NDArray[np.int64] | None, protocol: Protocol, begin: int, end: int
@@ -100,26 +106,27 @@ class SparseNetwork:
         images.check(self._network)
         hyper = np.array([protocol.lr, protocol.beta1, protocol.beta2, protocol.epsilon])
         loss, size = np.zeros(1), min(protocol.batch_size, MOST_IN_A_BATCH)
-        where = (images.handle, address(order), size, begin, end)
+        where = (images.handle, address(order, "int64", images.count), size, begin, end)
         with images.lock:
-            _made(self._kernel.sparse_network_train(self._handle, *where, address(hyper), address(loss)))
+            _made(
+                self._kernel.sparse_network_train(
+                    self._handle, *where, address(hyper, "float64"), address(loss, "float64")
+                )
+            )
         return float(loss[0])
 
     def evaluate(self, images: SparseImages) -> tuple[float, float]:
         """Mean loss and accuracy."""
         images.check(self._network)
         found = np.zeros(2)
+        where = [address(part, "float64") for part in (found[:1], found[1:])]
         with images.lock:
-            _made(
-                self._kernel.sparse_network_evaluate(
-                    self._handle, images.handle, address(found[:1]), address(found[1:])
-                )
-            )
+            _made(self._kernel.sparse_network_evaluate(self._handle, images.handle, *where))
         return float(found[0]), float(found[1])
 
     def evaluate_parameters(self, parameters: Tensor, images: SparseImages) -> tuple[float, float]:
         """The same for other parameters (P,), which take the place of the model's own."""
-        self._kernel.sparse_network_load(self._handle, address(parameters), None, None, 0)
+        self._kernel.sparse_network_load(self._handle, *self._addresses([parameters]), None, None, 0)
         return self.evaluate(images)
 
 

@@ -158,7 +158,9 @@ class _Group:
         epoch = self._batches.epoch(self.iteration)
         if self._order is None or self._order[0] != epoch:
             orders = [self._batches.epoch_order(seed, epoch) for seed in self._seeds]
-            order = torch.stack([torch.as_tensor(one) for one in orders]).to(self.parameters.device)
+            order = torch.stack([torch.as_tensor(one, device="cpu") for one in orders]).to(
+                self.parameters.device
+            )
             self._order = (epoch, order.view(*self.parameters.shape[:-1], -1))
         return self._order[1]
 
@@ -186,7 +188,7 @@ def _denormals_as_zero() -> Iterator[None]:
     Adam's first moments of pixels that are seldom inked decay to there, and the processor is so slow with
     them that a step of the paper's network takes an eighth longer. With the paper's settings no update that is lost reaches 10⁻³⁰.
     """
-    already = torch.tensor(2e-38).mul(0.25).item() == 0.0
+    already = torch.tensor(2e-38, dtype=torch.float32, device="cpu").mul(0.25).item() == 0.0
     torch.set_flush_denormal(True)
     try:
         yield

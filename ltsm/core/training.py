@@ -30,9 +30,16 @@ def advance(
         UsageError: this machine has no such device.
     """
     engine = choose_engine(data, state.network, protocol, device)
+    return advance_by(engine, state, until, protocol.record_every)
+
+
+def advance_by(
+    engine: Engine, state: TrainState, until: int, record_every: int
+) -> tuple[TrainState, list[Record]]:
+    """As `advance`, by an engine that serves the state's network."""
     engine.load(state)
     untrained = [_record(0, (math.nan,) * len(state.seeds), engine)] if state.iteration == 0 else []
-    points = record_points(state.iteration, until, protocol.record_every)
+    points = record_points(state.iteration, until, record_every)
     trained = [_record(point, engine.train(point), engine) for point in points]
     return engine.state(), untrained + trained
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ltsm.dashboard.widgets.view import settled_axes
 from ltsm.report.bands import Band, band
+from ltsm.report.figures.curves import layers as layers_of
+from ltsm.report.figures.curves import seed_curve
 from ltsm.report.figures.values import Curve, Panel
 from ltsm.studies.names import title
 from ltsm.studies.study import Group
@@ -132,12 +134,7 @@ def _seeds(
         seen = (r for r in records[run.id] if group.until is None or r.iteration <= group.until)
         if points := [(float(record.iteration), float(getattr(record, measure))) for record in seen]:
             seeds.setdefault(run.seed, []).append(points)
-    return [of_seed[0] if len(of_seed) == 1 else _mean(of_seed) for of_seed in seeds.values()]
-
-
-def _mean(curves: Sequence[Points]) -> Points:
-    found = band(curves)
-    return list(zip(found.x.tolist(), found.mean.tolist(), strict=True))
+    return list(map(seed_curve, seeds.values()))
 
 
 def panel(drawn: Drawing, selection: Selection, measure: str, *, single: bool) -> Panel:
@@ -147,7 +144,7 @@ def panel(drawn: Drawing, selection: Selection, measure: str, *, single: bool) -
     for line in shown:
         style, tag = selection.style(line.key), selection.tag(line.key)
         curves = drawn.curves[line.key]
-        layers += _single(curves.seeds, style, tag) if single else curves.band.layers(style, tag)
+        layers += _single(curves.seeds, style, tag) if single else layers_of(curves.band, style, tag)
     x, y = settled_axes(layers, "iteration", MEASURES[measure], settles=True)
     levels = [
         Curve((x.low, x.high), (line.published, line.published), selection.style(line.key), dashed=True)

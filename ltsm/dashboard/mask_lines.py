@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ltsm.dashboard.widgets.view import settled_axes
 from ltsm.report.bands import Band, band
+from ltsm.report.figures.curves import layers as layers_of
 from ltsm.report.figures.values import Curve, Panel, Points, Shade, Style
 from ltsm.report.statistics import Summary, summarise
 from ltsm.studies.recipe import Masking
@@ -132,7 +133,7 @@ def panel(found: Masked, what: str, seed: int, reading: str) -> Panel:
     chosen = [mask for masks in found.seeds.values() for mask in masks if mask.selected]
     layers: list[Layer] = [
         # A line through what each seed has one of would join what does not belong together.
-        *(found.bands[what].layers(ALL_STYLE) if len(chosen) < len(found.bands[what].x) else ()),
+        *(layers_of(found.bands[what], ALL_STYLE, "") if len(chosen) < len(found.bands[what].x) else ()),
         Curve(*_points(found.seeds.get(seed, ()), value), SEED_STYLE),
         Points(*_points([mask for mask in chosen if mask.seed != seed], value), "third", small=True),
         Points(*_points([mask for mask in chosen if mask.seed == seed], value), SEED_STYLE),

@@ -169,7 +169,10 @@ class Source:
         )
         runs = own_runs(study, everything)
         if everything and not runs and seen.choice.study is None:
-            hint = "ltsm dashboard MODULE:FUNCTION names the study of one's own that made them"
+            made_by = next(
+                filter(None, (run.provenance.get("study") for run in everything)), "MODULE:FUNCTION"
+            )
+            hint = f"ltsm dashboard {made_by}"
             raise StoreError(f"the store {self.path} holds runs of no study that is known here.", hint)
         making = [run for run in runs if study.recipes[run.recipe].makes_mask]
         masks = self.kept.each(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING, Final
 
-from ltsm.report import commands
+from ltsm.grammar import again
 from ltsm.store.values import FINISHED
-from ltsm.studies.all import DEFAULT
 
 if TYPE_CHECKING:
     from ltsm.dashboard.moment import Moment
@@ -34,13 +33,7 @@ TONES: Final[dict[State, str]] = {
 
 def command(run: RunRow, moment: Moment) -> str:
     """The command that does this run again: a finished one only by force."""
-    force = run.state in FINISHED
-    return commands.again(run, moment.protocol.settings(), moment.path, moment.runs, force=force)
-
-
-def study_words(moment: Moment) -> list[str]:
-    """The words by which a command takes this study; none for the one that it takes by itself."""
-    return [] if moment.asked == DEFAULT else [moment.asked]
+    return again(run, moment.protocol.settings(), moment.path, force=run.state in FINISHED)
 
 
 def amount(mask: MaskRow) -> str:

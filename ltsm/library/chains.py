@@ -40,7 +40,7 @@ class Chain:
 
     def flat(self, state: Mapping[str, Tensor]) -> Tensor:
         """(P,) the state dict's values as float32, which is all that our engines take."""
-        flat = torch.empty(self.network.parameters)
+        flat = torch.empty(self.network.parameters, dtype=torch.float32, device="cpu")
         for name, place in self.views(flat).items():
             place.copy_(state[name])
         return flat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,22 +15,25 @@ from ltsm.core.engine import choose_engine
 from ltsm.core.masking import MODELS_AT_ONCE
 from ltsm.core.records import Evaluation
 from ltsm.errors import DataError, UsageError
-from ltsm.library.batches import Pair, as_pair, evaluation_batches
+from ltsm.library.batches import Pair, as_pair, evaluation_batches, whole
+from ltsm.library.foreign import theirs
+from ltsm.library.learnable import Variety, check_learnable
 from ltsm.library.masks import mask_of, masked_state
+from ltsm.library.outputs import check_logits, correct, default_loss, lost
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
 
     from ltsm.core.network import Network
     from ltsm.library.batches import Data
     from ltsm.library.chains import Chain
+    from ltsm.library.outputs import Loss
     from ltsm.library.weights import State
 
-    Loss = Callable[[Tensor, Tensor], Tensor]
-
+FORWARD = "the network's forward pass on images of shape {}"
 STAND_INS = 1_000
 """So many validation images stand in for a training set where none is needed."""
 MEMORY = 2**30
@@ -42,9 +46,10 @@ def through_ours(
     """The engine's name, and every threshold's masked network evaluated by it.
 
     Raises:
-        DataError: the images do not fit the network.
+        DataError: the images do not fit the network, or nothing can be learnt of them.
     """
     data = as_dataset(validation, chain.network)
+    check_learnable(data.validation_images, data.validation_labels, "validation")
     engine = choose_engine(data, chain.network, PAPER.changed(activation=chain.network.activation))
     found = []
     for start in range(0, len(thresholds), MODELS_AT_ONCE):
@@ -69,20 +74,21 @@ def as_dataset(data: Data | Dataset, network: Network, training: Pair | None = N
     if isinstance(data, Dataset):
         _check_fit(data, network)
         return data
-    pair = as_pair(data) or _whole(data)
-    images = _flat(pair.images)
-    few = training or Pair(pair.images[:STAND_INS], pair.labels[:STAND_INS])
+    pair = as_pair(data) or whole(data)
+    few = training or pair.part(slice(STAND_INS))
     made = Dataset(
         name="own",
         train_images=_flat(few.images),
         train_labels=few.labels.cpu(),
-        validation_images=images,
+        validation_images=_flat(pair.images),
         validation_labels=pair.labels.cpu(),
         classes=network.sizes[-1],
         image_shape=tuple(pair.images.shape[1:]),
         digest="",
     )
     _check_fit(made, network)
+    for one in (pair, few):
+        check_logits(torch.empty(len(one.labels), network.sizes[-1], device="meta"), one)
     return made
 
 
@@ -97,33 +103,39 @@ def through_module(
     """Every threshold's masked network evaluated by a copy of the module, in evaluation mode.
 
     The data is gone through once, each batch by all networks: they see the same images, and a loader that
-    shuffles or can be used only once will do. What a forward pass writes to buffers, or to parameters that the
-    mask does not cover, no other one sees.
+    shuffles or can be used only once will do. What a forward pass writes to images, buffers or parameters
+    no other one sees.
 
     Raises:
         UsageError: the module cannot be copied, or gives no logits.
         DataError: the validation data is no images with labels.
+        RunError: the caller's own code failed.
     """
     ours = copied(module).eval()
+    if isinstance(validation, Dataset):
+        validation = as_taken(ours, validation, "validation")
     return evaluate_states(ours, _masked_states(ours, initial, scores, thresholds), validation, loss)
 
 
 @torch.no_grad()
 def evaluate_states(
-    module: nn.Module, states: Sequence[Callable[[], State]], data: Data | Dataset, loss: Loss | None = None
+    module: nn.Module, states: Sequence[Callable[[], State]], data: Data, loss: Loss | None = None
 ) -> Evaluation:
     """Mean loss and accuracy of a module with each of these states in place of its own."""
-    device = device_of(module)
-    lost, correct, count = [0.0] * len(states), [0] * len(states), 0
-    for batch in _batches(data):
-        images, labels = batch.images.to(device), batch.labels.to(device)
+    device, variety = device_of(module), Variety("validation")
+    losses, right, count = [0.0] * len(states), [0] * len(states), 0
+    for batch in evaluation_batches(data):
         for i, state in enumerate(states):
-            logits = functional_call(module, state(), (images,))
-            _check_logits(logits, labels)
-            lost[i] += _loss(logits, labels, loss)
-            correct[i] += _correct(logits, labels)
-        count += len(labels)
-    return Evaluation(tuple(v / count for v in lost), tuple(v / count for v in correct))
+            own = batch.to(device)
+            with theirs(FORWARD.format(tuple(batch.images.shape))):
+                logits = functional_call(module, state(), (own.images,))
+            check_logits(logits, batch)
+            losses[i] += lost(logits, batch.to(device), loss or default_loss)
+            right[i] += correct(logits, batch.labels.to(device))
+        count += len(batch.labels)
+        variety.see(batch.images, batch.labels)
+    variety.check()
+    return Evaluation(tuple(v / count for v in losses), tuple(v / count for v in right))
 
 
 def copied(module: nn.Module) -> nn.Module:
@@ -134,11 +146,11 @@ def copied(module: nn.Module) -> nn.Module:
     """
     try:
         return copy.deepcopy(module)
-    except (RuntimeError, TypeError) as error:
+    except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise UsageError(
             f"the network cannot be copied: {reason}", "keep no results of a forward pass in it"
-        ) from None
+        ) from error
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -146,68 +158,67 @@ def device_of(module: nn.Module) -> torch.device:
     return next((p.device for p in module.parameters()), torch.device("cpu"))
 
 
-def _batches(data: Data | Dataset) -> Iterator[Pair]:
-    if isinstance(data, Dataset):
-        return evaluation_batches((data.validation_images, data.validation_labels))
-    return evaluation_batches(data)
+def as_taken(module: nn.Module, data: Dataset, part: str) -> tuple[Tensor, Tensor]:
+    """Images and labels of a data set's "train" or "validation" part, the images in the shape that the module takes.
+
+    That is the one that they have in the data, or flattened. Where the module takes neither, its first parameter says
+    which one its error shall be about: a matrix takes rows.
+
+    Args:
+        module: a copy of the caller's, which is called with one or two images.
+        data: whose.
+        part: which of its two.
+    """
+    flat, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
+    if data.image_shape == flat.shape[1:] or math.prod(data.image_shape) != flat.shape[1]:
+        return flat, labels
+    whole_images = flat.reshape(-1, *data.image_shape)
+    rows = next((p.ndim == 2 for p in module.parameters()), True)  # noqa: PLR2004 - a matrix
+    if _takes(module, whole_images[:2]) or not (rows or _takes(module, flat[:2])):
+        return whole_images, labels
+    return flat, labels
+
+
+@torch.no_grad()
+def _takes(module: nn.Module, images: Tensor) -> bool:
+    """Whether logits, or what looks like them, come out."""
+    was_training, device = module.training, device_of(module)
+    own = {name: t.clone() for name, t in [*module.named_parameters(), *module.named_buffers()]}
+    try:
+        logits = functional_call(module.eval(), own, (images.to(device, copy=True),))
+        return isinstance(logits, torch.Tensor) and logits.ndim <= 2 and len(logits) == len(images)  # noqa: PLR2004
+    except Exception:  # noqa: BLE001 - their code may raise anything
+        return False
+    finally:
+        module.train(was_training)
 
 
 def _masked_states(
     module: nn.Module, initial: State, scores: State, thresholds: Sequence[float]
 ) -> list[Callable[[], State]]:
-    """What gives each threshold's state: masked values, made once where memory allows it, and fresh copies of the rest."""
+    """What gives each threshold's state, in memory of its own: masked values, worked out once where memory allows it."""
     device = device_of(module)
     names = [*dict(module.named_parameters()), *dict(module.named_buffers())]
     covered = {name: initial[name] for name in names if name in scores}
     others = {name: initial[name] for name in names if name in initial and name not in scores}
-    masked: list[Callable[[], State]] = [partial(_masked, covered, scores, t, device) for t in thresholds]
+    masked: list[Callable[[], State]] = [partial(_masked, covered, scores, t) for t in thresholds]
     if len(masked) * sum(t.nbytes for t in covered.values()) <= MEMORY:
         masked = [partial(dict, make()) for make in masked]
     return [partial(_with_copies, make, others, device) for make in masked]
 
 
-def _masked(values: State, scores: State, threshold: float, device: torch.device) -> State:
-    mask = mask_of({name: scores[name] for name in values}, threshold)
-    return {name: t.to(device) for name, t in masked_state(values, mask).items()}
+def _masked(values: State, scores: State, threshold: float) -> State:
+    return masked_state(values, mask_of({name: scores[name] for name in values}, threshold))
 
 
 def _with_copies(masked: Callable[[], State], others: State, device: torch.device) -> State:
-    return {**masked(), **{name: t.to(device, copy=True) for name, t in others.items()}}
-
-
-def _check_logits(logits: object, labels: Tensor) -> None:
-    if not isinstance(logits, torch.Tensor) or logits.ndim != 2 or len(logits) != len(labels):  # noqa: PLR2004
-        shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise UsageError(f"the network gives {shape} for {len(labels)} images, not (images, classes).")
-    if int(labels.max()) >= logits.shape[1]:
-        raise DataError(
-            f"there is the label {int(labels.max())}, and the network has {logits.shape[1]} outputs."
-        )
-
-
-def _loss(logits: Tensor, labels: Tensor, loss: Loss | None) -> float:
-    """Summed over the batch."""
-    if loss is not None:
-        return float(loss(logits, labels)) * len(labels)
-    log_shares = torch.log_softmax(logits, -1)
-    return -float(log_shares.gather(-1, labels[:, None]).sum(dtype=torch.float64))
-
-
-def _correct(logits: Tensor, labels: Tensor) -> int:
-    """How many are classified; a logit that is no number has predicted nothing."""
-    largest, predicted = logits.max(-1)
-    return int(((predicted == labels) & ~largest.isnan()).sum())
+    return {name: t.to(device, copy=True) for name, t in {**masked(), **others}.items()}
 
 
 def _flat(images: Tensor) -> Tensor:
     if not images.is_floating_point():
         raise DataError(f"images hold {images.dtype}, and the network takes floats.", "images.float() / 255")
     return images.cpu().reshape(len(images), -1).float().contiguous()
-
-
-def _whole(data: Data) -> Pair:
-    batches = list(evaluation_batches(data))
-    return Pair(torch.cat([b.images for b in batches]), torch.cat([b.labels for b in batches]))
 
 
 def _check_fit(data: Dataset, network: Network) -> None:
@@ -217,6 +228,8 @@ def _check_fit(data: Dataset, network: Network) -> None:
                 f"an image has {images.shape[1]:,} numbers, and the network takes {network.sizes[0]:,}.",
                 "the data that this network was trained on",
             )
+    if network.sizes[-1] == 1:
+        raise UsageError("a network with one output is evaluated through its module.", "model= gives it")
     largest = int(max(data.validation_labels.max(), data.train_labels.max()))
     if largest >= network.sizes[-1]:
         raise DataError(f"there is the label {largest}, and the network has {network.sizes[-1]} outputs.")

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 from torch import nn
 
+from ltsm.core.activations import ACTIVATIONS
+from ltsm.core.ambient import own_state
 from ltsm.errors import UsageError
+from ltsm.library.arguments import function, instance, interval, number, numbers, one_of
 from ltsm.library.chains import Chain, chain_of_module, chain_of_state, obstacle
 from ltsm.library.coverage import Coverage, Kinds, coverage, coverage_of_state
 from ltsm.library.evaluation import through_module, through_ours
 from ltsm.library.masks import mask_of, masked_state, scores_of
+from ltsm.library.outputs import check_loss
 from ltsm.library.weights import State, Weights, as_computed, check_pair, state_of, under_all_names
-from ltsm.protocol import PAPER
+from ltsm.library.wrappers import aligned, unwrapped
+from ltsm.notation import quoted
+from ltsm.protocol import PAPER, MaskScope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from torch import Tensor
+    from collections.abc import Mapping, Sequence
 
     from ltsm.core.datasets import Dataset
     from ltsm.core.records import Evaluation
     from ltsm.library.batches import Data
-    from ltsm.protocol import Activation, MaskScope
-
-    Loss = Callable[[Tensor, Tensor], Tensor]
+    from ltsm.library.outputs import Loss
+    from ltsm.protocol import Activation
 
 __all__ = ["Supermask", "ThresholdResult", "find_supermask", "masked_state"]
 
@@ -80,9 +83,10 @@ class Supermask:
 
     def mask_at(self, threshold: float) -> State:
         """The mask of any threshold t: True where sign(initial)·trained ≥ t."""
-        return mask_of(self.scores, threshold)
+        return mask_of(self.scores, number("threshold", threshold))
 
 
+@own_state()
 def find_supermask(
     initial: Weights,
     trained: Weights,
@@ -98,8 +102,9 @@ def find_supermask(
 ) -> Supermask:
     """Mask initial values by what training made of them, at every threshold, and choose the best (section 3.4).
 
-    Nothing that is handed over is changed. Evaluation goes through the module, in evaluation mode, or,
-    where that is certain to give the same, through our own engines.
+    Nothing that is handed over is changed, nor anything of torch's state; and nothing of that changes a result.
+    Evaluation goes through the module, in evaluation mode, or, where that is certain to give the same, through
+    our own engines.
 
     Args:
         initial: the network before training: a module, or a state dict that was copied then. Its values are
@@ -113,22 +118,26 @@ def find_supermask(
             `thresholds` of one's own all of them.
         mask: what it covers: all parameters, or weights and not biases.
         only: the kinds of layers to cover; needed where there are others than nn.Linear, which are left alone.
-        loss: of logits and labels, averaged over a batch; by default cross entropy.
+        loss: of logits and labels, averaged over a batch; by default cross entropy. Of one logit that is binary cross
+            entropy, labels are 0 and 1, also as floats (n,) or (n, 1), and a positive logit says 1.
         activation: see `model`.
 
     Raises:
         UsageError: the weights are not two states of one network that the recipe covers, or no threshold
             can be chosen.
         DataError: the validation data is no images with labels.
+        RunError: the caller's own code failed.
     """
-    model = model or next((w for w in (trained, initial) if isinstance(w, nn.Module)), None)
-    before, after = as_computed(state_of(initial), model), state_of(trained)
+    _check(mask, only, loss, activation)
+    values = PAPER.thresholds if thresholds is None else numbers("thresholds", thresholds)
+    low, high = _selectable(select, paper=thresholds is None)
+    model = _module(initial, trained, model)
+    before, after = _named_alike(state_of(initial), state_of(trained), model)
+    before = as_computed(before, model)
     chain, covered = _structure(before, model, mask, only, activation)
     before, after = _checked(before, after, covered)
-    values = PAPER.thresholds if thresholds is None else tuple(float(t) for t in thresholds)
-    low, high = _selectable(select, paper=thresholds is None)
     scores = scores_of(before, after, covered.masked)
-    if chain is not None and loss is None:
+    if chain is not None and loss is None and (model is None or chain.network.sizes[-1] > 1):
         through, found = through_ours(chain, before, scores, values, validation)
     else:
         through, found = "module", through_module(_needed(model), before, scores, values, validation, loss)
@@ -148,6 +157,37 @@ def find_supermask(
         chain=chain,
         shared=covered.shared,
     )
+
+
+def _check(mask: object, only: Any, loss: Loss | None, activation: object) -> None:
+    """Refuse arguments that mean nothing.
+
+    Raises:
+        UsageError: naming the argument.
+    """
+    one_of("mask", mask, get_args(MaskScope))
+    one_of("activation", activation, ACTIVATIONS)
+    for kind in only if isinstance(only, tuple) else () if only is None else (only,):
+        if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+            raise UsageError(
+                f"only must be a kind of layer or several, not {quoted(kind)}.", "only=nn.Linear"
+            )
+    function("loss", loss)
+    check_loss(loss)
+
+
+def _module(initial: Weights, trained: Weights, model: nn.Module | None) -> nn.Module | None:
+    """The module to evaluate with, without wrappers."""
+    if model is None:
+        model = next((w for w in (trained, initial) if isinstance(w, nn.Module)), None)
+    return None if model is None else unwrapped(instance("model", model, nn.Module, "a torch.nn.Module"))
+
+
+def _named_alike(initial: State, trained: State, model: nn.Module | None) -> tuple[State, State]:
+    """Both state dicts under the module's names; without one under the initial ones', without a wrapper's prefix."""
+    own = {name for name, _ in model.named_parameters(remove_duplicate=False)} if model is not None else ()
+    before = aligned("initial", initial, own)
+    return before, aligned("trained", aligned("trained", trained, own), own or before.keys())
 
 
 def _structure(
@@ -190,7 +230,7 @@ def _needed(model: nn.Module | None) -> nn.Module:
 
 def _selectable(select: tuple[float, float] | None, *, paper: bool) -> tuple[float, float]:
     if select is not None:
-        return select
+        return interval("select", select)
     return (PAPER.select_min, PAPER.select_max) if paper else (-math.inf, math.inf)
 
 

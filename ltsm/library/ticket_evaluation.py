@@ -7,19 +7,22 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
+from ltsm.core.ambient import own_state
+from ltsm.core.datasets import Dataset
 from ltsm.core.engine import choose_engine
 from ltsm.errors import UsageError
-from ltsm.library.evaluation import as_dataset, copied, evaluate_states
+from ltsm.library.arguments import instance
+from ltsm.library.evaluation import as_dataset, as_taken, copied, evaluate_states
+from ltsm.library.tickets import check_ticket
 from ltsm.library.training import load_exactly
+from ltsm.library.wrappers import unwrapped
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import nn
-
-    from ltsm.core.datasets import Dataset
     from ltsm.core.records import Evaluation
     from ltsm.library.batches import Data
     from ltsm.library.chains import Chain
@@ -35,6 +38,7 @@ class Achieved:
     val_accuracy: float
 
 
+@own_state()
 def evaluate_ticket(
     ticket: Ticket, validation: Data | Dataset, model: nn.Module | None = None
 ) -> tuple[Achieved, Achieved | None]:
@@ -49,8 +53,9 @@ def evaluate_ticket(
         UsageError: the module is missing, or the ticket is of another network.
         DataError: the data does not fit the network.
     """
+    check_ticket(ticket)
     states = [ticket.initial] if ticket.trained is None else [ticket.initial, ticket.trained]
-    if model is None and ticket.chain is not None:
+    if model is None and ticket.chain is not None and ticket.chain.network.sizes[-1] > 1:
         found = _by_ours(ticket.chain, states, validation)
     elif model is not None:
         found = _by_module(model, states, validation)
@@ -67,9 +72,11 @@ def _by_ours(chain: Chain, states: Sequence[State], validation: Data | Dataset) 
 
 
 def _by_module(model: nn.Module, states: Sequence[State], validation: Data | Dataset) -> Evaluation:
-    network = copied(model).eval()
+    network = copied(unwrapped(instance("model", model, nn.Module, "a torch.nn.Module"))).eval()
     for state in states:
         load_exactly(network, state)
+    if isinstance(validation, Dataset):
+        validation = as_taken(network, validation, "validation")
     own = {*dict(network.named_parameters()), *dict(network.named_buffers())}
     calls = [partial(_placed, {n: t for n, t in state.items() if n in own}, network) for state in states]
     return evaluate_states(network, calls, validation)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ltsm.errors import UsageError
+from ltsm.library.arguments import instance
+from ltsm.library.masks import checked_mask
+from ltsm.library.weights import plain_tensor
+from ltsm.notation import quoted
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ltsm.library.chains import Chain
     from ltsm.library.supermasks import Supermask
@@ -71,6 +78,25 @@ class Ticket:
     def covered(self) -> int:
         """How many parameters the mask covers."""
         return sum(flags.numel() for name, flags in self.mask.items() if name not in self.shared)
+
+
+def check_ticket(ticket: Any) -> None:
+    """Nothing, for a ticket whose parts belong together; one may be made by hand.
+
+    Raises:
+        UsageError: they do not, or it is no ticket.
+    """
+    instance("ticket", ticket, Ticket, "a ticket, as train_ticket or ticket_of gives it")
+    for what in ("initial", "trained"):
+        state = getattr(ticket, what)
+        if state is None and what == "trained":
+            continue
+        if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+            raise UsageError(f"the ticket's {what} values are no state dict.", "model.state_dict()")
+        shapes = {name: plain_tensor(f"{what} {quoted(name)}", t).shape for name, t in state.items()}
+        checked_mask(ticket.mask, shapes)
+    if ticket.trained is not None and ticket.trained.keys() != ticket.initial.keys():
+        raise UsageError("the ticket's initial and trained values have different names.")
 
 
 def ticket_of(supermask: Supermask) -> Ticket:

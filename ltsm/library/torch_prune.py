@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from ltsm.errors import UsageError
+from ltsm.library.arguments import instance
+from ltsm.library.masks import checked_mask
+from ltsm.library.weights import plain_tensor
+from ltsm.library.wrappers import inside
+from ltsm.notation import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _MASK, _ORIGINAL = "_mask", "_orig"
 
@@ -30,19 +36,16 @@ def apply_mask(module: nn.Module, mask: Mapping[str, Tensor]) -> nn.Module:
 
     Args:
         module: the network, which changes.
-        mask: by parameter name, True for what is kept.
+        mask: by parameter name, True, or 1, for what is kept.
 
     Raises:
-        UsageError: the mask is of another network; nothing has changed then.
+        UsageError: the mask is of another network, or holds other values; nothing has changed then.
     """
-    for name, kept in mask.items():
-        owner, attribute = _owner(module, name)
-        parameter = getattr(owner, attribute, None)
-        if not isinstance(parameter, Tensor) or parameter.shape != kept.shape:
-            raise UsageError(f"the mask is of another network: here is no {name!r} of {tuple(kept.shape)}.")
+    network = inside(instance("module", module, nn.Module, "a torch.nn.Module"))
+    places = {name: _owner(network, name) for name in mask} if isinstance(mask, Mapping) else {}
+    checked = checked_mask(mask, {name: getattr(*place).shape for name, place in places.items()})
     # once for each place: a layer that is used twice has two names, and one mask
-    places = {_owner(module, name): kept for name, kept in mask.items()}
-    for (owner, attribute), kept in places.items():
+    for (owner, attribute), kept in {places[name]: kept for name, kept in checked.items()}.items():
         prune.custom_from_mask(owner, attribute, kept.to(getattr(owner, attribute).device))  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return module
 
@@ -72,12 +75,20 @@ def count_parameters(module: nn.Module) -> Count:
     return Count(kept, total)
 
 
-def _owner(module: nn.Module, name: str) -> tuple[nn.Module, str]:
-    place, _, attribute = name.rpartition(".")
-    try:
-        return module.get_submodule(place), attribute
-    except AttributeError:
-        raise UsageError(f"the mask is of another network: here is no {name!r}.") from None
+def _owner(module: nn.Module, name: Any) -> tuple[nn.Module, str]:
+    """The layer that a name's parameter belongs to, and what it is called there; torch may prune it already.
+
+    Raises:
+        UsageError: there is none.
+    """
+    place, _, attribute = name.rpartition(".") if isinstance(name, str) else ("", "", "")
+    owner = dict(module.named_modules(remove_duplicate=False)).get(place)
+    known = dict(owner.named_parameters(recurse=False)) if owner is not None else {}
+    parameter = known.get(attribute, known.get(attribute + _ORIGINAL))
+    if owner is None or parameter is None:
+        raise UsageError(f"the mask is of another network: here is no {quoted(name)}.")
+    plain_tensor(quoted(name), parameter)
+    return owner, attribute
 
 
 def _pruned(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:

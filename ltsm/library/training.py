@@ -4,66 +4,47 @@ from __future__ import annotations
 
 import math
 import operator
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from ltsm.core.ambient import own_state
 from ltsm.core.datasets import Dataset
 from ltsm.core.state import fresh_state
 from ltsm.core.training import advance, record_points
 from ltsm.errors import UsageError
-from ltsm.library.batches import Pair, as_pair, training_batches
-from ltsm.library.evaluation import as_dataset, copied, device_of, evaluate_states
+from ltsm.library.arguments import function, instance
+from ltsm.library.batches import as_pair, training_batches
+from ltsm.library.evaluation import FORWARD, as_dataset, as_taken, copied, device_of, evaluate_states
+from ltsm.library.foreign import theirs
+from ltsm.library.frozen import frozen_zeros
+from ltsm.library.learnable import check_learnable
+from ltsm.library.outputs import check_logits, check_loss, default_loss, number_of
+from ltsm.library.supermasks import Supermask
 from ltsm.library.tickets import TrainingRecord, ticket_of, trained_ticket
 from ltsm.library.weights import state_of
+from ltsm.library.wrappers import unwrapped
+from ltsm.notation import quoted
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from torch import Tensor
 
     from ltsm.core.network import Network
     from ltsm.core.records import Record
-    from ltsm.library.batches import Data
+    from ltsm.library.batches import Data, Pair
     from ltsm.library.chains import Chain
-    from ltsm.library.supermasks import Loss, Supermask
+    from ltsm.library.outputs import Loss
     from ltsm.library.tickets import Ticket
+    from ltsm.library.weights import State
     from ltsm.protocol import Order, Protocol
 
     Optimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-
-
-@contextmanager
-def frozen_zeros(
-    module: nn.Module, mask: Mapping[str, Tensor], optimiser: torch.optim.Optimizer
-) -> Iterator[None]:
-    """For a training loop of one's own: what the mask prunes is exactly 0 in here, whatever the optimiser does.
-
-    The parameters are set to 0 on entry. Their gradients are 0, so that momentum and norms know nothing of them, and after every
-    step they are set to 0 again, so that neither weight decay nor momentum from before can move them.
-
-    Args:
-        module: the network; its pruned parameters change.
-        mask: by parameter name, True for what is kept.
-        optimiser: whose steps are followed.
-
-    Raises:
-        UsageError: the mask is not this network's.
-    """
-    kept = _on_parameters(module, mask)
-    _set_zeros(kept)
-    trained: list[tuple[Any, Tensor]] = [(p, flags) for p, flags in kept if p.requires_grad]
-    hooks: list[Any] = [p.register_hook(_gradient_hook(flags)) for p, flags in trained]
-    hooks.append(optimiser.register_step_post_hook(lambda *_: _set_zeros(kept)))
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def train_ticket(
@@ -83,7 +64,7 @@ def train_ticket(
 ) -> Ticket:
     """Train the supermasked network with its zeros frozen (section 3.5).
 
-    Nothing that is handed over is changed, but for what a loader or a generator of random numbers counts.
+    Nothing that is handed over is changed, nor anything of torch's state, but for what a loader counts.
     Our own engines train what they can: a chain of linear layers, none of them frozen by requires_grad, on whole
     data, where no `model`, `optimiser` or `loss` is given.
 
@@ -94,31 +75,38 @@ def train_ticket(
         model: the module to train; by default the one that found the supermask.
         optimiser: makes one of parameters, e.g. `lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)`;
             by default Adam with `lr`.
-        loss: of logits and labels; by default cross entropy.
+        loss: of logits and labels; by default cross entropy, see `find_supermask`.
         iterations: how many batches to train on.
         batch_size: images a batch, where `training` is no loader.
         lr: Adam's learning rate, where there is no `optimiser`.
         order: of the images, where `training` is no loader: shuffled anew every epoch, or as they come.
-        seed: of the shuffling.
+        seed: of the shuffling, and of what the network draws at random as it trains.
         record_every: iterations between two records.
 
     Raises:
         UsageError: an argument cannot be, the mask is not the module's, or there is no module to train.
         DataError: the data is no images with labels, or does not fit the network.
+        RunError: the caller's own code failed.
     """
+    instance("supermask", supermask, Supermask, "what find_supermask gives")
+    function("optimiser", optimiser)
+    function("loss", loss)
+    check_loss(loss)
     plan = _plan(iterations=iterations, batch_size=batch_size, lr=lr, order=order, record_every=record_every)
+    seed = _seed(seed)
     if validation is None and isinstance(training, Dataset):
         validation = training
     as_it_is = model is None and optimiser is None and loss is None
-    chain = supermask.chain if as_it_is and not _partly_frozen(supermask.model) else None
-    data = None if chain is None else _our_data(chain.network, training, validation)
-    if chain is not None and data is not None:
-        state, records = _by_ours(supermask, chain, data, plan, seed)
-        if validation is None:
-            records = [replace(record, val_loss=math.nan, val_accuracy=math.nan) for record in records]
-    else:
-        module = _needed(model or supermask.model)
-        state, records = _by_module(supermask, module, training, validation, optimiser, loss, plan, seed)
+    with own_state(seed):
+        chain = _our_chain(supermask) if as_it_is else None
+        data = None if chain is None else _our_data(chain.network, training, validation)
+        if chain is not None and data is not None:
+            state, records = _by_ours(supermask, chain, data, plan, seed)
+            if validation is None:
+                records = [replace(record, val_loss=math.nan, val_accuracy=math.nan) for record in records]
+        else:
+            module = _needed(supermask.model if model is None else model)
+            state, records = _by_module(supermask, module, training, validation, optimiser, loss, plan, seed)
     return trained_ticket(ticket_of(supermask), state, records)
 
 
@@ -144,8 +132,28 @@ def _plan(*, iterations: Any, batch_size: Any, lr: Any, order: Any, record_every
     )
 
 
-def _partly_frozen(module: nn.Module | None) -> bool:
-    return module is not None and not all(p.requires_grad for p in module.parameters())
+def _seed(seed: Any) -> int:
+    """A seed as Python's whole number.
+
+    Raises:
+        UsageError: it is none, or no generator takes it.
+    """
+    try:
+        value = operator.index(seed)
+    except TypeError:
+        value = -1
+    if not 0 <= value < 2**63:
+        raise UsageError(f"seed must be a whole number of at least 0 and below 2⁶³, not {quoted(seed)}.")
+    return value
+
+
+def _our_chain(supermask: Supermask) -> Chain | None:
+    """The network as our engines train it: all of it, with a logit for each class."""
+    chain, model = supermask.chain, supermask.model
+    if chain is None or model is None:
+        return chain
+    frozen = not all(p.requires_grad for p in model.parameters())
+    return None if frozen or chain.network.sizes[-1] == 1 else chain
 
 
 def _needed(module: nn.Module | None) -> nn.Module:
@@ -154,7 +162,7 @@ def _needed(module: nn.Module | None) -> nn.Module:
             "there is no module to train.",
             "model= gives it; without one train on (images, labels), with no optimiser or loss of your own",
         )
-    return module
+    return unwrapped(instance("model", module, nn.Module, "a torch.nn.Module"))
 
 
 def _our_data(
@@ -164,22 +172,24 @@ def _our_data(
 
     Without a validation set one training image stands in for it.
     """
-    if isinstance(training, Dataset) and validation is training:
-        return as_dataset(training, network)
-    pair = _training_pair(training)
+    pair = as_pair(_part(training, "train"))
     if pair is None:
         return None
-    if validation is None:
-        validation = (pair.images[:1], pair.labels[:1])
-    elif isinstance(validation, Dataset):
-        validation = (validation.validation_images, validation.validation_labels)
-    return as_dataset(validation, network, pair)
+    given = (pair.images[:1], pair.labels[:1]) if validation is None else _part(validation, "validation")
+    # the very data set where there is but one: the engines remember what they have worked out of it
+    same = isinstance(training, Dataset) and validation is training
+    data = as_dataset(training if same else given, network, None if same else pair)
+    check_learnable(data.train_images, data.train_labels, "training")
+    if validation is not None:
+        check_learnable(data.validation_images, data.validation_labels, "validation")
+    return data
 
 
-def _training_pair(training: Data | Dataset) -> Pair | None:
-    if isinstance(training, Dataset):
-        return Pair(training.train_images, training.train_labels)
-    return as_pair(training)
+def _part(data: Data | Dataset, part: str) -> Data:
+    """A data set's "train" or "validation" part; anything else is one."""
+    if isinstance(data, Dataset):
+        return getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
+    return data
 
 
 def _by_ours(
@@ -218,51 +228,83 @@ def _by_module(
         raise UsageError(
             "every parameter of the module is frozen.", "requires_grad_() on what is to be trained"
         )
-    loss = loss or nn.functional.cross_entropy
-    steps = (optimiser or (lambda p: torch.optim.Adam(p, lr=plan.lr)))(network.parameters())
-    whole = (training.train_images, training.train_labels) if isinstance(training, Dataset) else training
-    batches = training_batches(whole, plan.batch_size, plan.order, seed)
-    device, records, lost = device_of(network), [_recorded(network, 0, math.nan, validation, loss)], 0.0
+    batched, judged = _as_taken(network, training, "train"), _as_taken(network, validation, "validation")
+    if (whole := as_pair(batched)) is not None:
+        check_learnable(whole.images, whole.labels, "training")
+    loss, steps = loss or default_loss, _optimiser(optimiser, network, plan.lr)
+    batches = training_batches(batched, plan.batch_size, plan.order, seed)
+    records, lost, last = [_recorded(network, 0, math.nan, judged, loss)], 0.0, 0
     points = set(record_points(0, plan.iterations, plan.record_every))
-    last = 0
     with frozen_zeros(network, supermask.mask, steps):
         for iteration, batch in zip(range(1, plan.iterations + 1), batches, strict=False):
-            lost += _step(network, steps, loss, batch.images.to(device), batch.labels.to(device))
+            lost += _step(network, steps, loss, batch)
             if iteration in points:
-                records.append(_recorded(network, iteration, lost / (iteration - last), validation, loss))
+                records.append(_recorded(network, iteration, lost / (iteration - last), judged, loss))
                 lost, last = 0.0, iteration
     return state_of(network), records
 
 
-def _step(
-    network: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss, images: Tensor, labels: Tensor
-) -> float:
+def _as_taken(network: nn.Module, data: Any, part: str) -> Any:
+    """A data set's part, as the network takes it; anything else as it is."""
+    return as_taken(network, data, part) if isinstance(data, Dataset) else data
+
+
+def _optimiser(make: Optimiser | None, network: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """The caller's, over the copy's parameters, or Adam.
+
+    Raises:
+        UsageError: it makes no optimiser, or one over other parameters, which would train nothing.
+        RunError: it fails.
+    """
+    if make is None:
+        return torch.optim.Adam(network.parameters(), lr=lr)
+    with theirs("the optimiser"):
+        made: Any = make(network.parameters())
+    if not isinstance(made, torch.optim.Optimizer):
+        raise UsageError(f"optimiser must make a torch.optim.Optimizer, not {type(made).__name__}.", _MAKES)
+    own = {id(p) for p in network.parameters()}
+    if not all(id(p) in own for group in made.param_groups for p in group["params"]):
+        raise UsageError("the optimiser is over other parameters than the ones that are trained.", _MAKES)
+    return made
+
+
+def _step(network: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss, batch: Pair) -> float:
     """One step, and the loss before it; the closure is for optimisers that evaluate more than once."""
     found: list[float] = []
+    device = device_of(network)
 
     def closure() -> float:
         optimiser.zero_grad()
-        value = loss(network(images), labels)
-        value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        own = batch.to(device)  # a forward pass may write to its images
+        with theirs(FORWARD.format(tuple(own.images.shape))):
+            logits = network(own.images)
+        check_logits(logits, batch)
+        value = number_of(loss, logits, own.targets)
+        with theirs("the gradient"):
+            value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         found.append(value.item())
         return found[-1]
 
-    optimiser.step(closure)
+    with theirs("the optimiser's step"):
+        optimiser.step(closure)
     return next(iter(found), math.nan)  # not what step() gives back, which need not be anything
 
 
 def _recorded(
-    network: nn.Module, iteration: int, train_loss: float, validation: Data | Dataset | None, loss: Loss
+    network: nn.Module, iteration: int, train_loss: float, validation: Data | None, loss: Loss
 ) -> TrainingRecord:
     if validation is None:
         return TrainingRecord(iteration, train_loss, math.nan, math.nan)
     network.eval()
-    # copies, so that a forward pass which writes to buffers leaves nothing of the validation set in the ticket
-    found = evaluate_states(
-        network, [lambda: {name: t.clone() for name, t in network.named_buffers()}], validation, loss
-    )
+    # copies: what a forward pass writes, to whatever of the network, is no part of the ticket
+    found = evaluate_states(network, [partial(_copies, network)], validation, loss)
     network.train()
     return TrainingRecord(iteration, train_loss, found.loss[0], found.accuracy[0])
+
+
+def _copies(network: nn.Module) -> State:
+    own = [*network.named_parameters(), *network.named_buffers()]
+    return {name: t.detach().clone() for name, t in own}
 
 
 def load_exactly(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -271,6 +313,7 @@ def load_exactly(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises:
         UsageError: they are not.
     """
+    module, state = unwrapped(instance("module", module, nn.Module, "a torch.nn.Module")), state_of(state)
     own = module.state_dict()
     tensors = {name: t for name, t in own.items() if isinstance(t, torch.Tensor)}
     if differing := sorted(tensors.keys() ^ state.keys()):
@@ -284,22 +327,4 @@ def load_exactly(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 _ANOTHER = "ltsm ticket show FILE says which network it is of"
-
-
-def _on_parameters(module: nn.Module, mask: Mapping[str, Tensor]) -> list[tuple[nn.Parameter, Tensor]]:
-    known = dict(module.named_parameters(remove_duplicate=False))
-    for name, kept in mask.items():
-        if name not in known or known[name].shape != kept.shape:
-            raise UsageError(f"the mask is of another network: here is no {name!r} of {tuple(kept.shape)}.")
-    return [(known[name], kept.to(known[name].device)) for name, kept in mask.items()]
-
-
-@torch.no_grad()
-def _set_zeros(kept: list[tuple[nn.Parameter, Tensor]]) -> None:
-    for parameter, flags in kept:
-        # not a product, which would leave -0.0, and NaN where training diverges
-        parameter.masked_fill_(~flags, 0.0)
-
-
-def _gradient_hook(flags: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda gradient: torch.where(flags, gradient, 0.0)
+_MAKES = "optimiser=lambda parameters: torch.optim.SGD(parameters, lr=0.1)"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ltsm.errors import UsageError
+from ltsm.library.foreign import theirs
+from ltsm.library.wrappers import refuse_hidden, unwrapped
 from ltsm.notation import quoted
 
 if TYPE_CHECKING:
@@ -25,17 +28,60 @@ def state_of(weights: Weights) -> State:
     Raises:
         UsageError: these are no weights, or not dense ones.
     """
-    named = weights.state_dict() if isinstance(weights, nn.Module) else weights
+    if isinstance(weights, nn.Module):
+        module = unwrapped(weights)
+        with theirs("the network's state_dict()"):
+            named: Any = module.state_dict()
+    else:
+        named = weights
     if not isinstance(named, Mapping):
         raise UsageError(
             f"weights are a module or a state dict, not {type(weights).__name__}.", "model.state_dict()"
         )
-    tensors = {str(k): v for k, v in named.items() if isinstance(v, Tensor)}
-    for name, tensor in tensors.items():
-        if tensor.layout != torch.strided:
-            layout = str(tensor.layout).removeprefix("torch.")
-            raise UsageError(f"{quoted(name)} is a {layout} tensor, not a dense one.", "tensor.to_dense()")
-    return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+    values = {str(k): v for k, v in named.items() if isinstance(v, Tensor | np.ndarray)}
+    refuse_hidden(values.keys())
+    return {name: plain_tensor(quoted(name), value).detach().cpu().clone() for name, value in values.items()}
+
+
+def plain_tensor(what: str, value: Any) -> Tensor:
+    """The value as a tensor with one place in memory for each of its numbers; an array's strides may be any.
+
+    Args:
+        what: what it is of, for a sentence.
+        value: a tensor, or an array of NumPy's.
+
+    Raises:
+        UsageError: it is neither, or of a kind that holds no plain numbers.
+    """
+    if not isinstance(value, Tensor):
+        return _from_array(what, value)
+    if value.layout != torch.strided or value.is_nested:
+        layout = "nested" if value.is_nested else str(value.layout).removeprefix("torch.")
+        raise UsageError(f"{what} is a {layout} tensor, not a dense one.", "tensor.to_dense()")
+    if value.is_meta:
+        raise UsageError(f"{what} is on the device meta, which keeps shapes and no values.", _LOAD)
+    if isinstance(value, nn.UninitializedParameter | nn.UninitializedBuffer):
+        raise UsageError(
+            f"{what} belongs to a lazy layer, which has no values yet.", "run one batch through it"
+        )
+    if value.is_quantized or value.dtype in _QUANTISED:
+        raise UsageError(f"{what} is quantised: the method is for real numbers.", "tensor.dequantize()")
+    if value.is_floating_point() and value.dtype.itemsize < torch.float16.itemsize:
+        raise UsageError(f"{what} holds {value.dtype}, which cannot be computed with.", "tensor.float()")
+    return value
+
+
+def _from_array(what: str, value: Any) -> Tensor:
+    if not isinstance(value, np.ndarray | np.generic):
+        raise UsageError(f"{what} must be a tensor or an array, not {type(value).__name__}.")
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufc":
+        raise UsageError(f"{what} holds {array.dtype.name}, not numbers.")
+    try:
+        # a copy of its own: torch knows neither negative strides nor the other order of bytes, nor what may not be written
+        return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C", copy=True))
+    except TypeError:
+        raise UsageError(f"{what} holds {array.dtype.name}, which torch does not know.") from None
 
 
 def as_computed(state: State, model: nn.Module | None) -> State:
@@ -95,11 +141,11 @@ def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
     for name in names:
         for what, state in (("initial", initial), ("trained", trained)):
             if name not in state:
-                raise UsageError(f"the {what} weights lack {name!r}.", "both are state dicts of one network")
+                raise UsageError(f"the {what} weights lack {name!r}{_instead(name, state)}.", _PAIR)
         before, after = initial[name], trained[name]
         if before.shape != after.shape:
             shapes = f"{tuple(before.shape)} before training and {tuple(after.shape)} after it"
-            raise UsageError(f"{name!r} has the shape {shapes}.", "both are state dicts of one network")
+            raise UsageError(f"{name!r} has the shape {shapes}.", _PAIR)
         if not (before.is_floating_point() and after.is_floating_point()):
             raise UsageError(f"{name!r} holds {before.dtype} and {after.dtype}, not floats.")
         for what, values in (("initial", before), ("trained", after)):
@@ -113,3 +159,14 @@ def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
             "the initial weights are the trained ones.",
             "copy.deepcopy(model.state_dict()) before training keeps them; state_dict() alone changes with the model",
         )
+
+
+def _instead(name: str, state: State) -> str:
+    """What the state dict has in place of a name, where the two differ by what stands in front."""
+    near = next((k for k in state if k.endswith(f".{name}") or name.endswith(f".{k}")), None)
+    return f", and have {near!r}" if near else ""
+
+
+_PAIR = "both are state dicts of one network"
+_LOAD = "load the values first: load_state_dict(…, assign=True), or to_empty(device='cpu') and load"
+_QUANTISED = {torch.qint8, torch.quint8, torch.qint32, torch.quint4x2, torch.quint2x4}

@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltsm.report.figures import values
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
-
-    from ltsm.report.figures.values import Layer, Style
 
     Floats = NDArray[np.float64]
 
@@ -40,16 +36,6 @@ class Band:
         if abs(self.x[nearest] - x) > step / 2 + 1e-9:
             return None
         return float(self.mean[nearest]), float(self.deviation[nearest]), int(self.n[nearest])
-
-    def layers(self, style: Style, label: str = "", around: str = "") -> list[Layer]:
-        """The mean as a line, on the area of a deviation to each side; no area where no deviation is."""
-        x, mean = tuple(self.x.tolist()), tuple(self.mean.tolist())
-        line = values.Curve(x, mean, style, label)
-        width = np.nan_to_num(self.deviation)
-        if not width.any():
-            return [line]
-        low, high = (tuple(side.tolist()) for side in (self.mean - width, self.mean + width))
-        return [values.Band(x, low, high, style, around), line]
 
 
 def band(seeds: Iterable[Sequence[tuple[float, float]]]) -> Band:

@@ -59,16 +59,21 @@ class Evaluation:
         found = (measured(run, self.records.get(run.id, ()), group.until) for run in runs)
         return [result for result in found if result is not None]
 
-    def by_seed(self, group: Group, result: str) -> dict[int, float]:
-        """One number of the finished runs by seed, averaged over the group's recipes.
+    def whole(self, group: Group) -> dict[int, list[ResultRow]]:
+        """The finished runs of each seed that has every recipe of the group that any seed has.
 
-        A seed counts if it has every recipe that any seed has: means over different networks are not of one thing.
+        Of a group of several, means over different networks would be no means of one thing.
         """
-        values: dict[int, dict[str, float]] = defaultdict(dict)
+        found: dict[int, dict[str, ResultRow]] = defaultdict(dict)
         for r in self.finished(group):
-            values[r.seed][r.recipe] = float(getattr(r, result))
-        whole = len({recipe for found in values.values() for recipe in found})
-        return {s: sum(v.values()) / whole for s, v in sorted(values.items()) if len(v) == whole}
+            found[r.seed][r.recipe] = r
+        number = len({recipe for results in found.values() for recipe in results})
+        return {s: list(results.values()) for s, results in sorted(found.items()) if len(results) == number}
+
+    def by_seed(self, group: Group, result: str) -> dict[int, float]:
+        """One number of the group by seed, averaged over its recipes; seeds without it are left out."""
+        found = {s: [float(getattr(r, result)) for r in results] for s, results in self.whole(group).items()}
+        return {s: sum(v) / len(v) for s, v in found.items() if not math.isnan(sum(v))}
 
     def _has_diverged(self, result: ResultRow) -> bool:
         trained = self.study.recipes[result.recipe].trains != "nothing"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ltsm.report.statistics import LEVEL, Interval, Summary, holm, one_sample, summarise
 from ltsm.report.words import p_text, signed
+from ltsm.studies.names import title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ class Paired:
     """A group's number minus another's, over the seeds that have both.
 
     `interval` is the mean difference's own 95 % interval and `p` its own; `corrected_p` is after Holm over the table;
-    `lower` counts the seeds with a difference below 0.
+    `lower` and `higher` count the seeds with a difference below and above 0.
     """
 
     label: str
@@ -41,6 +42,7 @@ class Paired:
     interval: Interval
     p: float
     lower: int
+    higher: int
     corrected_p: float
 
     @property
@@ -57,9 +59,10 @@ class Paired:
 
     def evidence(self, column: Column, of: int) -> str:
         """What a sentence says of it in brackets; `of` comparisons were corrected together."""
-        low, high = (signed(v, column.digits, column.unit) for v in (self.interval.low, self.interval.high))
+        low, high = (signed(v, column.digits) for v in (self.interval.low, self.interval.high))
         p = f"{p_text(self.corrected_p)}{f' corrected for {of} comparisons' if of > 1 else ''}"
-        return f"95% interval {low} to {high}; {p}; below 0 for {self.lower} of {self.difference.n} seeds"
+        way, seeds = ("lower", self.lower) if self.difference.mean < 0 else ("higher", self.higher)
+        return f"95% interval {low} to {high}; {p}; {way} for {seeds} of {self.difference.n} seeds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def against_reference(evaluation: Evaluation, column: Column, label: str, name: 
         for group in evaluation.study.groups
     }
     reference = values.pop(evaluation.study.reference, {})
-    pairs = holm_together([difference(other, reference, found) for other, found in values.items()])
+    pairs = holm_together([difference(title(other), reference, found) for other, found in values.items()])
     return Comparison(name, f"{column.heading}, paired by seed", f"{label} minus …", column, pairs)
 
 
@@ -98,7 +101,7 @@ def difference(label: str, first: Mapping[int, float], second: Mapping[int, floa
     """The first minus the second over the seeds that have both, not corrected yet."""
     found = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
     interval, p = one_sample(found)
-    return Paired(label, summarise(found), interval, p, sum(d < 0 for d in found), p)
+    return Paired(label, summarise(found), interval, p, sum(d < 0 for d in found), sum(d > 0 for d in found), p)
 
 
 def holm_together(pairs: Sequence[Paired]) -> tuple[Paired, ...]:

@@ -30,7 +30,7 @@ class Weights:
     """One run's weights files: SHA-256 of the initial and the final ones."""
 
     seed: int
-    kind: str
+    recipe: str
     hidden: str
     state: str
     initial: str
@@ -70,7 +70,7 @@ def weights(evaluation: Evaluation) -> list[Weights]:
 
 def _weights(run: RunRow) -> Weights:
     initial, final = (file.sha256 if file else "–" for file in (run.initial, run.final))
-    return Weights(run.seed, run.kind, format_sizes(run.hidden), run.state, initial, final)
+    return Weights(run.seed, run.recipe, format_sizes(run.hidden), run.state, initial, final)
 
 
 def _values(values: Iterable[Any]) -> str:

@@ -153,7 +153,7 @@ def row(
         group=group,
         label=label or title(group.label),
         category=category,
-        n=len(evaluation.by_seed(group, FINAL_LOSS.result)),
+        n=len(evaluation.whole(group)),
         diverged=tuple(dict.fromkeys(r.seed for r in evaluation.diverged(group))),
         cells=tuple(Cell(c, summary(evaluation, group, c), (published or {}).get(c.name)) for c in columns),
     )
@@ -203,7 +203,7 @@ def notes(evaluation: Evaluation, rows: Sequence[Row]) -> Iterator[str]:
 
 def _caption(evaluation: Evaluation, rows: Sequence[Row]) -> str:
     study = evaluation.study
-    sentences = [f"{title(study.title)}: each network untrained, and at the end of its training."]
+    sentences = [f"{title(study.title)}. Each network untrained, and at the end of its training."]
     sentences += [
         f"“{title(g.label)}” is measured at iteration {g.until} of {' and '.join(g.recipes)}."
         for g in study.groups

@@ -27,9 +27,11 @@ def mean_and_spread(value: Summary, digits: int, unit: str = "") -> str:
 
 
 def p_text(p: float) -> str:
-    """`p = 0.04`, `p < 0.001`: two digits are what ten seeds can carry."""
+    """`p = 0.04`, `p < 0.001`: two digits are what ten seeds can carry, and more where they would hide a side of 0.05."""
     if math.isnan(p):
         return MISSING
+    if 0.0495 <= p < 0.0505:  # noqa: PLR2004
+        return f"p = {p:.4f}" if f"{p:.4f}" != "0.0500" else f"p {'<' if p < 0.05 else '≥'} 0.05"  # noqa: PLR2004
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"  # noqa: PLR2004
 
 

@@ -10,17 +10,19 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ltsm.errors import InterruptedRunError, LtsmError, RunError
-from ltsm.steps.jobs import Job, job
+from ltsm.steps.jobs import Job
 from ltsm.steps.lanes import lane_size, together
-from ltsm.steps.plan import Task, next_lane
+from ltsm.steps.plan import Plan
 from ltsm.steps.worker import WorkerDiedError, WorkerProcess
+from ltsm.studies.names import named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
-    from ltsm.steps.jobs import Setting
+    from ltsm.steps.experiment import Experiment
     from ltsm.store.values import Metric, State
+    from ltsm.studies.study import RunKey
 
 log = logging.getLogger(__name__)
 
@@ -31,22 +33,22 @@ _GLANCE_S = 0.1
 class Watcher(Protocol):
     """Who shows the progress."""
 
-    def started(self, task: Task, iteration: int, iterations: int) -> None:
-        """A task begins, or goes on from `iteration`; a search for a supermask has no iterations."""
+    def started(self, run: RunKey, iteration: int, iterations: int) -> None:
+        """A run begins, or goes on from `iteration`; one that trains nothing has no iterations."""
 
-    def advanced(self, task: Task, iteration: int, metrics: Sequence[Metric]) -> None:
+    def advanced(self, run: RunKey, iteration: int, metrics: Sequence[Metric]) -> None:
         """A segment is in the store."""
 
-    def ended(self, task: Task, state: State, message: str) -> None:
-        """A task is done, diverged, failed or interrupted."""
+    def ended(self, run: RunKey, state: State, message: str) -> None:
+        """A run is done, diverged, failed or interrupted."""
 
 
 @dataclass(slots=True)
 class Outcome:
     """What came of a plan."""
 
-    done: list[Task] = field(default_factory=list)
-    failed: dict[Task, str] = field(default_factory=dict)
+    done: list[RunKey] = field(default_factory=list)
+    failed: dict[RunKey, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -62,21 +64,21 @@ class Execution:
     """One plan being run.
 
     Args:
-        setting: the store and all that the tasks share.
-        tasks: what is to be done, in the order of preference.
+        experiment: the study, the store and all that its runs share.
+        runs: what is to be done, in the order of preference.
         done: what the store has already.
-        workers: one task runs on each, or a lane of tasks.
+        workers: one run is made on each, or a lane of runs.
         watcher: is told of the progress.
         stop: asked often; the exit code to stop with, or 0 to go on.
         keep_going: a failed run keeps only those from running that need it.
-        lane: how many tasks of one shape a worker advances side by side.
+        lane: how many runs of one recipe a worker advances side by side.
     """
 
     def __init__(
         self,
-        setting: Setting,
-        tasks: Sequence[Task],
-        done: Iterable[Task],
+        experiment: Experiment,
+        runs: Sequence[RunKey],
+        done: Iterable[RunKey],
         workers: Sequence[Executor],
         watcher: Watcher,
         *,
@@ -84,9 +86,8 @@ class Execution:
         keep_going: bool = False,
         lane: int = 1,
     ) -> None:
-        self._setting = setting
-        self._done = set(done)
-        self._waiting = [task for task in tasks if task not in self._done]
+        self._experiment = experiment
+        self._plan = Plan(experiment.study, runs, set(done))
         self._idle = list(workers)
         self._watcher = watcher
         self._stop = stop
@@ -115,17 +116,13 @@ class Execution:
         return self.outcome
 
     def _start_ready(self) -> bool:
-        """Give every idle worker the next task that can begin, and those that can be advanced beside it."""
-        while self._idle and not self._stopping() and (tasks := self._next_lane()):
-            self._waiting = [task for task in self._waiting if task not in tasks]
-            active = _Active([job(task, self._setting) for task in tasks], self._idle.pop(0))
+        """Give every idle worker the next run that can begin, and those that can be advanced beside it."""
+        while self._idle and not self._stopping() and (runs := self._plan.take(self._lane)):
+            active = _Active([Job(run, self._experiment) for run in runs], self._idle.pop(0))
             for begun in active.jobs:
-                self._watcher.started(begun.task, begun.iteration, begun.iterations)
+                self._watcher.started(begun.key, begun.iteration, begun.iterations)
             self._submit(active)
         return bool(self._active)
-
-    def _next_lane(self) -> list[Task]:
-        return next_lane(self._waiting, self._done, self._lane)
 
     def _stopping(self) -> bool:
         return bool(self._stop()) or (bool(self.outcome.failed) and not self._keep_going)
@@ -162,7 +159,7 @@ class Execution:
             self._idle.append(active.worker)
         for work, result, goes_on in zip(jobs, results, going_on, strict=True):
             metrics = work.commit(result)
-            self._watcher.advanced(work.task, work.iteration, metrics)
+            self._watcher.advanced(work.key, work.iteration, metrics)
             if not goes_on:
                 self._end(work, work.ended or "interrupted")
 
@@ -170,14 +167,14 @@ class Execution:
         if state in {"interrupted", "failed"}:
             work.stop(state, message or None)
         elif state in {"done", "diverged"}:
-            self._done.add(work.task)
-            self.outcome.done.append(work.task)
-        self._watcher.ended(work.task, state, message)
+            self._plan.finish(work.key)
+            self.outcome.done.append(work.key)
+        self._watcher.ended(work.key, state, message)
 
     def _fail(self, active: _Active, error: BaseException) -> None:
         if isinstance(error, WorkerDiedError) and not active.retried and not self._stopping():
             active.retried = True
-            log.warning("%s: %s It is tried once more.", active.jobs[0].task, error.message)
+            log.warning("%s: %s It is tried once more.", named(active.jobs[0].key), error.message)
             self._submit(active)
             return
         self._idle.append(active.worker)
@@ -190,8 +187,8 @@ class Execution:
             if told:
                 self._end(work, "interrupted")
                 continue
-            message = f"{error.message}{self._setting.keep_traceback(work.task, error)}"
-            self.outcome.failed[work.task] = message
+            message = f"{error.message}{self._experiment.keep_traceback(work.key, error)}"
+            self.outcome.failed[work.key] = message
             self._end(work, "failed", message)
 
     def _abandon(self) -> None:
@@ -210,9 +207,9 @@ def _interrupted(code: int) -> InterruptedRunError:
 
 
 def execute(
-    setting: Setting,
-    tasks: Sequence[Task],
-    done: Iterable[Task],
+    experiment: Experiment,
+    runs: Sequence[RunKey],
+    done: Iterable[RunKey],
     watcher: Watcher,
     *,
     jobs: int,
@@ -220,13 +217,13 @@ def execute(
     keep_going: bool = False,
 ) -> Outcome:
     """Run a plan on `jobs` processes of its own. See `Execution`."""
-    lane = lane_size(setting.place.device)
-    waiting = set(tasks) - set(done)
+    lane = lane_size(experiment.setup.device)
+    waiting = set(runs) - set(done)
     workers = [WorkerProcess() for _ in range(max(1, min(jobs, len(waiting))))]
     finished = False
     try:
         execution = Execution(
-            setting, tasks, done, workers, watcher, stop=stop, keep_going=keep_going, lane=lane
+            experiment, runs, done, workers, watcher, stop=stop, keep_going=keep_going, lane=lane
         )
         outcome = execution.run()
         finished = True

@@ -1,25 +1,27 @@
-"""A task under way: what its worker shall do next, and how what came back is written to the store."""
+"""A run under way: what its worker shall do next, and how what came back is written to the store."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ltsm.errors import StoreError
-from ltsm.steps import baseline, hyperop, supermask, ticket
-from ltsm.steps.plan import Task
-from ltsm.steps.training import Fresh, Place, Stretch, finite, stretch
-from ltsm.store import artifacts, read, write
-from ltsm.store.values import Artifact, MaskRow, Segment
+from ltsm.steps import inputs
+from ltsm.steps.first import FirstState, first_state
+from ltsm.steps.training import Trained, finite, train
+from ltsm.store import artifacts, write
+from ltsm.store.values import Beginning, Segment
+from ltsm.studies.names import named
+from ltsm.studies.recipe import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
-    from ltsm.store.engine import Store
-    from ltsm.store.values import Metric, RunRow, State
+    from ltsm.steps.experiment import Experiment
+    from ltsm.store.values import Artifact, Metric, RunRow, State
+    from ltsm.studies.recipe import Recipe
+    from ltsm.studies.study import RunKey
 
 log = logging.getLogger(__name__)
 
@@ -32,258 +34,144 @@ class Call(NamedTuple):
 
 
 @dataclass(slots=True)
-class Setting:
-    """What all tasks of one command share. `now` is asked for the time, never the clock."""
+class Job:
+    """A run being made: first its state before training, then segment by segment; or its masks alone."""
 
-    store: Store
-    protocol_id: int
-    place: Place
-    now: Callable[[], datetime]
-    provenance: dict[str, Any]
-    files: str = field(init=False)
-    """The name of the folders for this store's files of the protocol: not those of another store beside it."""
-
-    def __post_init__(self) -> None:
-        begun = next(p.created_at for p in read.protocols(self.store) if p.id == self.protocol_id)
-        moment = hashlib.sha256(begun.isoformat().encode()).hexdigest()
-        self.files = f"{self.place.protocol.fingerprint[:12]}-{moment[:12]}"
-
-    def run(self, task: Task) -> RunRow:
-        """The task's run as stored.
-
-        Raises:
-            StoreError: it was never planned.
-        """
-        row = read.find_run(self.store, self.protocol_id, task.spec(self.place.protocol))
-        if row is None:
-            raise StoreError(f"the store has no run for {task}.", "ltsm db check")
-        return row
-
-    def content(self, task: Task, which: str) -> bytes:
-        """A weights file of another task's run, checked.
-
-        Raises:
-            StoreError: it is missing or damaged.
-        """
-        artifact: Artifact | None = getattr(self.run(task), which)
-        if artifact is None:
-            raise StoreError(f"{task} has no {which} weights yet.", "run that step first")
-        return artifacts.read(self.store.folder, artifact)
-
-    def keep_traceback(self, task: Task, error: BaseException) -> str:
-        """Write what a worker noted of an error to a log file beside the store; where, to be added to its message."""
-        notes = "\n".join(getattr(error, "__notes__", []))
-        if not notes:
-            return ""
-        sizes = "-".join(map(str, task.hidden))
-        path = f"logs/{self.files}/seed-{task.seed}-{task.step}-{sizes}.log"
-        artifacts.write(self.store.folder, path, notes.encode())
-        return f" (traceback: {path})"
-
-    def folder(self, run: RunRow) -> str:
-        """Where this run's files lie, relative to the store."""
-        sizes = "-".join(map(str, run.hidden))
-        return f"weights/{self.files}/seed-{run.seed}/{run.kind}-{sizes}"
-
-
-@dataclass(slots=True)
-class Training:
-    """A run being trained, segment by segment."""
-
-    task: Task
-    setting: Setting
+    key: RunKey
+    experiment: Experiment
     run: RunRow = field(init=False)
+    recipe: Recipe = field(init=False)
     iteration: int = 0
     iterations: int = 0
     state: bytes = b""
     ended: State | None = None
+    _engines: str = ""
 
     def __post_init__(self) -> None:
-        self.run = self.setting.run(self.task)
-        self.iterations = self._length()
+        self.recipe = self.experiment.study.recipes[self.key.recipe]
+        self.run = self.experiment.run(self.key)
+        self.iterations = inputs.iterations(self.experiment, self.key)
         self._take_up()
 
     def call(self) -> Call | None:
         """What the worker shall do next; None when the run has ended."""
         if self.ended is not None:
             return None
-        place = self.setting.place
+        setup, seed = self.experiment.setup, self.key.seed
         if not self.state:
-            return self._first_call(place)
-        segment = place.records_per_segment * place.protocol.record_every
-        until = min((self.iteration // segment + 1) * segment, self.iterations)
-        return Call(stretch, (place, self.state, until, self.iterations))
+            return Call(first_state, (setup, self.recipe, seed, inputs.gather(self.experiment, self.key)))
+        segment = setup.records_per_segment * setup.protocol.record_every
+        stops = [(self.iteration // segment + 1) * segment, self.iterations, *self.recipe.keep]
+        until = min(stop for stop in stops if stop > self.iteration or stop == self.iterations)
+        return Call(train, (setup, self.state, until, self.iterations, until in self.recipe.keep))
 
-    def receive(self, result: Fresh | Stretch) -> None:
+    def receive(self, result: FirstState | Trained) -> None:
         """Take in what the worker made, so that the next call can be made before it is written."""
         self.state = result.state
-        if isinstance(result, Stretch):
-            self.iteration = result.iteration
-            if result.final:
-                self.ended = (
-                    "done" if self.iteration == self.iterations and finite(result.metrics) else "diverged"
-                )
+        if isinstance(result, FirstState):
+            self.ended = "done" if self.recipe.trains == "nothing" else None
+            return
+        self.iteration = result.iteration
+        if result.ended:
+            self.ended = "done" if self.iteration == self.iterations and finite(result.metrics) else "diverged"
 
-    def commit(self, result: Fresh | Stretch) -> Sequence[Metric]:
-        """Write it to the store: files first, then their row. The new records come back."""
-        if isinstance(result, Fresh):
-            self._commit_fresh(result)
+    def commit(self, result: FirstState | Trained) -> Sequence[Metric]:
+        """Write it to the store: files first, then their rows. The new records come back."""
+        if isinstance(result, FirstState):
+            self._commit_first(result)
             return ()
-        self._commit_stretch(result)
+        self._commit_segment(result)
         return result.metrics
 
     def stop(self, state: State, error: str | None = None) -> None:
         """The run stops here; its records and checkpoint stay."""
-        write.stop(self.setting.store, self.run.id, state, error, self.setting.now())
-
-    def _length(self) -> int:
-        if self.task.step != "baseline":
-            return self.task.spec(self.setting.place.protocol).iterations
-        needed = self.task.needs
-        best = self.setting.run(needed).best_iteration if needed else None
-        if best is None:
-            raise StoreError(
-                f"the initial training of seed {self.task.seed} has no finite loss to stop at.",
-                "a smaller --lr",
-            )
-        return best
+        write.stop(self.experiment.store, self.run.id, state, error, self.experiment.now())
 
     def _take_up(self) -> None:
         """Go on from the run's last checkpoint that can be believed, if it has one."""
-        run, store = self.run, self.setting.store
+        run, experiment = self.run, self.experiment
+        self._engines = run.device or ""
         if run.checkpoint is None:
             return
         try:
-            self.state = artifacts.read(store.folder, run.checkpoint)
+            self.state = artifacts.read(experiment.store.folder, run.checkpoint)
         except StoreError as error:
             self._step_back(error)
             return
         self.iteration = run.iteration
-        now = self.setting.now()
-        resumed = [*run.provenance.get("resumed", []), {"at": now.isoformat(), **self.setting.provenance}]
-        write.go_on(store, run.id, provenance={**run.provenance, "resumed": resumed}, now=now)
+        now = experiment.now()
+        resumed = [*run.provenance.get("resumed", []), {"at": now.isoformat(), **experiment.provenance}]
+        write.go_on(experiment.store, run.id, provenance={**run.provenance, "resumed": resumed}, now=now)
 
     def _step_back(self, damage: StoreError) -> None:
         """The last checkpoint is damaged: go on from the one before it, else from the beginning."""
-        run, store, now = self.run, self.setting.store, self.setting.now()
-        if run.previous is None:
-            log.warning("%s starts again: %s", self.task, damage.message)
+        run, store, now = self.run, self.experiment.store, self.experiment.now()
+        before = [f.iteration for f in run.files if f.role == "checkpoint" and f.iteration < run.iteration]
+        if not before:
+            log.warning("%s starts again: %s", named(self.key), damage.message)
             write.reset(store, [run.id], now)
         else:
-            log.warning("%s goes back to iteration %s: %s", self.task, run.previous_iteration, damage.message)
+            log.warning("%s goes back to iteration %s: %s", named(self.key), before[0], damage.message)
             write.rewind(store, run.id, now)
-        self.run = self.setting.run(self.task)
+        self.run = self.experiment.run(self.key)
         self._take_up()
 
-    def _first_call(self, place: Place) -> Call:
-        seed, hidden, setting = self.task.seed, self.task.hidden, self.setting
-        first = Task("initial", seed, hidden)
-        match self.task.step:
-            case "initial":
-                return Call(baseline.initial_training, (place, seed))
-            case "baseline":
-                return Call(baseline.retraining, (place, seed, setting.content(first, "initial")))
-            case "ticket":
-                mask = read.selected_mask(setting.store, setting.run(Task("baseline", seed, hidden)).id)
-                if mask is None:
-                    raise StoreError(
-                        f"seed {seed} has no supermask yet.", f"ltsm find-supermask --seed {seed}"
-                    )
-                return Call(ticket.training, (place, seed, setting.content(first, "initial"), mask.bits))
-            case _:
-                return Call(hyperop.training, (place, seed, hidden))
-
-    def _commit_fresh(self, result: Fresh) -> None:
-        setting = self.setting
-        if self.task.step in {"baseline", "ticket"}:
-            initial = setting.run(Task("initial", self.task.seed, self.task.hidden)).initial
-            assert initial is not None  # noqa: S101 - _first_call read it
-        else:
-            path = f"{setting.folder(self.run)}/initial.safetensors"
-            initial = artifacts.write(setting.store.folder, path, result.initial)
-        write.start(
-            setting.store,
-            self.run.id,
+    def _commit_first(self, result: FirstState) -> None:
+        experiment = self.experiment
+        self._engines = result.engine
+        beginning = Beginning(
             iterations=self.iterations,
-            initial=initial,
+            initial=self._initial(result),
+            inputs=result.sizes[0],
+            classes=result.sizes[-1],
             parameters=result.parameters,
             relative_size=result.relative_size,
             device=result.engine,
-            provenance={**setting.provenance, "data_sha256": result.digest},
-            now=setting.now(),
+            provenance={**experiment.provenance, "data_sha256": result.digest},
+            masks=result.masks,
         )
+        write.begin(experiment.store, self.run.id, beginning, experiment.now())
 
-    def _commit_stretch(self, result: Stretch) -> None:
-        store, folder = self.setting.store, f"{self.setting.folder(self.run)}"
-        ended = self.ended if result.final else None
-        name = "final.safetensors" if result.final else f"checkpoint-{result.iteration}.safetensors"
-        written = artifacts.write(store.folder, f"{folder}/{name}", result.final or result.state)
-        before = self.setting.run(self.task)
+    def _initial(self, result: FirstState) -> Artifact | None:
+        """The file of the start values: written now, or another run's."""
+        if self.recipe.trains == "nothing":
+            return None
+        if result.initial:
+            return self._written("initial", result.initial)
+        assert isinstance(self.recipe.start, Weights)  # noqa: S101 - else the values are its own
+        return inputs.file_of(self.experiment, self.recipe.start, self.key.seed)
+
+    def _commit_segment(self, result: Trained) -> None:
+        experiment, at = self.experiment, result.iteration
+        keeps = at in self.recipe.keep
         segment = Segment(
             metrics=result.metrics,
-            iteration=result.iteration,
-            state=ended or "running",
+            iteration=at,
+            state=(self.ended if result.ended else None) or "running",
             seconds=result.seconds,
-            checkpoint=None if ended else written,
-            final=written if ended else None,
-            error=f"diverged by iteration {result.iteration}" if ended == "diverged" else None,
-            device=self._engines(before.device or "", result.engine),
+            checkpoint=None if result.ended else self._written(f"checkpoint-{at}", result.state),
+            final=self._written("final", result.weights) if result.ended else None,
+            kept={at: self._written(f"kept-{at}", result.weights)} if keeps else {},
+            error=f"diverged by iteration {at}" if self.ended == "diverged" else None,
+            device=self._engines_with(result.engine),
         )
-        write.record(store, self.run.id, segment, self.setting.now())
-        for file in (before.previous, before.checkpoint if ended else None):
-            artifacts.remove(store.folder, file)
+        for file in write.record(experiment.store, self.run.id, segment, experiment.now()):
+            artifacts.remove(experiment.store.folder, file)
 
-    def _engines(self, before: str, now: str) -> str:
+    def _written(self, name: str, content: bytes) -> Artifact:
+        path = f"{self.experiment.folder(self.key)}/{name}.safetensors"
+        return artifacts.write(self.experiment.store.folder, path, content)
+
+    def _engines_with(self, now: str) -> str:
         """All engines that computed this run. A second one is said: the bits are no longer those of either alone."""
-        engines = [name for name in before.split(", ") if name]
-        if now in engines:
-            return before
-        if engines:
-            log.warning(
-                "%s was begun by the engine %s and goes on with %s: its bits are its own",
-                self.task,
-                before,
-                now,
-            )
-        return ", ".join([*engines, now])
-
-
-@dataclass(slots=True)
-class Search:
-    """The search for one seed's supermask: a single call."""
-
-    task: Task
-    setting: Setting
-    ended: State | None = None
-    iteration: int = 0
-    iterations: int = 0
-
-    def call(self) -> Call | None:
-        """What the worker shall do; None when it has been done."""
-        if self.ended is not None:
-            return None
-        seed, hidden, setting = self.task.seed, self.task.hidden, self.setting
-        initial = setting.content(Task("initial", seed, hidden), "initial")
-        trained = setting.content(Task("baseline", seed, hidden), "final")
-        return Call(supermask.find, (setting.place, seed, initial, trained))
-
-    def receive(self, _result: list[MaskRow]) -> None:
-        """Nothing more is to be done."""
-        self.ended = "done"
-
-    def commit(self, result: list[MaskRow]) -> Sequence[Metric]:
-        """Write all masks in one transaction."""
-        run = self.setting.run(Task("baseline", self.task.seed, self.task.hidden))
-        write.add_masks(self.setting.store, run.id, result, self.setting.now())
-        return ()
-
-    def stop(self, state: State, error: str | None = None) -> None:
-        """Nothing was written, so nothing stops; the baseline run keeps its state."""
-
-
-Job = Training | Search
-
-
-def job(task: Task, setting: Setting) -> Job:
-    """The task, ready to begin or to go on."""
-    return Search(task, setting) if task.step == "supermask" else Training(task, setting)
+        engines = [name for name in self._engines.split(", ") if name]
+        if now not in engines:
+            if engines:
+                log.warning(
+                    "%s was begun by the engine %s and goes on with %s: its bits are its own",
+                    named(self.key),
+                    self._engines,
+                    now,
+                )
+            self._engines = ", ".join([*engines, now])
+        return self._engines

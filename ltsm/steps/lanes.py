@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from ltsm.steps.training import stretch, stretches
+from ltsm.steps.training import train, train_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ltsm.steps.training import Stretch
+    from ltsm.steps.training import Trained
 
     Arguments = tuple[Any, ...]
 
@@ -24,23 +24,25 @@ def lane_size(device: str) -> int:
 
 
 def together(calls: Sequence[tuple[Callable[..., Any], Arguments]]) -> list[Any]:
-    """What these functions give for their arguments, in this order; stretches are made side by side."""
-    results = {i: call(*arguments) for i, (call, arguments) in enumerate(calls) if call is not stretch}
-    results |= _side_by_side({i: arguments for i, (call, arguments) in enumerate(calls) if call is stretch})
+    """What these functions give for their arguments, in this order; segments are trained side by side."""
+    results = {i: call(*arguments) for i, (call, arguments) in enumerate(calls) if call is not train}
+    results |= _side_by_side({i: arguments for i, (call, arguments) in enumerate(calls) if call is train})
     return [results[i] for i in range(len(calls))]
 
 
-def _side_by_side(stretched: dict[int, Arguments]) -> Iterator[tuple[int, Stretch]]:
-    """The stretches for these arguments of `stretch`, as far as the first of them goes.
+def _side_by_side(calls: dict[int, Arguments]) -> Iterator[tuple[int, Trained]]:
+    """What `train` gives for these arguments, as far as the first of them goes.
 
     A lane's runs are usually at the same iteration. Those that were resumed from elsewhere go by themselves,
     until they meet the others where a segment ends.
     """
     from ltsm.core.state import unpack  # noqa: PLC0415 - brings torch, which only workers need
 
-    states = {i: unpack(arguments[1]) for i, arguments in stretched.items()}
+    states = {i: unpack(arguments[1]) for i, arguments in calls.items()}
     for _, same in groupby(sorted(states, key=lambda i: states[i].iteration), lambda i: states[i].iteration):
         members = list(same)
-        places, _, untils, ends = zip(*(stretched[i] for i in members), strict=True)
-        made = stretches(places[0], [states[i] for i in members], min(untils), ends)
+        setups, _, untils, ends, keeps = zip(*(calls[i] for i in members), strict=True)
+        until = min(untils)
+        keep = keeps[untils.index(until)]
+        made = train_together(setups[0], [states[i] for i in members], until, ends, keep=keep)
         yield from zip(members, made, strict=True)

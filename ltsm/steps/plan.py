@@ -1,113 +1,117 @@
-"""The tasks a protocol needs, in the order of the method, minus those the store has."""
+"""What a study needs for some seeds, as a graph: a run is ready when those that it is made from are done."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
 
-from ltsm.store.values import FINISHED, RunSpec
+from ltsm.store.values import FINISHED, RecipeSpec, RunSpec
+from ltsm.studies.recipe import BestOf, Masking
+from ltsm.studies.study import RunKey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
-    from ltsm.protocol import Kind, Protocol
     from ltsm.store.values import RunRow
-
-Step = Literal["initial", "baseline", "supermask", "ticket", "hyperop"]
-CHAIN: tuple[Step, ...] = ("initial", "baseline", "supermask", "ticket")
-"""Steps 1 to 6 of section 2.3; each needs the one before it."""
+    from ltsm.studies.recipe import Recipe
+    from ltsm.studies.study import Study
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One step for one seed: a run, or the search for the supermask (which trains nothing)."""
-
-    step: Step
-    seed: int
-    hidden: tuple[int, ...]
-
-    @property
-    def needs(self) -> Task | None:
-        """The task that must be done before this one."""
-        place = CHAIN.index(self.step) if self.step in CHAIN else 0
-        return Task(CHAIN[place - 1], self.seed, self.hidden) if place else None
-
-    @property
-    def kind(self) -> Kind:
-        """The kind of run whose row this task fills; a supermask's masks belong to the baseline run."""
-        return "baseline" if self.step == "supermask" else self.step
-
-    def spec(self, protocol: Protocol) -> RunSpec:
-        """The run of this task; a baseline's iterations become known with the initial training's best one."""
-        lengths = {"initial": protocol.initial_iterations, "baseline": 0}
-        return RunSpec(self.seed, self.kind, self.hidden, lengths.get(self.kind, protocol.iterations))
-
-    def __str__(self) -> str:
-        """As the screen names it."""
-        sizes = ", ".join(map(str, self.hidden))
-        names = {"initial": "initial training", "hyperop": f"hyperop ({sizes})"}
-        return f"seed {self.seed} {names.get(self.step, self.step)}"
+def keys(recipes: Iterable[str], seeds: Iterable[int]) -> list[RunKey]:
+    """These recipes for every seed, seed by seed, so that tables fill evenly."""
+    names = tuple(recipes)
+    return [RunKey(name, seed) for seed in seeds for name in names]
 
 
-def chain(protocol: Protocol, seed: int, last: Step = "ticket") -> list[Task]:
-    """Steps 1 to 6 for one seed, up to and with `last`."""
-    return [Task(step, seed, protocol.hidden) for step in CHAIN[: CHAIN.index(last) + 1]]
+def recipe_specs(study: Study, names: Iterable[str]) -> list[RecipeSpec]:
+    """Recipes of a study as the store keeps them."""
+    identities = study.fingerprints()
+    return [RecipeSpec(identities[name], name, study.settings(name)) for name in names]
 
 
-def hyperops(protocol: Protocol, seed: int) -> list[Task]:
-    """The dense networks that the ticket is compared with (section 3.5)."""
-    return [Task("hyperop", seed, hidden) for hidden in protocol.hyperops]
+def run_specs(study: Study, runs: Iterable[RunKey]) -> list[RunSpec]:
+    """Runs of a study as the store keeps them."""
+    identities = study.fingerprints()
+    needs = {n: {role: identities[o] for role, o in r.needs.items()} for n, r in study.recipes.items()}
+    return [
+        RunSpec(key.seed, identities[key.recipe], recipe.hidden, length(recipe), needs[key.recipe])
+        for key in runs
+        for recipe in [study.recipes[key.recipe]]
+    ]
 
 
-def everything(protocol: Protocol, seeds: Iterable[int]) -> list[Task]:
-    """The whole evaluation, seed by seed, so that Table 1 fills evenly; the long chain of a seed comes first."""
-    return [task for seed in seeds for task in (*chain(protocol, seed), *hyperops(protocol, seed))]
+def length(recipe: Recipe) -> int | None:
+    """How long a recipe trains; None where that is another run's best iteration."""
+    return None if isinstance(recipe.iterations, BestOf) else recipe.iterations
 
 
-def finished(runs: Iterable[RunRow], masked: Collection[int]) -> set[Task]:
-    """The tasks that the store has the results of; `masked` are the runs that have masks."""
-    done: set[Task] = set()
-    for run in runs:
-        if run.state in FINISHED:
-            done.add(Task(run.kind, run.seed, run.hidden))
-            if run.id in masked:
-                done.add(Task("supermask", run.seed, run.hidden))
-    return done
+def finished(study: Study, runs: Iterable[RunRow]) -> set[RunKey]:
+    """The runs of a study in which nothing is left to do."""
+    names = {fingerprint: name for name, fingerprint in study.fingerprints().items()}
+    ended = (run for run in runs if run.state in FINISHED and run.fingerprint in names)
+    return {RunKey(names[run.fingerprint], run.seed) for run in ended}
 
 
-def dependents(tasks: Iterable[Task]) -> set[Task]:
-    """These tasks and all that are built on them: what has to be redone when they are."""
-    found: set[Task] = set()
-    for task in tasks:
-        later = CHAIN[CHAIN.index(task.step) :] if task.step in CHAIN else (task.step,)
-        found |= {Task(step, task.seed, task.hidden) for step in later}
-    return found
+class Plan:
+    """Runs in the order of preference, each ready once all that it needs is done.
+
+    What a step costs does not depend on how many runs there are.
+
+    Args:
+        study: whose recipes the runs are of.
+        runs: what is to be done.
+        done: what needs not be.
+    """
+
+    def __init__(self, study: Study, runs: Iterable[RunKey], done: Collection[RunKey]) -> None:
+        self._runs = [run for run in dict.fromkeys(runs) if run not in done]
+        self._missing: dict[int, int] = {}
+        self._waiting: dict[RunKey, list[int]] = {}
+        # By recipe, as a GPU advances runs of one shape side by side; each a heap, so that the first comes first.
+        self._ready: dict[str, list[int]] = {}
+        needs = {name: set(recipe.needs.values()) for name, recipe in study.recipes.items()}
+        for place, run in enumerate(self._runs):
+            needed = {RunKey(name, run.seed) for name in needs[run.recipe]} - set(done)
+            self._missing[place] = len(needed)
+            for other in needed:
+                self._waiting.setdefault(other, []).append(place)
+            if not needed:
+                self._ready.setdefault(run.recipe, []).append(place)
+        for ready in self._ready.values():
+            heapify(ready)
+
+    def take(self, size: int = 1) -> list[RunKey]:
+        """The first run that is ready, and up to `size` in all of the same recipe; they are the caller's now."""
+        firsts = {ready[0]: ready for ready in self._ready.values() if ready}
+        if not firsts:
+            return []
+        ready = firsts[min(firsts)]
+        return [self._runs[heappop(ready)] for _ in range(min(size, len(ready)))]
+
+    def finish(self, run: RunKey) -> None:
+        """A run is done: those that waited for it alone are ready."""
+        for place in self._waiting.pop(run, ()):
+            self._missing[place] -= 1
+            if not self._missing[place]:
+                heappush(self._ready.setdefault(self._runs[place].recipe, []), place)
 
 
-def cost(task: Task, protocol: Protocol) -> float:
-    """How long a task takes, in units of no meaning but their ratio, for the estimate of the time left.
+def expected_iterations(study: Study, name: str) -> int:
+    """How long a recipe will train; where another's best iteration decides, a quarter of that one's training."""
+    recipe = study.recipes[name]
+    if isinstance(recipe.iterations, BestOf):
+        return expected_iterations(study, recipe.iterations.of) // 4
+    return recipe.iterations
+
+
+def costs(study: Study) -> Mapping[str, float]:
+    """How long a run of each recipe takes, in units of no meaning but their ratio, for the estimate of the time left.
 
     Every iteration touches each parameter; evaluation and the walk through the batch add a share of their own.
     """
-    if task.step == "supermask":
-        return float(len(protocol.thresholds))
-    return expected_iterations(task, protocol) * (30 + sum(task.hidden)) / 1000
+    return {name: _cost(study, name, recipe) for name, recipe in study.recipes.items()}
 
 
-def expected_iterations(task: Task, protocol: Protocol) -> int:
-    """How long a task trains; a baseline is taken for a quarter of the initial training, where the paper's stops."""
-    return protocol.initial_iterations // 4 if task.step == "baseline" else task.spec(protocol).iterations
-
-
-def next_lane(waiting: Sequence[Task], done: Collection[Task], size: int) -> list[Task]:
-    """The first task that waits for nothing, and up to `size` in all that are the same step of the same shape."""
-    first = next_ready(waiting, done)
-    if first is None:
-        return []
-    alike = [task for task in waiting if (task.step, task.hidden) == (first.step, first.hidden)]
-    return [task for task in alike if task.needs is None or task.needs in done][:size]
-
-
-def next_ready(waiting: Sequence[Task], done: Collection[Task]) -> Task | None:
-    """The first task that waits for nothing."""
-    return next((task for task in waiting if task.needs is None or task.needs in done), None)
+def _cost(study: Study, name: str, recipe: Recipe) -> float:
+    amounts = len(recipe.mask.amounts) if isinstance(recipe.mask, Masking) else 1
+    return amounts + expected_iterations(study, name) * (30 + sum(recipe.hidden)) / 1000

@@ -1,4 +1,4 @@
-"""What a worker does for a run: make its first state, and advance it by a segment. Bytes in, bytes out."""
+"""What a worker does for a run: advance it by a segment. Bytes in, bytes out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ltsm.errors import DataError
 from ltsm.store.values import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -31,7 +31,7 @@ RECORDS_PER_SEGMENT_ON_A_GPU = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Setup:
     """What every call needs: the protocol, where its data lies, what the data must be, and where to compute.
 
     `digest` is the SHA-256 of the data that the protocol's other runs used; empty if there are none.
@@ -49,43 +49,32 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
-    """The first state of a run: `state` and `initial` are the bytes of its checkpoint and initial weights files."""
-
-    state: bytes
-    initial: bytes
-    parameters: int
-    relative_size: float
-    engine: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Trained:
     """What came of a segment, and which engine computed it.
 
-    `final` are the bytes of the trained weights file, once the run has ended.
+    `weights` are the bytes of the weights file after it, where the run has ended or they are kept for others.
     """
 
     iteration: int
     metrics: tuple[Metric, ...]
     state: bytes
-    final: bytes
+    weights: bytes
+    ended: bool
     seconds: float
     engine: str
 
 
-def dataset(place: Place) -> Dataset:
+def dataset(setup: Setup) -> Dataset:
     """The data, loaded once per process.
 
     Raises:
         DataError: it is missing, damaged, or not what the protocol's other runs used.
     """
-    data = _loaded(place.protocol, place.data)
-    if place.digest not in {"", data.digest}:
+    data = _loaded(setup.protocol, setup.data)
+    if setup.digest not in {"", data.digest}:
         hint = "bring back the old data, or keep the new results apart with --store FILE"
         raise DataError(
-            f"the data set {data.name} in {place.data} is not the one that this store's runs used.", hint
+            f"the data set {data.name} in {setup.data} is not the one that this store's runs used.", hint
         )
     return data
 
@@ -101,80 +90,50 @@ def _loaded(protocol: Protocol, folder: Path) -> Dataset:
     return load_dataset(protocol.dataset, folder, pixels=protocol.pixels, **sizes)
 
 
-def network(place: Place, hidden: tuple[int, ...]) -> Network:
+def network(setup: Setup, hidden: tuple[int, ...]) -> Network:
     """The network with these hidden layers for the data at hand."""
     from ltsm.core.network import Network  # noqa: PLC0415
 
-    data = dataset(place)
-    return Network((data.train_images.shape[1], *hidden, data.classes), place.protocol.activation)
+    data = dataset(setup)
+    return Network((data.train_images.shape[1], *hidden, data.classes), setup.protocol.activation)
 
 
-def fresh(
-    place: Place,
-    seed: int,
-    hidden: tuple[int, ...],
-    initial: Callable[[Network], Tensor],
-    mask: Callable[[Network], Tensor] | None = None,
-) -> Fresh:
-    """The first state of a run from its initial values and, for a ticket, its mask, each (parameters,)."""
-    from ltsm.core.engine import choose_engine  # noqa: PLC0415
-    from ltsm.core.training import fresh_state, pack  # noqa: PLC0415
+def train(setup: Setup, state: bytes, until: int, end: int, keep: bool = False) -> Trained:
+    """Advance a run by a segment, to iteration `until`, with its records on the way; `end` is its last iteration.
 
-    net = network(place, hidden)
-    values = initial(net)
-    kept = mask(net) if mask else None
-    baseline = network(place, place.protocol.hidden).parameters
-    state = fresh_state(net, (seed,), values[None], None if kept is None else kept[None])
-    size = net.parameters if kept is None else int(kept.sum())
-    return Fresh(
-        state=pack(state),
-        initial=weights_file(net, values),
-        parameters=net.parameters,
-        relative_size=size / baseline,
-        engine=choose_engine(dataset(place), net, place.protocol, place.device).name,
-        digest=dataset(place).digest,
-    )
-
-
-def stretch(place: Place, state: bytes, until: int, end: int) -> Stretch:
-    """Advance a run to iteration `until`, with its records on the way; `end` is its last iteration.
-
-    The record at iteration 0 belongs to the first stretch.
+    The record at iteration 0 belongs to the first segment. `keep` asks for the weights there.
     """
-    from ltsm.core.training import unpack  # noqa: PLC0415 - brings torch, which only workers need
+    from ltsm.core.state import unpack  # noqa: PLC0415 - brings torch, which only workers need
 
-    return stretches(place, [unpack(state)], until, [end])[0]
+    return train_together(setup, [unpack(state)], until, [end], keep=keep)[0]
 
 
-def stretches(place: Place, states: Sequence[TrainState], until: int, ends: Sequence[int]) -> list[Stretch]:
+def train_together(
+    setup: Setup, states: Sequence[TrainState], until: int, ends: Sequence[int], *, keep: bool = False
+) -> list[Trained]:
     """Advance runs of one shape, all at the same iteration, side by side; each is given its share of the time."""
     from ltsm.core.engine import choose_engine  # noqa: PLC0415
     from ltsm.core.state import apart, side_by_side  # noqa: PLC0415
-    from ltsm.core.training import advance  # noqa: PLC0415
+    from ltsm.core.training import advance_by  # noqa: PLC0415
 
-    data = dataset(place)
-    began = time.perf_counter()
-    after, records = advance(data, place.protocol, side_by_side(states), until, place.device)
-    seconds = (time.perf_counter() - began) / len(states)
-    engine = choose_engine(data, states[0].network, place.protocol, place.device).name
+    data, protocol, began = dataset(setup), setup.protocol, time.perf_counter()
+    engine = choose_engine(data, states[0].network, protocol, setup.device)
+    after, records = advance_by(engine, side_by_side(states), until, protocol.record_every)
+    how = ((time.perf_counter() - began) / len(states), engine.name)
     return [
-        _stretch(alone, [_metric(record, model) for record in records], ends[model], seconds, engine)
+        _trained(alone, [_metric(record, model) for record in records], ends[model], keep, how)
         for model, alone in enumerate(apart(after))
     ]
 
 
-def _stretch(after: TrainState, metrics: Sequence[Metric], end: int, seconds: float, engine: str) -> Stretch:
-    from ltsm.core.training import pack  # noqa: PLC0415
+def _trained(
+    after: TrainState, metrics: Sequence[Metric], end: int, keep: bool, how: tuple[float, str]
+) -> Trained:
+    from ltsm.core.state import pack  # noqa: PLC0415
 
-    last = after.iteration == end or not finite(metrics)
-    return Stretch(
-        iteration=after.iteration,
-        metrics=tuple(metrics),
-        state=pack(after),
-        final=weights_file(after.network, after.parameters[0]) if last else b"",
-        seconds=seconds,
-        engine=engine,
-    )
+    ended = after.iteration == end or not finite(metrics)
+    weights = weights_file(after.network, after.parameters[0]) if ended or keep else b""
+    return Trained(after.iteration, tuple(metrics), pack(after), weights, ended, *how)
 
 
 def _metric(record: Record, model: int) -> Metric:

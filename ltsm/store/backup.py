@@ -77,10 +77,9 @@ def _copied(store: Store, partial: Path, folder: Path, *, weights: bool) -> int:
 
 
 def _files(runs: list[RunRow]) -> list[Artifact]:
-    """What the rows name, each once: a ticket's initial weights are the initial training's. The fleeting last."""
-    lasting = [a for run in runs for a in (run.initial, run.final)]
-    fleeting = [a for run in runs for a in (run.previous, run.checkpoint)]
-    return list(dict.fromkeys(a for a in (*lasting, *fleeting) if a is not None))
+    """What the rows name, each once, as runs may start from others' files. Checkpoints, which are fleeting, last."""
+    files = [file for run in runs for file in run.files]
+    return list(dict.fromkeys(f.artifact for f in sorted(files, key=lambda f: f.role == "checkpoint")))
 
 
 def _copy_file(store: Store, artifact: Artifact, folder: Path) -> None:

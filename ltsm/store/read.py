@@ -17,7 +17,7 @@ from ltsm.errors import StoreError, UsageError
 from ltsm.notation import parse_sizes
 from ltsm.store import models, seal
 from ltsm.store.claim import holder
-from ltsm.store.values import Artifact, File, MaskRow, Metric, ProtocolRow, ResultRow, RunRow
+from ltsm.store.values import Artifact, File, MaskRow, Metric, ProtocolRow, RecipeSpec, ResultRow, RunRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -103,15 +103,25 @@ def runs(
         return [_run(row, tuple(files.get(row.id, ())), alive=alive) for row in connection.execute(query)]
 
 
-def find_run(store: Store, protocol_id: int, fingerprint: str, seed: int) -> RunRow | None:
-    """The run of the recipe with this fingerprint for this seed, or None."""
+def find_run(
+    store: Store, protocol_id: int, fingerprint: str, seed: int, *, alive: bool | None = None
+) -> RunRow | None:
+    """The run of the recipe with this fingerprint for this seed, or None; `alive` as in `runs`."""
     run = models.run.c
     query = select(run.id).join(models.recipe).where(
         run.protocol_id == protocol_id, run.seed == seed, models.recipe.c.fingerprint == fingerprint
     )
     with _reading(store) as connection:
         found = connection.execute(query).scalar_one_or_none()
-    return None if found is None else runs(store, ids=[found])[0]
+    return None if found is None else runs(store, ids=[found], alive=alive)[0]
+
+
+def recipe(store: Store, run_id: int) -> RecipeSpec:
+    """How a run's network comes to be."""
+    row = models.recipe.c
+    query = select(row.fingerprint, row.name, row.settings).join(models.run).where(models.run.c.id == run_id)
+    with _reading(store) as connection:
+        return RecipeSpec(*connection.execute(query).one())
 
 
 def stored_recipes(store: Store) -> dict[int, frozenset[str]]:

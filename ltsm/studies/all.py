@@ -61,6 +61,11 @@ def study(name: str, protocol: Protocol) -> Study:
     return found
 
 
+def name_for(fingerprint: str, protocol: Protocol) -> str | None:
+    """The first of our own studies that has the recipe of this fingerprint; None where none has."""
+    return next((n for n, make in STUDIES.items() if make(protocol).name_of(fingerprint) is not None), None)
+
+
 def _own(name: str) -> Maker:
     module, _, function = name.partition(":")
     if os.getcwd() not in sys.path:  # noqa: PTH109 - as Python itself names it there

@@ -47,20 +47,31 @@ def find(pair, images, size):
     return ltsm.find_supermask(*pair, batches, thresholds=[-0.1, 0.0, 0.1], only=nn.Linear)
 
 
-def test_masked_values_are_made_once_for_all_batches(pair, images):
-    """Three thresholds, whatever the number of batches."""
+@pytest.fixture
+def made(monkeypatch):
+    """How often masked values are worked out."""
+    calls = []
+    worked_out = evaluation.masked_state
+    monkeypatch.setattr(evaluation, "masked_state", lambda *a: calls.append(1) or worked_out(*a))
+    return calls
+
+
+def test_masked_values_are_made_once_for_all_batches(pair, images, made):
+    """Three thresholds, whatever the number of batches; each forward pass gets copies of its own."""
     find(pair, images, 20)
     assert len(SEEN) == 36
-    assert len({id(weight) for weight in SEEN}) == 3
+    assert len({id(weight) for weight in SEEN}) == 36
+    assert len(made) == 3
 
 
-def test_without_the_memory_for_that_they_are_made_for_each_batch(pair, images, monkeypatch):
+def test_without_the_memory_for_that_they_are_made_for_each_batch(pair, images, monkeypatch, made):
     """To the same numbers, and no forward pass sees what another one wrote."""
     kept = find(pair, images, 20)
     monkeypatch.setattr(evaluation, "MEMORY", 3 * 18 * 4 - 1)
-    made = find(pair, images, 20)
-    assert len({id(weight) for weight in SEEN}) == 36
-    assert made.results == kept.results
+    made.clear()
+    again = find(pair, images, 20)
+    assert len(made) == 36
+    assert again.results == kept.results
     whole = find(pair, images, 240)
     assert [r.val_accuracy for r in whole.results] == [r.val_accuracy for r in kept.results]
     assert [r.val_loss for r in whole.results] == pytest.approx([r.val_loss for r in kept.results])

@@ -206,9 +206,9 @@ def command_lines(draw):
 @pytest.fixture
 def harmless(tmp_path, monkeypatch):
     """A folder to stand in, no network, and nothing that computes or takes the screen."""
+    from ltsm.bench import benchmark, scale
     from ltsm.cli import running
     from ltsm.dashboard import app
-    from ltsm.steps import benchmark, scale
     from ltsm.steps.execute import Outcome
 
     monkeypatch.chdir(tmp_path)

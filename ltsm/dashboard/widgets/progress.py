@@ -9,8 +9,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ltsm.dashboard import words
+from ltsm.grammar import protocol_words, stored_words, sweep_words, typed
 from ltsm.notation import duration, format_seeds
-from ltsm.report import commands, progress
+from ltsm.report import progress
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
@@ -126,16 +127,15 @@ def _running(run: RunRow, last: Metric | None, *, wide: bool) -> Content:
 
 
 def _idle(moment: Moment) -> Content:
-    study, runs = words.study_words(moment), moment.runs
+    sweep, runs = sweep_words(moment.asked), moment.runs
     if runs and moment.finished == len(runs):
-        stored = commands.stored_words(moment.protocols, moment.protocol_id)
-        report = commands.typed(["report", *study, *stored], moment.path)
-        return Content.assemble("Everything is done. The results: ", (report, "bold $text-accent"))
+        report = ["report", *sweep[1:], *stored_words(moment.protocols, moment.protocol_id)]
+        command = typed(report, moment.path)
+        return Content.assemble("Everything is done. The results: ", (command, "bold $text-accent"))
     if moment.holder is not None:
         return Content.styled("A run is about to begin.", "dim")
     seeds = ["--seeds", format_seeds(moment.protocol.seeds)] if runs else []
-    settings = commands.protocol_words(moment.protocol.settings(), runs)
-    sweep = commands.typed(["sweep", *study, *seeds, *settings], moment.path)
+    which = protocol_words(moment.protocol_id, moment.protocol.dataset, runs)
     waiting = len(runs) - moment.finished
     said = f"Nothing runs now; {waiting} runs are waiting. Go on: " if runs else "No run of this study yet: "
-    return Content.assemble(said, (sweep, "bold $text-accent"))
+    return Content.assemble(said, (typed([*sweep, *seeds, *which], moment.path), "bold $text-accent"))

@@ -29,6 +29,7 @@ from ltsm.report.paper.comparison import Line, Verdict, lines
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.plain import plain
 from ltsm.report.statistics import holm
+from ltsm.report.paper import published
 from ltsm.report.paper.table_1 import table_1
 
 if TYPE_CHECKING:
@@ -76,13 +77,13 @@ class Verification:
 
 def verify(evaluation: Evaluation) -> Verification:
     """Compare with the paper, if the data is the paper's. Needs the evaluation's records."""
-    if not evaluation.comparable:
-        return Verification((), evaluation.other_settings, dataset_title(evaluation.protocol))
+    if not published.comparable(evaluation.protocol):
+        return Verification((), published.other_settings(evaluation.protocol), dataset_title(evaluation.protocol))
     table = table_1(evaluation)
     found = lines(evaluation, table)
     corrected = holm([p for line in found for p in (line.p, line.spread_p)])
     judged = [_judged(line, *corrected[2 * i : 2 * i + 2]) for i, line in enumerate(found)]
-    return Verification(tuple(judged), evaluation.other_settings)
+    return Verification(tuple(judged), published.other_settings(evaluation.protocol))
 
 
 def _judged(line: Line, p: float, spread_p: float) -> Line:

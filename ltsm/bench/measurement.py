@@ -13,9 +13,9 @@ from ltsm.steps.training import Place, dataset
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ltsm.bench.contestants import Contestant, Kind
     from ltsm.core.network import Network
     from ltsm.protocol import Protocol
-    from ltsm.steps.contestants import Contestant, Kind
 
 
 class Spread(NamedTuple):

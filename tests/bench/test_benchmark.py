@@ -9,12 +9,13 @@ import pytest
 import torch
 from small import SMALL
 
+from ltsm.bench import benchmark, contestants, measurement, scale
+from ltsm.bench.contestants import CarefulLoop, PlainLoop
+from ltsm.bench.measurement import Effort, Result, Timing
 from ltsm.core.engine import refusals
 from ltsm.core.evaluation import evaluate
 from ltsm.core.network import Network, flat_parameters
-from ltsm.steps import benchmark, contestants, machine, measurement, scale
-from ltsm.steps.contestants import CarefulLoop, PlainLoop
-from ltsm.steps.measurement import Effort, Result, Timing
+from ltsm.steps import machine
 from ltsm.steps.training import Place, dataset, network
 
 PLACE = Place(SMALL, Path())

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ltsm.bench.contestants import CarefulLoop, Ours, PlainLoop, one_by_one
+from ltsm.bench.measurement import Effort, Result, Timing
 from ltsm.core.engine import ENGINES, check_device, refusals
-from ltsm.steps.contestants import CarefulLoop, Ours, PlainLoop, one_by_one
 from ltsm.steps.machine import cores, product_peak, seconds_each, slow_reasons
-from ltsm.steps.measurement import Effort, Result, Timing
 from ltsm.steps.training import Place, dataset, network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ltsm.steps.contestants import Contestant
+    from ltsm.bench.contestants import Contestant
 
 MODELS_ON_A_GPU = 10
 """How many an engine trains side by side there: the paper's seeds."""

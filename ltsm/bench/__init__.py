@@ -1,0 +1,1 @@
+"""How fast it is: this program beside others, on this machine."""

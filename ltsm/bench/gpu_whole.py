@@ -1,0 +1,72 @@
+"""The whole evaluation on a GPU, without a store: the part of `python -m ltsm.bench.gpu` that users wait for."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import torch
+
+from ltsm.core import masking
+from ltsm.core.network import initial_values
+from ltsm.core.state import fresh_state
+from ltsm.core.training import advance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from ltsm.bench.gpu_case import Bench, Line
+    from ltsm.core.network import Network
+    from ltsm.core.records import Record
+    from ltsm.core.state import TrainState
+
+
+def whole(bench: Bench, which: int) -> Iterator[Line]:
+    """The whole evaluation for so many seeds side by side; nothing is stored. Accuracies are means over the seeds."""
+    began, models = perf_counter(), bench.models[which]
+    for step, found in _steps(bench, tuple(range(models))):
+        yield {"models": models, "step": step, "seconds_so_far": perf_counter() - began} | found
+
+
+def _steps(bench: Bench, seeds: tuple[int, ...]) -> Iterator[tuple[str, Line]]:
+    """Each step of sections 2.3 and 3.5 with what came out of it."""
+    p, net = bench.protocol, bench.network(bench.protocol.hidden)
+
+    def untrained(shape: Network, *purpose: str | int) -> Tensor:
+        return torch.stack([initial_values(shape, seed, *purpose) for seed in seeds])
+
+    def trained(state: TrainState, until: int) -> tuple[TrainState, list[Record]]:
+        return advance(bench.data, p, state, until, bench.device)
+
+    initial = untrained(net, "initial")
+    _, records = trained(fresh_state(net, seeds, initial), p.initial_iterations)
+    best = [min(records, key=lambda record: record.val_loss[place]).iteration for place in range(len(seeds))]
+    yield "initial", {"val_accuracy": _accuracy(records), "best_iteration": sum(best) / len(best)}
+    baseline, state = initial.clone(), fresh_state(net, seeds, initial)
+    for until in sorted(set(best)):
+        state, records = trained(state, until)
+        ending = torch.tensor([iteration == until for iteration in best])
+        baseline[ending] = state.parameters[ending]
+    yield "baseline", {"val_accuracy": _accuracy(records)}
+    masks = torch.stack([_supermask(bench, net, *pair) for pair in zip(initial, baseline, strict=True)])
+    yield "supermask", {"relative_size": masks.double().mean().item()}
+    _, records = trained(fresh_state(net, seeds, initial, masks), p.iterations)
+    yield "ticket", {"val_accuracy": _accuracy(records)}
+    for hidden in p.hyperops:
+        shape = bench.network(hidden)
+        _, records = trained(fresh_state(shape, seeds, untrained(shape, "hyperop", *hidden)), p.iterations)
+        yield f"hyperop {hidden}", {"val_accuracy": _accuracy(records)}
+
+
+def _supermask(bench: Bench, net: Network, initial: Tensor, trained: Tensor) -> Tensor:
+    found = masking.evaluate_masks(bench.data, bench.protocol, net, initial, trained, device=bench.device)
+    chosen = found[masking.select(found, bench.protocol)]
+    return masking.unpack_bits(chosen.bits, net.parameters)
+
+
+def _accuracy(records: list[Record]) -> float:
+    """The mean over the models of each one's best."""
+    best: list[float] = [max(values) for values in zip(*(one.val_accuracy for one in records), strict=True)]
+    return sum(best) / len(best)

@@ -1,0 +1,106 @@
+"""`study list|show`: which studies there are, and what one of them is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from ltsm.cli import options, say
+from ltsm.cli.choices import Choices, with_choices
+from ltsm.studies import all as studies
+
+if TYPE_CHECKING:
+    from ltsm.studies.study import Study
+
+LIST_HELP = """Examples:
+
+[bold]ltsm study list[/]
+[bold]ltsm study list --json | jq -r .studies[].name[/]
+
+Every study that `ltsm sweep` knows by name. One of your own is a function: `ltsm sweep module:function`.
+"""
+SHOW_HELP = """Examples:
+
+[bold]ltsm study show controls[/]
+[bold]ltsm study show mine:study --protocol mine.toml[/]
+[bold]ltsm study show paper --json | jq .recipes[/]
+
+The recipes of a study, what each of them needs, and about how long all of it takes on this machine.
+"""
+HELP = """Examples:
+
+[bold]ltsm study list[/]               the studies by name
+[bold]ltsm study show controls[/]      what one of them runs
+
+Studies: which there are, and what they are made of.
+"""
+SHORT = "Studies: which there are, what one is made of."
+app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
+
+
+@app.command("list", help=LIST_HELP, short_help="Every study by name.")
+def list_(json: options.Json = False) -> None:
+    """Print the studies."""
+    from ltsm.protocol import PAPER  # noqa: PLC0415
+
+    found = {name: studies.study(name, PAPER) for name in studies.STUDIES}
+    if json:
+        rows = [{"name": n, "title": s.title, "recipes": len(s.recipes)} for n, s in found.items()]
+        say.as_json({"schema": "ltsm-studies", "version": 1, "studies": rows})
+        return
+    table = Table("study", "recipes", "what it asks")
+    for name, study in found.items():
+        table.add_row(name, str(len(study.recipes)), study.title)
+    say.table(table)
+
+
+@app.command(help=SHOW_HELP, short_help="What a study is made of, and how long it takes.")
+@with_choices
+def show(choices: Choices, study: options.StudyName = options.STUDY, json: options.Json = False) -> None:
+    """Print a study's recipes.
+
+    Raises:
+        UsageError: there is no such study, or a recipe cannot be.
+    """
+    from ltsm.cli import running  # noqa: PLC0415
+    from ltsm.cli.sweep import estimated, length_text  # noqa: PLC0415
+    from ltsm.steps import plan  # noqa: PLC0415
+    from ltsm.steps.check import check  # noqa: PLC0415
+
+    studies.maker(study)
+    setup = running.previewed(choices, choices.made_protocol())
+    found = studies.study(study, setup.protocol)
+    check(found, setup.protocol)
+    if json:
+        say.as_json(_as_json(found))
+        return
+    table = Table("recipe", "starts from", "mask", "trains", "iterations", title=f"{found.name}: {found.title}")
+    for name, recipe in found.recipes.items():
+        needs, mask = recipe.needs, recipe.mask
+        start = needs.get("start", "values of its own")
+        masked = "" if mask is None else needs.get("mask", "made by " + getattr(mask, "criterion", ""))
+        kept = start if recipe.kept == "initial" else f"{start}: {recipe.kept}"
+        control = f", {mask.control}" if getattr(mask, "control", "") else ""
+        table.add_row(name, kept, masked + control, recipe.trains, length_text(found, name))
+    say.table(table)
+    runs = plan.keys(found.recipes, setup.protocol.seeds)
+    say.data(f"{len(runs)} runs for {len(setup.protocol.seeds)} seeds of {setup.protocol.name}")
+    say.data(estimated(setup, found, runs, running.default_jobs(choices.device)))
+
+
+def _as_json(study: Study) -> dict[str, Any]:
+    identities = study.fingerprints()
+    recipes = [
+        {
+            "name": name,
+            "fingerprint": identities[name],
+            "needs": recipe.needs,
+            "settings": study.settings(name),
+        }
+        for name, recipe in study.recipes.items()
+    ]
+    groups = [{"label": g.label, "recipes": list(g.recipes), "until": g.until} for g in study.groups]
+    head = {"schema": "ltsm-study", "version": 1, "name": study.name, "title": study.title}
+    return {**head, "reference": study.reference, "recipes": recipes, "groups": groups}

@@ -1,0 +1,77 @@
+"""Mean curves with their bands, over seeds: what figures of every study are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ltsm.report.bands import band
+from ltsm.report.figures.values import Axis, Curve, Panel, limits
+from ltsm.report.figures.values import Band as Area
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from ltsm.report.bands import Band
+    from ltsm.report.evaluation import Evaluation
+    from ltsm.report.figures.values import Layer, Style
+    from ltsm.store.values import MaskRow
+    from ltsm.studies.study import Group
+
+LOSS = "Validation loss"
+ITERATION = "Iteration"
+
+
+def loss_band(evaluation: Evaluation, group: Group) -> Band:
+    """Validation losses of a group's finished runs: each seed's mean over the group's recipes, then over seeds."""
+    seeds = evaluation.whole(group).values()
+    return band(seed_curve([_losses(evaluation, r.run_id, group.until) for r in results]) for results in seeds)
+
+
+def mask_band(masks: Iterable[MaskRow], value: Callable[[MaskRow], float]) -> Band:
+    """A number of masks against their amount."""
+    return band([[(mask.amount, value(mask)) for mask in masks]])
+
+
+def layers(found: Band, style: Style, label: str, band_label: str = "", floor: float = -np.inf) -> list[Layer]:
+    """The mean, on the band of one deviation to each side, not below `floor`; no band where no deviation is."""
+    x, mean = tuple(found.x.tolist()), tuple(found.mean.tolist())
+    curve = Curve(x, mean, style, label)
+    spread = np.nan_to_num(found.deviation)
+    if not spread.any():
+        return [curve]
+    low, high = np.maximum(found.mean - spread, floor), found.mean + spread
+    return [Area(x, tuple(low.tolist()), tuple(high.tolist()), style, band_label), curve]
+
+
+def loss_panel(bands: Sequence[Band], drawn: list[Layer], missing: str) -> tuple[Panel, str]:
+    """The panel, cut above where the start of the training would press all the rest flat, and a sentence on that."""
+    end = max((float(b.x[-1]) for b in bands if len(b.x)), default=0.0)
+    low, high = limits(tuple(v for b in bands for v in _seen(b, end)))
+    top = max((float(np.nanmax(b.mean)) for b in bands if np.isfinite(b.mean).any()), default=0.0)
+    above = f"The first records, up to {top:.2f}, lie above the picture." if top > high else ""
+    # Where every best iteration was 0 there is only the record at 0, and an axis needs a length.
+    x, y = Axis(ITERATION, 0.0, 1.01 * end or 1.0), Axis(LOSS, max(low, 0.0), high)
+    return Panel(x, y, tuple(drawn), missing=missing), above
+
+
+def _seen(found: Band, end: float) -> Iterator[float]:
+    """What has to be in the picture: means from a fifth of the training on, deviations from a half on."""
+    yield from found.mean[found.x >= end / 5].tolist()
+    late = (found.x >= end / 2) & np.isfinite(found.deviation)
+    yield from (found.mean - found.deviation)[late].tolist()
+    yield from (found.mean + found.deviation)[late].tolist()
+
+
+def _losses(evaluation: Evaluation, run_id: int, until: int | None) -> list[tuple[float, float]]:
+    records = evaluation.records.get(run_id, ())
+    return [(m.iteration, m.val_loss) for m in records if until is None or m.iteration <= until]
+
+
+def seed_curve(runs: Sequence[list[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """One seed's curve: the mean of its runs, which are of different recipes."""
+    if len(runs) == 1:
+        return runs[0]
+    found = band(runs)
+    return list(zip(found.x.tolist(), found.mean.tolist(), strict=True))

@@ -1,0 +1,60 @@
+"""Refuses what no worker could make of a study, before anything is run. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ltsm.core.actions import CONTROLS, KEPT, PRUNED
+from ltsm.core.criteria import CRITERIA
+from ltsm.errors import UsageError
+from ltsm.notation import quoted
+from ltsm.studies.recipe import Mask, Masking, Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ltsm.protocol import Protocol
+    from ltsm.studies.recipe import Recipe
+    from ltsm.studies.study import Study
+
+
+def check(study: Study, protocol: Protocol) -> None:
+    """Refuse names that mean nothing and lengths that cannot be.
+
+    Raises:
+        UsageError: a sentence that names the recipe.
+    """
+    for name, recipe in study.recipes.items():
+        for what, given, known in _names(recipe):
+            if given not in known:
+                raise _refusal(name, f"has the {what} {quoted(given)}: there are {', '.join(known)}")
+        if odd := [at for at in recipe.keep if at % protocol.record_every]:
+            raise _refusal(name, f"keeps iteration {odd[0]}, which has no record")
+        for source in _sources(recipe):
+            if isinstance(source.at, int) and source.at not in study.recipes[source.of].keep:
+                raise _refusal(name, f"needs iteration {source.at} of {quoted(source.of)}, which does not keep it")
+
+
+def _names(recipe: Recipe) -> Iterator[tuple[str, str, Iterable[str]]]:
+    """What is named, the name, and which there are."""
+    yield "trains", recipe.trains, ("weights", "nothing")
+    yield "kept", recipe.kept, KEPT
+    yield "pruned", recipe.pruned, PRUNED
+    if isinstance(recipe.mask, Masking):
+        yield "criterion", recipe.mask.criterion, CRITERIA
+        yield "by", recipe.mask.by, ("threshold", "fraction")
+        yield "scope", recipe.mask.scope, ("global", "layer")
+        yield "covers", recipe.mask.covers, ("all", "weights")
+    if isinstance(recipe.mask, Mask) and recipe.mask.control:
+        yield "control", recipe.mask.control, CONTROLS
+
+
+def _sources(recipe: Recipe) -> Iterator[Weights]:
+    parts = [recipe.start]
+    if isinstance(recipe.mask, Masking):
+        parts += [recipe.mask.before, recipe.mask.after]
+    return (part for part in parts if isinstance(part, Weights))
+
+
+def _refusal(name: str, what: str) -> UsageError:
+    return UsageError(f"the recipe {quoted(name)} {what}.", "ltsm study show NAME lists a study's recipes")

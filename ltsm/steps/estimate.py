@@ -1,0 +1,83 @@
+"""How long a plan will take on this machine, and how much disk: estimates, from a short measurement."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from ltsm.steps.plan import expected_iterations
+from ltsm.steps.training import dataset, network
+from ltsm.studies.recipe import Masking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ltsm.steps.training import Setup
+    from ltsm.studies.study import RunKey, Study
+
+BYTES_A_RECORD, BYTES_A_RUN = 50, 3_000
+"""What a record takes in the store, and a run's rows with their provenance and seals."""
+ITERATIONS = 60
+"""So many iterations tell a shape's pace to some per cent, within a tenth of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Seconds on all workers together, and bytes of disk."""
+
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """Seconds that an iteration and a record take for one shape, and its parameters."""
+
+    iteration: float
+    record: float
+    parameters: int
+
+
+def estimate(setup: Setup, study: Study, runs: Iterable[RunKey], jobs: int) -> Estimate:
+    """What these runs will take on so many workers: each shape is trained for a moment on the data itself.
+
+    Raises:
+        DataError: the data is not there.
+    """
+    counts = Counter(run.recipe for run in runs)
+    paces = {hidden: _pace(setup, hidden) for hidden in {study.recipes[name].hidden for name in counts}}
+    found = {name: _of_recipe(setup, study, name, paces[study.recipes[name].hidden]) for name in counts}
+    seconds = sum(count * found[name].seconds for name, count in counts.items())
+    return Estimate(seconds / jobs, sum(count * found[name].bytes for name, count in counts.items()))
+
+
+def _of_recipe(setup: Setup, study: Study, name: str, pace: _Pace) -> Estimate:
+    recipe, iterations = study.recipes[name], expected_iterations(study, name)
+    records = iterations // setup.protocol.record_every + 1
+    amounts = len(recipe.mask.amounts) if isinstance(recipe.mask, Masking) else int(recipe.makes_mask)
+    trains = recipe.trains != "nothing"
+    files = (trains + (trains and recipe.owns_start) + len(recipe.keep)) * 4 * pace.parameters
+    rows = BYTES_A_RUN + trains * records * BYTES_A_RECORD + amounts * (pace.parameters // 8 + 100)
+    evaluated = amounts + trains * records
+    return Estimate(trains * iterations * pace.iteration + evaluated * pace.record, files + rows)
+
+
+def _pace(setup: Setup, hidden: tuple[int, ...]) -> _Pace:
+    """Train a network of this shape for a moment, and evaluate it."""
+    from ltsm.core.engine import choose_engine  # noqa: PLC0415 - brings torch, as the data does
+    from ltsm.core.network import initial_values  # noqa: PLC0415
+    from ltsm.core.state import fresh_state  # noqa: PLC0415
+
+    net = network(setup, hidden)
+    engine = choose_engine(dataset(setup), net, setup.protocol, setup.device)
+    engine.load(fresh_state(net, (0,), initial_values(net, 0, "benchmark")[None]))
+    engine.train(5)
+    began = perf_counter()
+    engine.train(5 + ITERATIONS)
+    trained = perf_counter()
+    engine.evaluate()
+    engine.evaluate()
+    evaluated = perf_counter()
+    return _Pace((trained - began) / ITERATIONS, (evaluated - trained) / 2, net.parameters)

@@ -1,0 +1,67 @@
+"""What all runs of one command share, and how their files are named and found."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ltsm.errors import StoreError
+from ltsm.store import artifacts, read
+from ltsm.studies.names import file_name, named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from ltsm.steps.training import Setup
+    from ltsm.store.engine import Store
+    from ltsm.store.values import RunRow
+    from ltsm.studies.study import RunKey, Study
+
+
+@dataclass(slots=True)
+class Experiment:
+    """A study under a protocol, in a store. `now` is asked for the time, never the clock."""
+
+    store: Store
+    study: Study
+    protocol_id: int
+    setup: Setup
+    now: Callable[[], datetime]
+    provenance: dict[str, Any]
+    fingerprints: dict[str, str] = field(init=False)
+    files: str = field(init=False)
+    """The name of the folders for this store's files of the protocol: not those of another store beside it."""
+
+    def __post_init__(self) -> None:
+        begun = read.protocol(self.store, self.protocol_id).created_at
+        moment = hashlib.sha256(begun.isoformat().encode()).hexdigest()
+        self.files = f"{self.setup.protocol.fingerprint[:12]}-{moment[:12]}"
+        self.fingerprints = self.study.fingerprints()
+
+    def run(self, key: RunKey) -> RunRow:
+        """A run as stored.
+
+        Raises:
+            StoreError: it was never planned.
+        """
+        # The caller holds the claim: somebody writes.
+        found = read.find_run(self.store, self.protocol_id, self.fingerprints[key.recipe], key.seed, alive=True)
+        if found is None:
+            raise StoreError(f"the store has no run for {named(key)}.", "ltsm db check")
+        return found
+
+    def folder(self, key: RunKey) -> str:
+        """Where a run's files lie, relative to the store."""
+        name = f"{file_name(key.recipe)}-{self.fingerprints[key.recipe][:8]}"
+        return f"weights/{self.files}/seed-{key.seed}/{name}"
+
+    def keep_traceback(self, key: RunKey, error: BaseException) -> str:
+        """Write what a worker noted of an error to a log file beside the store; where, to be added to its message."""
+        notes = "\n".join(getattr(error, "__notes__", []))
+        if not notes:
+            return ""
+        path = f"logs/{self.files}/seed-{key.seed}-{file_name(key.recipe)}.log"
+        artifacts.write(self.store.folder, path, notes.encode())
+        return f" (traceback: {path})"

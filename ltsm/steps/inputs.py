@@ -1,0 +1,88 @@
+"""What a run is made from, read from the store by the process that drives: other runs' weights and masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ltsm.errors import StoreError
+from ltsm.store import artifacts, read
+from ltsm.studies.names import named
+from ltsm.studies.recipe import BestOf, Mask, Masking, Weights
+from ltsm.studies.study import RunKey
+
+if TYPE_CHECKING:
+    from ltsm.steps.experiment import Experiment
+    from ltsm.store.values import Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Bytes by role: of weights files (start, before, after), and of masks as the store keeps them (mask, within)."""
+
+    weights: dict[str, bytes] = field(default_factory=dict)
+    masks: dict[str, bytes] = field(default_factory=dict)
+
+
+def gather(experiment: Experiment, key: RunKey) -> Inputs:
+    """What the worker needs to make a run's first state.
+
+    Raises:
+        StoreError: a file is missing or damaged, or a run has no mask.
+    """
+    recipe = experiment.study.recipes[key.recipe]
+    mask = recipe.mask
+    weights = {"start": recipe.start}
+    masks = {"mask": mask}
+    if isinstance(mask, Masking):
+        weights |= {"before": mask.before, "after": mask.after}
+        masks = {"within": mask.within}
+    return Inputs(
+        {role: _weights(experiment, w, key.seed) for role, w in weights.items() if isinstance(w, Weights)},
+        {role: _mask(experiment, m, key.seed) for role, m in masks.items() if isinstance(m, Mask)},
+    )
+
+
+def file_of(experiment: Experiment, weights: Weights, seed: int) -> Artifact:
+    """The file that these weights are in.
+
+    Raises:
+        StoreError: their run has none yet.
+    """
+    key = RunKey(weights.of, seed)
+    run = experiment.run(key)
+    at = weights.at
+    found = run.file("kept", at) if isinstance(at, int) else run.file(at)
+    if found is None:
+        raise StoreError(f"{named(key)} has no {at} weights yet.", "run that step first")
+    return found
+
+
+def iterations(experiment: Experiment, key: RunKey) -> int:
+    """How long a run trains.
+
+    Raises:
+        StoreError: as long as another run's best iteration, and that one has none.
+    """
+    wanted = experiment.study.recipes[key.recipe].iterations
+    if not isinstance(wanted, BestOf):
+        return wanted
+    source = RunKey(wanted.of, key.seed)
+    best = experiment.run(source).best_iteration
+    if best is None:
+        raise StoreError(
+            f"the {source.recipe} of seed {key.seed} has no finite loss to stop at.", "a smaller --lr"
+        )
+    return best
+
+
+def _weights(experiment: Experiment, weights: Weights, seed: int) -> bytes:
+    return artifacts.read(experiment.store.folder, file_of(experiment, weights, seed))
+
+
+def _mask(experiment: Experiment, mask: Mask, seed: int) -> bytes:
+    key = RunKey(mask.of, seed)
+    found = read.selected_mask(experiment.store, experiment.run(key).id)
+    if found is None:
+        raise StoreError(f"{named(key)} has no mask yet.", "run that step first")
+    return found.bits
