@@ -133,8 +133,11 @@ class SparseEngine:
         if self._loaded is None:
             raise RuntimeError("load() comes first")
         tensors = torch.stack([model.tensors() for model in self._models], 1)
-        if self._loaded.masks is not None:
-            tensors = torch.where(self._loaded.masks, tensors, 0.0)
+        if (kept := self._loaded.masks) is not None:
+            # of what is pruned the kernel moves nothing but the means, which are of no meaning
+            frozen = torch.zeros_like(tensors)
+            frozen[0] = self._loaded.parameters
+            tensors = torch.where(kept, tensors, frozen)
         parameters, first_moment, second_moment = tensors.unbind()
         return replace(
             self._loaded,

@@ -33,7 +33,7 @@ class TrainState:
         iteration: how many batches have been trained on.
         parameters: (models, P), float32, as are first_moment and second_moment (Adam's).
         masks: (models, P), bool, True for what is kept, or None: nothing is pruned. Pruned parameters
-            are exactly 0 and stay so.
+            stay exactly what they are, which is mostly 0.
     """
 
     network: Network
@@ -46,10 +46,17 @@ class TrainState:
 
 
 def fresh_state(
-    network: Network, seeds: tuple[int, ...], initial: Tensor, masks: Tensor | None = None
+    network: Network,
+    seeds: tuple[int, ...],
+    initial: Tensor,
+    masks: Tensor | None = None,
+    frozen: Tensor | float = 0.0,
 ) -> TrainState:
-    """The state before the first iteration, from initial values (models, P), pruned by masks (models, P)."""
-    pruned = initial.clone() if masks is None else torch.where(masks, initial, 0.0)
+    """The state before the first iteration, from initial values (models, P), pruned by masks (models, P).
+
+    What is pruned is `frozen`: at 0, or at values (models, P).
+    """
+    pruned = initial.clone() if masks is None else torch.where(masks, initial, frozen)
     return TrainState(
         network=network,
         seeds=seeds,

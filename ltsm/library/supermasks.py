@@ -34,10 +34,10 @@ from ltsm.protocol import PAPER, MaskScope
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ltsm.core.criteria import Criterion
     from ltsm.core.datasets import Dataset
     from ltsm.core.records import Evaluation
     from ltsm.library.batches import Data
+    from ltsm.library.masks import Scoring
     from ltsm.library.outputs import Loss
     from ltsm.protocol import Activation
 
@@ -103,7 +103,7 @@ def find_supermask(
     validation: Data | Dataset,
     *,
     model: nn.Module | None = None,
-    criterion: str | Criterion = "sign",
+    criterion: str | Scoring = "sign",
     thresholds: Sequence[float] | None = None,
     select: tuple[float, float] | None = None,
     mask: MaskScope = "all",

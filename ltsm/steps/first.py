@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ltsm.steps.training import dataset, network, read_weights, weights_file
 from ltsm.store.values import MaskRow
-from ltsm.studies.recipe import Mask, Random
+from ltsm.studies.recipe import Mask, Masking, Random
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ltsm.core.network import Network
     from ltsm.steps.inputs import Inputs
     from ltsm.steps.training import Setup
-    from ltsm.studies.recipe import Masking, Recipe
+    from ltsm.studies.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,16 @@ class _Making:
     engine: Engine
     values: Tensor
     covered: Tensor
+    trained: Tensor | None
 
     def case(self, mask: Tensor) -> Case:
         """What actions look at."""
-        from ltsm.core.actions import Case  # noqa: PLC0415 - brings torch, which only workers need
+        from ltsm.core.actions import Case  # noqa: PLC0415
+        from ltsm.core.network import initial_values  # noqa: PLC0415 - brings torch, which only workers need
 
-        return Case(self.network, self.values, mask, self.covered, self.seed, self.recipe.draw)
+        fresh = partial(initial_values, self.network)
+        layers, draw = self.network.layers, self.recipe.draw
+        return Case(layers, self.values, mask, self.covered, fresh, self.seed, draw, self.trained)
 
     def masked(self, mask: Tensor) -> Tensor:
         """The parameters (P,) that the run starts from with this mask."""
@@ -86,11 +91,12 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
 
     net, data = network(setup, recipe.hidden), dataset(setup)
     engine = choose_engine(data, net, setup.protocol, setup.device)
-    covered = covered_by(net, setup.protocol.mask)
-    making = _Making(recipe, seed, net, engine, _start(net, recipe, seed, inputs), covered)
+    covered = covered_by(net, recipe.mask.covers if isinstance(recipe.mask, Masking) else setup.protocol.mask)
+    trained = read_weights(net, inputs.weights["after"]) if "after" in inputs.weights else None
+    making = _Making(recipe, seed, net, engine, _start(net, recipe, seed, inputs), covered, trained)
     mask, rows = _mask(making, inputs)
     values = making.masked(covered | ~covered if mask is None else mask)
-    state = fresh_state(net, (seed,), values[None], None if mask is None else mask[None])
+    state = fresh_state(net, (seed,), values[None], None if mask is None else mask[None], values[None])
     size = net.parameters if mask is None else int(mask.sum())
     trains = recipe.trains != "nothing"
     return FirstState(
@@ -148,16 +154,29 @@ def _candidates(
     making: _Making, mask: Mask | Masking, inputs: Inputs
 ) -> tuple[list[tuple[float, Tensor]], str, Callable[[float], bool]]:
     """The masks to choose from by their amounts, what an amount is, and which may be chosen."""
+    from torch import from_numpy  # noqa: PLC0415
+
     from ltsm.core.actions import CONTROLS  # noqa: PLC0415
-    from ltsm.core.criteria import CRITERIA  # noqa: PLC0415
+    from ltsm.core.criteria import CRITERIA, Values  # noqa: PLC0415
     from ltsm.core.masking import masks, unpack_bits  # noqa: PLC0415
+    from ltsm.core.streams import uniform  # noqa: PLC0415
 
     net = making.network
     if isinstance(mask, Mask):
         control = CONTROLS[mask.control](making.case(unpack_bits(inputs.masks["mask"], net.parameters)))
         return [(float(control.sum()) / net.parameters, control)], "fraction", lambda _: True
-    before, after = (read_weights(net, inputs.weights[role]) for role in ("before", "after"))
-    within = unpack_bits(inputs.masks["within"], net.parameters) if mask.within else None
-    scores = CRITERIA[mask.criterion](before, after)
-    found = masks(net, scores, mask.amounts, by=mask.by, scope=mask.scope, covers=mask.covers, within=within)
+    assert making.trained is not None  # noqa: S101 - a masking has weights after training
+    draws = from_numpy(uniform(making.seed, "random criterion", *making.recipe.draw, count=net.parameters))
+    values = Values(making.trained, read_weights(net, inputs.weights["before"]), draws)
+    found = masks(
+        net,
+        CRITERIA[mask.criterion],
+        values,
+        mask.amounts,
+        output=mask.output,
+        by=mask.by,
+        scope=mask.scope,
+        covers=mask.covers,
+        within=unpack_bits(inputs.masks["within"], net.parameters) if mask.within else None,
+    )
     return list(zip(mask.amounts, found, strict=True)), mask.by, mask.selectable
