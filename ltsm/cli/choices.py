@@ -77,6 +77,15 @@ class Choices:
     mask: Annotated[
         str | None, _setting("--mask", "What a mask covers: all parameters, or weights.", "SCOPE")
     ] = None
+    initialisation: Annotated[
+        str | None,
+        _setting("--initialisation", "Of weights: default, glorot_normal or kaiming_normal.", "LAW"),
+    ] = None
+    biases: Annotated[str | None, _setting("--biases", "At first: default, or zero.", "LAW")] = None
+    held_out: Annotated[
+        int | None,
+        _setting("--held-out", "So many training images validate; the data set's own then only test.", "N"),
+    ] = None
 
     def made_protocol(self, seeds: str | None = None) -> Protocol:
         """The protocol that these choices make; its data set may still be `auto`.

@@ -21,12 +21,12 @@ from ltsm.core.batches import Batches
 from ltsm.core.cuda_graph import as_graph
 from ltsm.core.device_batches import DeviceBatches
 from ltsm.core.records import Evaluation
-from ltsm.core.torch_engine import evaluated, resident
+from ltsm.core.torch_engine import evaluated, judged, resident
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ltsm.core.datasets import Dataset
+    from ltsm.core.datasets import Dataset, TestSet
     from ltsm.core.network import Network
     from ltsm.core.state import TrainState
     from ltsm.protocol import Protocol
@@ -70,14 +70,15 @@ class CudaEngine:
         made = until - lane.iteration
         return _values(lane.train(until) / made)
 
-    def evaluate(self) -> Evaluation:
-        """Loss and accuracy of the models as they are."""
-        return self.evaluate_parameters(self._ready().adam.parameters)
+    def evaluate(self, on: TestSet | None = None) -> Evaluation:
+        """Loss and accuracy of the models as they are, on the validation set or `on` a test set."""
+        return self.evaluate_parameters(self._ready().adam.parameters, on)
 
     @torch.no_grad()
-    def evaluate_parameters(self, parameters: Tensor) -> Evaluation:
-        """Loss and accuracy of any parameters (models, P) of the network's shape."""
-        loss, accuracy = evaluated(self._network, parameters.to(self._device), self._data)
+    def evaluate_parameters(self, parameters: Tensor, on: TestSet | None = None) -> Evaluation:
+        """The same of any parameters (models, P) of the network's shape."""
+        images, labels = judged(self._data, on, str(self._device))
+        loss, accuracy = evaluated(self._network, parameters.to(self._device), images, labels)
         return Evaluation(_values(loss), _values(accuracy))
 
     def state(self) -> TrainState:

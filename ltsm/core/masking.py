@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltsm.core.criteria import Criterion, Values
+    from ltsm.core.datasets import TestSet
     from ltsm.core.engine import Engine
     from ltsm.core.network import Network
 
@@ -120,13 +121,17 @@ def _by_layer(network: Network, places: Tensor) -> list[Tensor]:
 
 
 def evaluate(
-    engine: Engine, models: Callable[[int], Tensor], count: int, at_once: int = MODELS_AT_ONCE
+    engine: Engine,
+    models: Callable[[int], Tensor],
+    count: int,
+    at_once: int = MODELS_AT_ONCE,
+    on: TestSet | None = None,
 ) -> Evaluation:
     """Loss and accuracy of `count` networks, made when they are needed, some at a time: `models(i)` is (P,)."""
     found: list[Evaluation] = []
     for start in range(0, count, at_once):
         some = [models(i) for i in range(start, min(start + at_once, count))]
-        found.append(engine.evaluate_parameters(torch.stack(some)))
+        found.append(engine.evaluate_parameters(torch.stack(some), on))
     loss = tuple(v for part in found for v in part.loss)
     return Evaluation(loss, tuple(v for part in found for v in part.accuracy))
 

@@ -44,7 +44,7 @@ from ltsm.core.sparse_network import MOST_IN_A_BATCH, SparseImages, SparseNetwor
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ltsm.core.datasets import Dataset
+    from ltsm.core.datasets import Dataset, TestSet
     from ltsm.core.network import Network
     from ltsm.core.state import TrainState
     from ltsm.protocol import Protocol
@@ -118,15 +118,18 @@ class SparseEngine:
             iteration = stop
         return total
 
-    def evaluate(self) -> Evaluation:
-        """Loss and accuracy of the models as they are."""
-        return _evaluation([model.evaluate(_validation_images(self._data)) for model in self._models])
+    def evaluate(self, on: TestSet | None = None) -> Evaluation:
+        """Loss and accuracy of the models as they are, on the validation set or `on` a test set."""
+        return _evaluation([model.evaluate(self._images(on)) for model in self._models])
 
-    def evaluate_parameters(self, parameters: Tensor) -> Evaluation:
-        """Loss and accuracy of any parameters (models, P) of the network's shape."""
-        model, images = SparseNetwork(self._network, 1), _validation_images(self._data)
+    def evaluate_parameters(self, parameters: Tensor, on: TestSet | None = None) -> Evaluation:
+        """The same of any parameters (models, P) of the network's shape."""
+        model, images = SparseNetwork(self._network, 1), self._images(on)
         rows = [row.to("cpu", torch.float32).contiguous() for row in parameters]
         return _evaluation([model.evaluate_parameters(row, images) for row in rows])
+
+    def _images(self, on: TestSet | None) -> SparseImages:
+        return _validation_images(self._data) if on is None else _test_images(on)
 
     def state(self) -> TrainState:
         """The models as they are, in memory of their own, on the CPU."""
@@ -173,6 +176,11 @@ def _training_images(data: Dataset) -> SparseImages:
 @remembered
 def _validation_images(data: Dataset) -> SparseImages:
     return SparseImages(data.validation_images, data.validation_labels)
+
+
+@remembered
+def _test_images(test: TestSet) -> SparseImages:
+    return SparseImages(test.images, test.labels)
 
 
 @remembered

@@ -195,7 +195,7 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True)
 class MaskRow:
-    """A masked network, untrained, of one amount; `bits` is only filled where asked for."""
+    """A masked network, untrained, of one amount; `bits` is only filled where asked for. NaN without a test set."""
 
     run_id: int
     seed: int
@@ -207,6 +207,8 @@ class MaskRow:
     selected: bool
     bits: bytes = b""
     amount_by: str = "threshold"
+    test_loss: float = math.nan
+    test_accuracy: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from ltsm.core import datasets
 from ltsm.core.engine import choose_engine
 from ltsm.core.network import Network, initial_values, named_tensors
 from ltsm.core.training import Record, TrainState, advance, fresh_state, pack, record_points
@@ -181,6 +182,22 @@ def test_a_fresh_state_is_pruned_to_plus_0(network: Network) -> None:
     masks = torch.zeros(1, network.parameters, dtype=torch.bool)
     assert not fresh_state(network, (0,), values, masks).parameters.view(torch.int32).any()
     assert torch.equal(fresh_state(network, (0,), values).parameters, values)
+
+
+def test_a_test_set_is_recorded_and_changes_nothing_else(
+    data: Dataset, protocol: Protocol, state: TrainState
+) -> None:
+    """Its numbers are those of the validation set where it holds the same images."""
+    alone, records = advance(data, protocol, state, 30)
+    same = datasets.TestSet(data.validation_images, data.validation_labels)
+    other = datasets.TestSet(data.train_images[:50], data.train_labels[:50])
+    for test in (same, other):
+        tested, found = advance(data, protocol, state, 30, test=test)
+        assert_same_bits(alone, tested)
+        stripped = [replace(r, test_loss=(), test_accuracy=()) for r in found]
+        assert repr(stripped) == repr(records)
+        equal = [(r.test_loss, r.test_accuracy) == (r.val_loss, r.val_accuracy) for r in found]
+        assert all(equal) if test is same else not any(equal)
 
 
 @pytest.mark.parametrize("order", ["file", "shuffled"])
