@@ -15,7 +15,6 @@ from ltsm.grammar import stored_words, sweep_words, typed
 from ltsm.protocol import AUTO, is_own_data, settled
 from ltsm.protocol import PAPER as PAPER_PROTOCOL
 from ltsm.steps import plan
-from ltsm.steps.check import check
 from ltsm.steps.execute import Outcome, execute
 from ltsm.steps.experiment import Experiment
 from ltsm.steps.machine import cores
@@ -86,7 +85,6 @@ def run(
     Raises:
         LtsmError: as the steps do; `RunError` if a run failed.
     """
-    check(study, setup.protocol)
     path, protocol = store_path(choices.store), setup.protocol
     asked_for = plan.keys(names, protocol.seeds)
     with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now(), wait=options.wait) as store:
