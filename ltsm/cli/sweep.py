@@ -156,6 +156,6 @@ def already(choices: Choices, protocol: Protocol, study: Study) -> set[RunKey]:
     store = schema.open_for_reading(path)
     try:
         same = [p.id for p in read.protocols(store) if p.fingerprint == protocol.fingerprint]
-        return finished(study, read.runs(store, same[0])) if same else set()
+        return finished(study, read.ended(store, same[0])) if same else set()
     finally:
         store.close()
