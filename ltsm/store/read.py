@@ -17,7 +17,17 @@ from ltsm.errors import StoreError, UsageError
 from ltsm.notation import parse_sizes
 from ltsm.store import models, seal
 from ltsm.store.claim import holder
-from ltsm.store.values import FINISHED, Artifact, File, MaskRow, Metric, ProtocolRow, RecipeSpec, ResultRow, RunRow
+from ltsm.store.values import (
+    FINISHED,
+    Artifact,
+    File,
+    MaskRow,
+    Metric,
+    ProtocolRow,
+    RecipeSpec,
+    ResultRow,
+    RunRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
