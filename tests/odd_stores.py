@@ -1,23 +1,23 @@
 """Made-up evaluations with everything that may be missing or odd: name → arguments of `made_up.evaluation`."""
 
 from ltsm.protocol import PAPER
-from ltsm.store.values import RunSpec
+from ltsm.studies import controls, paper
 
-SIZES = PAPER.hidden
+SMALL = paper.hyperop((50, 5))
 ODD_NAME = "data/my_50%_<b>&x|*y*.npz"
 
 
 def mixed():
     """Initial training diverged, a ticket failed, hyperops diverged, stopped or missing, the last seed running."""
     states = {
-        RunSpec(0, "initial", SIZES): "diverged",
-        RunSpec(1, "ticket", SIZES): "failed",
-        RunSpec(2, "hyperop", (50, 5)): "diverged",
-        RunSpec(3, "hyperop", (50, 5)): "interrupted",
-        RunSpec(9, "initial", SIZES): "running",
-        **{RunSpec(9, "hyperop", hidden): "pending" for hidden in PAPER.hyperops},
+        (paper.INITIAL, 0): "diverged",
+        (paper.TICKET, 1): "failed",
+        (SMALL, 2): "diverged",
+        (SMALL, 3): "interrupted",
+        (paper.INITIAL, 9): "running",
+        **{(paper.hyperop(hidden), 9): "pending" for hidden in PAPER.hyperops},
     }
-    return {"states": states, "left_out": ((50, 15),)}
+    return {"states": states, "left_out": (paper.hyperop((50, 15)),)}
 
 
 STORES = {
@@ -26,6 +26,7 @@ STORES = {
     "mixed": mixed(),
     "one": {"seeds": (0,)},
     "none": {"seeds": ()},
+    "controls": {"study": controls.study},
     "named": {"seeds": (0, 1), "protocol": PAPER.changed(dataset=ODD_NAME, name="50%_<i>&")},
     "digits": {
         "seeds": (0, 1),

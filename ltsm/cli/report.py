@@ -1,4 +1,4 @@
-"""`report`: Table 1 and what follows from it."""
+"""`report`: a study's table and what follows from it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from typing import Annotated
 import typer
 
 from ltsm.cli import say
-from ltsm.cli.options import STORE, Output, Store, StoredProtocol
+from ltsm.cli.options import STORE, STUDY, Output, Store, StoredProtocol, StudyName
 from ltsm.errors import UsageError
+from ltsm.grammar import sweep_words, typed
 
 HELP = """Examples:
 
-[bold]ltsm report[/]                               Table 1
+[bold]ltsm report[/]                               the paper's Table 1
+[bold]ltsm report controls[/]                      is it the mask, the signs or the values
+[bold]ltsm report my_studies:widths[/]             a study of your own
 [bold]ltsm report --against-paper[/]               with the published values and Welch's test
 [bold]ltsm report -o report.html[/]                everything in one file: figures, protocol, provenance
 [bold]ltsm report -o report.tex[/]                 compiles as it is
 [bold]ltsm report --json | jq .finding[/]
 
-The paper's Table 1 from the store, and the ticket against every dense network, paired by seed.
+A study's table from the store, its finding in words, and its groups compared, paired by seed: without STUDY the
+paper's Table 1, the ticket against every dense network. Means and deviations are over seeds; intervals and p are of
+one paired t-test, and words follow p corrected after Holm.
 Reads what is finished, also while a sweep runs, and says what is missing.
 Without a format's flag the file's suffix says it: .html, .md, .tex, .json, .csv; .txt, or none, is the plain table.
 """
@@ -40,6 +45,7 @@ _PANEL = "Format"
 
 
 def report(
+    study: StudyName = STUDY,
     store: Store = STORE,
     protocol: StoredProtocol = None,
     against_paper: Annotated[
@@ -57,13 +63,16 @@ def report(
     json: Annotated[
         bool, typer.Option("--json", help="Every number, for programs.", rich_help_panel=_PANEL)
     ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Table 1 alone.", rich_help_panel=_PANEL)] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="The study's table alone.", rich_help_panel=_PANEL)
+    ] = False,
     output: Output = None,
 ) -> None:
-    """Print Table 1, or write a document.
+    """Print a study's table, or write a document.
 
     Raises:
         UsageError: two formats at once, or a file whose suffix is of none, or of another than the flag's.
+        UsageError: there is no such study.
         StoreError: no store, no such protocol, or the file cannot be written.
     """
     chosen = [name for name, on in zip(FORMATS, (markdown, latex, html, json, csv), strict=True) if on]
@@ -77,9 +86,11 @@ def report(
 
     opened = schema.open_for_reading(store_path(store))
     try:
-        evaluation = load(opened, protocol, records=form not in {"text", "csv"}, bits=form == "html")
+        evaluation = load(opened, protocol, study, records=form not in {"text", "csv"}, bits=form == "html")
     finally:
         opened.close()
+    if not evaluation.runs:
+        say.note(f"no run of this study yet: {typed(sweep_words(study), store)}")
     if evaluation.protocol.dataset == "digits":
         say.warn(
             "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ltsm.dashboard.bands import Band, band
+from ltsm.report.bands import Band, band
 from ltsm.dashboard.words import sizes
 
 if TYPE_CHECKING:

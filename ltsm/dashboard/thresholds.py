@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
-from ltsm.dashboard.bands import Band, band
+from ltsm.report.bands import Band, band
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -1,80 +1,53 @@
-"""What every document says, computed once."""
+"""What every document of a study says, computed once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ltsm.report import controls
+from ltsm.report.claims import Claim, differences
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.finding import Claim, finding
-from ltsm.report.paired import Paired, paired
-from ltsm.report.statistics import summarise, welch
-from ltsm.report.table1 import COLUMNS, Table, table_1
-from ltsm.report.text_numbers import TextNumber, text_numbers
-from ltsm.report.words import MISSING, p_text, signed
+from ltsm.report.grids import Grid, of_comparison, of_table
+from ltsm.report.paired import Comparison, against_reference
+from ltsm.report.table import FINAL_LOSS, UNTRAINED_ACCURACY, Table, table
+from ltsm.studies.names import title
 
 if TYPE_CHECKING:
     from ltsm.report.evaluation import Evaluation
+    from ltsm.report.paper.text_numbers import TextNumber
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Table 1, the paired comparisons, the finding, and the numbers of the text."""
+    """The title, the finding, the table, the paired comparisons, and the numbers of the text where there is one."""
 
     evaluation: Evaluation
-    table: Table
-    pairs: tuple[Paired, ...]
+    title: str
     claims: tuple[Claim, ...]
-    numbers: tuple[TextNumber, ...]
+    table: Table
+    comparisons: tuple[Comparison, ...]
+    numbers: tuple[TextNumber, ...] = ()
+    more: tuple[Grid, ...] = ()
 
-    @property
-    def title(self) -> str:
-        """The document's title."""
-        return f"Lottery tickets and hyperops on {dataset_title(self.evaluation.protocol)}"
-
-    @property
-    def headings(self) -> tuple[str, ...]:
-        """Table 1's columns."""
-        return ("Label", "Category", *(column.heading for column in COLUMNS))
+    def grids(self, *, against_paper: bool) -> tuple[Grid, ...]:
+        """Its tables in order, as text."""
+        shown = against_paper and self.table.compared
+        return (of_table(self.table, against_paper=shown), *map(of_comparison, self.comparisons), *self.more)
 
 
 def contents(evaluation: Evaluation) -> Contents:
-    """Everything that a document says. The numbers of the text need the evaluation's records."""
-    table = table_1(evaluation)
-    pairs = paired(evaluation, table)
-    numbers = text_numbers(evaluation, table)
-    if not evaluation.comparable:  # as in Table 1
-        numbers = tuple(replace(number, theirs=summarise([])) for number in numbers)
-    return Contents(evaluation, table, pairs, finding(evaluation, pairs), numbers)
-
-
-PAIRED_HEADINGS = ("Ticket minus …", "n", "Mean difference", "95% interval", "Wilcoxon", "Ticket lower")
-NUMBER_HEADINGS = ("Number", "n", "Ours", "Published", "Welch's test")
-
-
-def paired_rows(pairs: tuple[Paired, ...]) -> list[tuple[str, ...]]:
-    """The paired comparisons as text."""
-    return [_paired_row(pair) for pair in pairs]
-
-
-def _paired_row(pair: Paired) -> tuple[str, ...]:
-    n = pair.difference.n
-    if not pair.enough:
-        return (pair.label, str(n), "not enough seeds", MISSING, MISSING, MISSING)
-    interval = f"{signed(pair.interval.low)} to {signed(pair.interval.high)}"
-    mean = signed(pair.difference.mean)
-    return (pair.label, str(n), mean, interval, p_text(pair.p), f"{pair.lower} of {n}")
-
-
-def number_rows(numbers: tuple[TextNumber, ...]) -> list[tuple[str, ...]]:
-    """The numbers of the text as text."""
-    return [
-        (
-            number.title,
-            str(number.ours.n),
-            number.text,
-            number.published,
-            p_text(welch(number.ours, number.theirs)),
-        )
-        for number in numbers
-    ]
+    """Everything that a document says of a study that has no words of its own, or has those of `controls`."""
+    study = evaluation.study
+    reference = title(study.reference)
+    compared = tuple(
+        against_reference(evaluation, column, reference, column.name)
+        for column in (FINAL_LOSS, UNTRAINED_ACCURACY)
+    )
+    comparisons = tuple(c for c in compared if c.pairs)
+    claims = tuple(differences(reference, c) for c in comparisons)
+    if study.name == controls.NAME:
+        parts = controls.parts(evaluation)
+        claims, comparisons = controls.finding(parts), (*parts, *comparisons)
+    data = dataset_title(evaluation.protocol)
+    return Contents(evaluation, f"{title(study.title)}, on {data}", claims, table(evaluation), comparisons)

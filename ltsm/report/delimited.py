@@ -1,4 +1,4 @@
-"""Table 1 as CSV: one line a row, plain numbers, an empty field where there is none."""
+"""A study's table as CSV: one line a row, plain numbers, an empty field where there is none."""
 
 from __future__ import annotations
 
@@ -7,28 +7,23 @@ import io
 import math
 from typing import TYPE_CHECKING
 
-from ltsm.report.table1 import COLUMNS
-
 if TYPE_CHECKING:
     from ltsm.report.statistics import Summary
-    from ltsm.report.table1 import Row, Table
+    from ltsm.report.table import Row, Table
 
 
-def table_1(table: Table, *, against_paper: bool) -> str:
+def of_table(table: Table, *, against_paper: bool) -> str:
     """The table in full precision: label, category, n, seeds left out, then mean and sd of each column.
 
     With `against_paper` also the published mean and sd and p of Welch's test, per column.
     """
     text = io.StringIO()
+    parts = ("mean", "sd", "published_mean", "published_sd", "welch_p")[: 5 if against_paper else 2]
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["label", "category", "n", "diverged_seeds", *_headings(against_paper=against_paper)])
+    columns = [f"{column.name}_{part}" for column in table.columns for part in parts]
+    writer.writerow(["label", "category", "n", "diverged_seeds", *columns])
     writer.writerows(_line(row, against_paper=against_paper) for row in table.rows)
     return text.getvalue()
-
-
-def _headings(*, against_paper: bool) -> list[str]:
-    more = ("mean", "sd", "published_mean", "published_sd", "welch_p")
-    return [f"{c.name}_{part}" for c in COLUMNS for part in more[: 5 if against_paper else 2]]
 
 
 def _line(row: Row, *, against_paper: bool) -> list[str]:

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import StoreError
-from ltsm.report import contents as whole
 from ltsm.report import delimited, escape
-from ltsm.report.table1 import COLUMNS, table_1
+from ltsm.report.all import contents, figures, table
+from ltsm.store import artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ def terminal(evaluation: Evaluation, *, against_paper: bool) -> RenderableType:
     """The tables and the finding for a terminal."""
     from ltsm.report import terminal as rich_tables  # noqa: PLC0415
 
-    return rich_tables.report(whole.contents(evaluation), against_paper=against_paper)
+    return rich_tables.report(contents(evaluation), against_paper=against_paper)
 
 
 def text(evaluation: Evaluation, against_paper: bool) -> str:
@@ -41,29 +41,26 @@ def text(evaluation: Evaluation, against_paper: bool) -> str:
 
 
 def csv(evaluation: Evaluation, against_paper: bool) -> str:
-    """Table 1 as comma-separated values."""
-    return delimited.table_1(table_1(evaluation), against_paper=against_paper)
+    """The study's table as comma-separated values."""
+    return delimited.of_table(table(evaluation), against_paper=against_paper)
 
 
 def as_json(evaluation: Evaluation, _against_paper: bool) -> str:
     """Every number, as `report.schema.json` says."""
     from ltsm.report.numbers import report  # noqa: PLC0415
 
-    value = report(whole.contents(evaluation))
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(report(contents(evaluation)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def markdown(evaluation: Evaluation, against_paper: bool) -> str:
     """The finding and the tables."""
-    template = _environment(escape.markdown).get_template("report.md.j2")
-    return template.render(_tables(evaluation), against_paper=against_paper)
+    return _rendered("report.md.j2", escape.markdown, evaluation, against_paper=against_paper)
 
 
 def latex(evaluation: Evaluation, against_paper: bool) -> str:
     """A whole document with booktabs, for pdflatex."""
-    template = _environment(escape.latex).get_template("report.tex.j2")
-    columns = [_two_lines(column.heading) for column in COLUMNS]
-    return template.render(_tables(evaluation), columns=columns, against_paper=against_paper)
+    more = {"two_lines": _two_lines}
+    return _rendered("report.tex.j2", escape.latex, evaluation, against_paper=against_paper, **more)
 
 
 def html(evaluation: Evaluation, _against_paper: bool) -> str:
@@ -71,56 +68,53 @@ def html(evaluation: Evaluation, _against_paper: bool) -> str:
     from markupsafe import Markup  # noqa: PLC0415
 
     from ltsm.report import provenance  # noqa: PLC0415
-    from ltsm.report.figures import svg  # noqa: PLC0415
-    from ltsm.report.figures.all import figures  # noqa: PLC0415
+    from ltsm.report.figures import draw  # noqa: PLC0415
 
     found = figures(evaluation)
     # What is marked as safe was escaped where it was made.
-    return (
-        _environment(None)
-        .get_template("report.html.j2")
-        .render(
-            _tables(evaluation),
-            figures=found,
-            drawn={figure.number: Markup(svg.svg(figure)) for figure in found},  # noqa: S704
-            light_styles=Markup(svg.css(dark=False)),  # noqa: S704
-            dark_styles=Markup(svg.css(dark=True)),  # noqa: S704
-            settings=provenance.settings(evaluation),
-            origins=provenance.origins(evaluation),
-            weights=provenance.weights(evaluation),
-        )
-        + "\n"
+    return _rendered(
+        "report.html.j2",
+        None,
+        evaluation,
+        against_paper=True,
+        figures=found,
+        drawn={figure.number: [Markup(panel) for panel in draw.for_page(figure)] for figure in found},  # noqa: S704
+        light_styles=Markup(draw.css(dark=False)),  # noqa: S704
+        dark_styles=Markup(draw.css(dark=True)),  # noqa: S704
+        settings=provenance.settings(evaluation),
+        origins=provenance.origins(evaluation),
+        weights=provenance.weights(evaluation),
     )
 
 
-def captions(figures: Iterable[Figure]) -> str:
+def captions(drawn: Iterable[Figure]) -> str:
     """The captions of some figures as Markdown."""
-    return "\n\n".join(f"**Figure {f.number}.** {escape.markdown(f.caption)}" for f in figures) + "\n"
+    return "\n\n".join(f"**Figure {f.number}.** {escape.markdown(f.caption)}" for f in drawn) + "\n"
 
 
 def save(path: Path, content: bytes) -> None:
-    """Write a document.
+    """Write a document whole, or leave what was there.
 
     Raises:
         StoreError: the file cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        artifacts.write_whole(path, content)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}.", "choose another place") from None
 
 
-def _tables(evaluation: Evaluation) -> dict[str, Any]:
-    found = whole.contents(evaluation)
-    return {
-        "c": found,
-        "headings": found.headings,
-        "paired_headings": whole.PAIRED_HEADINGS,
-        "paired": whole.paired_rows(found.pairs),
-        "number_headings": whole.NUMBER_HEADINGS,
-        "numbers": whole.number_rows(found.numbers),
-    }
+def _rendered(
+    template: str,
+    escaped: Callable[[str], str] | None,
+    evaluation: Evaluation,
+    *,
+    against_paper: bool,
+    **more: Any,
+) -> str:
+    found = contents(evaluation)
+    grids = found.grids(against_paper=against_paper)
+    return _environment(escaped).get_template(template).render(c=found, grids=grids, **more) + "\n"
 
 
 def _environment(escaped: Callable[[str], str] | None) -> Environment:
@@ -136,7 +130,6 @@ def _environment(escaped: Callable[[str], str] | None) -> Environment:
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701
         finalize=partial(_harmless, escaped),
-        keep_trailing_newline=True,
         block_start_string="<%",
         block_end_string="%>",
         variable_start_string="<<",
@@ -147,10 +140,12 @@ def _environment(escaped: Callable[[str], str] | None) -> Environment:
 
 
 def _two_lines(heading: str) -> str:
-    """A column's heading for LaTeX, broken at the space nearest to its middle where it is long."""
+    """A column's heading for LaTeX, broken at the space nearest to its middle."""
     from markupsafe import Markup  # noqa: PLC0415
 
     words = heading.split()
+    if len(words) == 1:
+        return heading
     cuts = [(" ".join(words[:i]), " ".join(words[i:])) for i in range(1, len(words))]
     first, second = min(cuts, key=lambda cut: abs(len(cut[0]) - len(cut[1])))
     return Markup(rf"\shortstack[r]{{{escape.latex(first)}\\{escape.latex(second)}}}")  # noqa: S704

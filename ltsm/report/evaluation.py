@@ -1,113 +1,192 @@
-"""Everything of one protocol that a report says something about, read once, as frozen values."""
+"""Everything of one study under one protocol that a report says something about, read once, as frozen values."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ltsm.protocol import PAPER, from_settings
 from ltsm.store import read
+from ltsm.store.values import ResultRow
+from ltsm.studies import all as studies
+from ltsm.studies import paper
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from ltsm.protocol import Kind, Protocol
+    from ltsm.protocol import Protocol
     from ltsm.store.engine import Store
-    from ltsm.store.values import MaskRow, Metric, ResultRow, RunRow
+    from ltsm.store.values import MaskRow, Metric, RunRow
+    from ltsm.studies.study import Group, Study
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """One protocol's runs and results.
+    """A study's runs and results; recipes are called as the study calls them.
 
-    `records` and `supermasks` (the selected masks with their bits) are only filled where asked for;
-    `masks` come without bits.
+    `records` has those that `cut_short` names, or of all runs where asked for; `supermasks` (the selected masks with
+    their bits) are only filled where asked for; `masks` come without bits. `others` are the recipes of the protocol's
+    other runs.
     """
 
     protocol: Protocol
+    study: Study
     runs: tuple[RunRow, ...]
-    results: tuple[ResultRow, ...]
-    masks: tuple[MaskRow, ...]
-    records: Mapping[int, list[Metric]]
-    supermasks: tuple[MaskRow, ...]
+    results: tuple[ResultRow, ...] = ()
+    masks: tuple[MaskRow, ...] = ()
+    records: Mapping[int, Sequence[Metric]]
+    supermasks: tuple[MaskRow, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """Every seed that has a run, finished or not."""
         return tuple(sorted({run.seed for run in self.runs}))
 
-    @property
-    def hyperops(self) -> tuple[tuple[int, ...], ...]:
-        """Hidden sizes of the dense networks: the protocol's, then any others in the store."""
-        stored = (run.hidden for run in self.runs if run.kind == "hyperop")
-        return tuple(dict.fromkeys([*self.protocol.hyperops, *stored]))
+    def finished(self, group: Group) -> list[ResultRow]:
+        """Results of the group's runs that ended with a finite loss, or that train nothing, by seed."""
+        return [r for r in self.ended(group) if not self._has_diverged(r)]
 
-    @property
-    def comparable(self) -> bool:
-        """Whether the results are on the paper's data: losses on other images are no measure for its, nor its for them."""
-        return self.protocol.dataset == PAPER.dataset
-
-    @property
-    def other_settings(self) -> tuple[str, ...]:
-        """The settings in which the protocol is not the paper's."""
-        ours = self.protocol.settings()
-        return tuple(name for name, value in PAPER.settings().items() if ours[name] != value)
-
-    def finished(self, kind: Kind, hidden: tuple[int, ...] | None = None) -> list[ResultRow]:
-        """Results of the runs that ended with a finite loss, by seed."""
-        found = self.trained(kind, hidden)
-        return [r for r in found if r.state == "done" and math.isfinite(r.final_val_loss)]
-
-    def diverged(self, kind: Kind, hidden: tuple[int, ...] | None = None) -> list[ResultRow]:
+    def diverged(self, group: Group) -> list[ResultRow]:
         """Results of the runs whose loss was no finite number any more, by seed."""
-        found = self.trained(kind, hidden)
-        return [r for r in found if r.state == "diverged" or not math.isfinite(r.final_val_loss)]
+        return [r for r in self.ended(group) if self._has_diverged(r)]
 
-    def trained(self, kind: Kind, hidden: tuple[int, ...] | None = None) -> list[ResultRow]:
-        """Results of the runs that have ended, diverged or not, by seed."""
-        return [r for r in self.results if r.kind == kind and hidden in {None, r.hidden}]
+    def ended(self, group: Group) -> list[ResultRow]:
+        """Results of the runs that have ended, diverged or not, by seed; measured at `until` where the group says so."""
+        if group.until is None:
+            return [self._with_mask(r) for r in self.results if r.recipe in group.recipes]
+        runs = (run for run in self.runs if run.recipe in group.recipes)
+        found = (measured(run, self.records.get(run.id, ()), group.until) for run in runs)
+        return [result for result in found if result is not None]
+
+    def whole(self, group: Group) -> dict[int, list[ResultRow]]:
+        """The finished runs of each seed that has every recipe of the group that any seed has.
+
+        Of a group of several, means over different networks would be no means of one thing.
+        """
+        found: dict[int, dict[str, ResultRow]] = defaultdict(dict)
+        for r in self.finished(group):
+            found[r.seed][r.recipe] = r
+        number = len({recipe for results in found.values() for recipe in results})
+        return {s: list(results.values()) for s, results in sorted(found.items()) if len(results) == number}
+
+    def by_seed(self, group: Group, result: str) -> dict[int, float]:
+        """One number of the group by seed, averaged over its recipes; seeds without it are left out."""
+        found = {s: [float(getattr(r, result)) for r in results] for s, results in self.whole(group).items()}
+        return {s: sum(v) / len(v) for s, v in found.items() if not math.isnan(sum(v))}
+
+    def _has_diverged(self, result: ResultRow) -> bool:
+        trained = self.study.recipes[result.recipe].trains != "nothing"
+        return result.state == "diverged" or (trained and not math.isfinite(result.final_val_loss))
+
+    def _with_mask(self, result: ResultRow) -> ResultRow:
+        """With the untrained network's numbers, which a run that trains nothing has by its mask alone."""
+        if self.study.recipes[result.recipe].trains != "nothing":
+            return result
+        chosen = next((m for m in self.masks if m.run_id == result.run_id and m.selected), None)
+        if chosen is None:
+            return result
+        return replace(result, untrained_val_loss=chosen.val_loss, untrained_val_accuracy=chosen.val_accuracy)
 
 
-def load(store: Store, name: str | None, *, records: bool = False, bits: bool = False) -> Evaluation:
-    """The evaluation of the stored protocol of that name, id or fingerprint; by default the latest.
+def measured(run: RunRow, records: Sequence[Metric], until: int) -> ResultRow | None:
+    """What a longer training had come to at iteration `until`; None where it is not there yet."""
+    seen = [m for m in records if m.iteration <= until]
+    if not seen or (seen[-1].iteration < until and run.state != "diverged"):
+        return None
+    first, last = seen[0], seen[-1]
+    finite = [m for m in seen if math.isfinite(m.val_loss)]
+    best = min(finite, key=lambda m: m.val_loss, default=None)
+    return ResultRow(
+        run_id=run.id,
+        seed=run.seed,
+        recipe=run.recipe,
+        hidden=run.hidden,
+        state="done" if last.iteration == until and math.isfinite(last.val_loss) else "diverged",
+        relative_size=math.nan if run.relative_size is None else run.relative_size,
+        untrained_val_loss=first.val_loss,
+        untrained_val_accuracy=first.val_accuracy,
+        final_val_loss=last.val_loss,
+        final_val_accuracy=last.val_accuracy,
+        minimal_val_loss=best.val_loss if best else math.nan,
+        minimal_iteration=float(best.iteration) if best else math.nan,
+    )
+
+
+def cut_short(study: Study, runs: Iterable[RunRow]) -> list[int]:
+    """The ids of the runs whose records even a table needs: those that a group measures before their end."""
+    recipes = {name for group in study.groups if group.until is not None for name in group.recipes}
+    return [run.id for run in runs if run.recipe in recipes]
+
+
+def of_store(name: str, protocol: Protocol, runs: Iterable[RunRow]) -> Study:
+    """The study of that name; the paper's with all dense networks of its kind that the store has.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name != paper.NAME:
+        return studies.study(name, protocol)
+    return paper.study(protocol, tuple(run.hidden for run in runs if run.recipe == paper.hyperop(run.hidden)))
+
+
+def own_runs(study: Study, runs: Iterable[RunRow]) -> tuple[RunRow, ...]:
+    """Those of these runs that are the study's, called as it calls them."""
+    names = {fingerprint: name for name, fingerprint in study.fingerprints().items()}
+    return tuple(replace(r, recipe=names[r.fingerprint]) for r in runs if r.fingerprint in names)
+
+
+def own_results(runs: Iterable[RunRow], results: Iterable[ResultRow]) -> tuple[ResultRow, ...]:
+    """The results of these runs, called as they are."""
+    names = {run.id: run.recipe for run in runs}
+    return tuple(replace(r, recipe=names[r.run_id]) for r in results if r.run_id in names)
+
+
+def load(
+    store: Store,
+    name: str | None = None,
+    study: str = studies.DEFAULT,
+    *,
+    records: bool = False,
+    bits: bool = False,
+) -> Evaluation:
+    """The evaluation of a study under the stored protocol of that name, id or fingerprint; by default the latest.
 
     A store without any protocol gives the paper's, without runs.
 
     Args:
         store: where from.
         name: which protocol.
+        study: which study, by name or module:function.
         records: read the runs' records too.
-        bits: read the supermasks' bits too.
+        bits: read the selected masks' bits too.
 
     Raises:
         StoreError: there is no such protocol, or several.
+        UsageError: there is no such study.
     """
     if name is None and not read.protocols(store):
-        return Evaluation(PAPER, (), (), (), {}, ())
+        return Evaluation(protocol=PAPER, study=studies.study(study, PAPER), runs=(), records={})
     found = read.find_protocol(store, name)
+    protocol = from_settings(found.settings, found.name)
     # A sweep may write in between: what is read later holds at least what was read before.
     results = read.results(store, found.id)
-    runs = read.runs(store, found.id)
-    protocol = from_settings(found.settings, found.name)
-    masks = read.masks(store, found.id)
-    chosen = [read.selected_mask(store, m.run_id) for m in masks if m.selected] if bits else []
+    everything = read.runs(store, found.id)
+    of_study = of_store(study, protocol, everything)
+    runs = own_runs(of_study, everything)
+    ids = [run.id for run in runs]
     return Evaluation(
-        protocol,
-        tuple(runs),
-        tuple(results),
-        tuple(masks),
-        read.metrics(store, [run.id for run in runs]) if records else {},
-        tuple(mask for mask in chosen if mask is not None),
+        protocol=protocol,
+        study=of_study,
+        runs=runs,
+        results=own_results(runs, results),
+        masks=tuple(read.masks(store, found.id, run_ids=ids)),
+        records=read.metrics(store, ids if records else cut_short(of_study, runs)),
+        supermasks=tuple(read.masks(store, found.id, run_ids=ids, selected=True, bits=True)) if bits else (),
+        others=tuple(dict.fromkeys(r.recipe for r in everything if r.id not in set(ids))),
     )
-
-
-def run_name(kind: Kind, hidden: tuple[int, ...], baseline: tuple[int, ...]) -> str:
-    """A kind of network as Table 1 calls it: `Hyperop (200, 30) [baseline]`."""
-    if kind != "hyperop":
-        return {"initial": "Initial training", "baseline": "Baseline", "ticket": "Lottery ticket"}[kind]
-    sizes = ", ".join(map(str, hidden))
-    return f"Hyperop ({sizes})" + (" [baseline]" if hidden == baseline else "")
 
 
 def dataset_title(protocol: Protocol) -> str:

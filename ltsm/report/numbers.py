@@ -1,7 +1,7 @@
 """The report as plain JSON values; `report.schema.json` beside this file is its contract.
 
 `version` goes up with every change that could break a reader; added fields do not. Numbers are in full
-precision and in the printed units (sizes in per cent); null stands where there is no number.
+precision and in the printed units (sizes and accuracies in per cent); null stands where there is no number.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ltsm.report.statistics import welch
 if TYPE_CHECKING:
     from ltsm.report.contents import Contents
     from ltsm.report.evaluation import Evaluation
-    from ltsm.report.paired import Paired
+    from ltsm.report.paired import Comparison
     from ltsm.report.statistics import Summary
-    from ltsm.report.table1 import Row
+    from ltsm.report.table import Row
     from ltsm.store.values import RunRow
 
-VERSION = 1
+VERSION = 2
 
 
 def report(found: Contents) -> dict[str, Any]:
@@ -30,15 +30,17 @@ def report(found: Contents) -> dict[str, Any]:
     return {
         "schema": "ltsm-report",
         "version": VERSION,
+        "study": {"name": evaluation.study.name, "title": evaluation.study.title},
         "protocol": _protocol(evaluation),
         "seeds": list(evaluation.seeds),
         "finding": plain(found.claims),
-        "table_1": {
+        "table": {
+            "title": table.title,
             "caption": table.caption,
             "notes": list(table.notes),
-            "rows": [_row(row) for row in table.rows],
+            "rows": [_row(evaluation, row) for row in table.rows],
         },
-        "paired": [_pair(pair) for pair in found.pairs],
+        "comparisons": [_comparison(comparison) for comparison in found.comparisons],
         "text": [
             {
                 "name": number.name,
@@ -64,7 +66,7 @@ def _protocol(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(evaluation: Evaluation, row: Row) -> dict[str, Any]:
     cells = {
         cell.column.name: {
             **_mean_sd(cell.ours),
@@ -73,10 +75,15 @@ def _row(row: Row) -> dict[str, Any]:
         }
         for cell in row.cells
     }
+    recipes = [
+        {"name": name, "fingerprint": evaluation.study.fingerprints()[name], "hidden": list(recipe.hidden)}
+        for name, recipe in evaluation.study.recipes.items()
+        if name in row.group.recipes
+    ]
     return {
         "label": row.label,
-        "kind": row.kind,
-        "hidden": list(row.hidden),
+        "recipes": recipes,
+        "until": row.group.until,
         "category": row.category,
         "n": row.n,
         "diverged_seeds": list(row.diverged),
@@ -88,20 +95,34 @@ def _mean_sd(value: Summary) -> dict[str, Any]:
     return {"mean": plain(value.mean), "sd": plain(value.sd)}
 
 
-def _pair(pair: Paired) -> dict[str, Any]:
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    pairs = [
+        {
+            "label": pair.label,
+            "difference": plain(pair.difference),
+            "interval": plain(pair.interval),
+            "p": plain(pair.p),
+            "corrected_p": plain(pair.corrected_p),
+            "lower": pair.lower,
+            "higher": pair.higher,
+            "enough_seeds": pair.enough,
+        }
+        for pair in comparison.pairs
+    ]
     return {
-        "label": pair.label,
-        "difference": plain(pair.difference),
-        "interval": plain(pair.interval),
-        "wilcoxon_p": plain(pair.p),
-        "lower": pair.lower,
-        "enough_seeds": pair.enough,
+        "name": comparison.name,
+        "title": comparison.title,
+        "of": comparison.column.name,
+        "subtracted": comparison.heading,
+        "pairs": pairs,
     }
 
 
 def _run(run: RunRow) -> dict[str, Any]:
     return {
         "seed": run.seed,
+        "recipe": run.recipe,
+        "fingerprint": run.fingerprint,
         "kind": run.kind,
         "hidden": list(run.hidden),
         "state": run.state,

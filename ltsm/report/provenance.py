@@ -30,7 +30,7 @@ class Weights:
     """One run's weights files: SHA-256 of the initial and the final ones."""
 
     seed: int
-    kind: str
+    recipe: str
     hidden: str
     state: str
     initial: str
@@ -48,9 +48,9 @@ def origins(evaluation: Evaluation) -> list[tuple[str, str]]:
         found.append(("First run started", f"{min(started):%Y-%m-%d %H:%M} UTC"))
     if finished:
         found.append(("Last run finished", f"{max(finished):%Y-%m-%d %H:%M} UTC"))
-    found.append(
-        ("Time in training", f"{sum(run.seconds for run in runs) / 60:.1f} min over {len(runs)} runs")
-    )
+    trained = [run for run in runs if run.seconds]
+    minutes = sum(run.seconds for run in trained) / 60
+    found.append(("Time in training", f"{minutes:.1f} min over {len(trained)} runs"))
     found.append(("Protocol's fingerprint", evaluation.protocol.fingerprint))
     return [(name, value) for name, value in found if value]
 
@@ -70,7 +70,7 @@ def weights(evaluation: Evaluation) -> list[Weights]:
 
 def _weights(run: RunRow) -> Weights:
     initial, final = (file.sha256 if file else "–" for file in (run.initial, run.final))
-    return Weights(run.seed, run.kind, format_sizes(run.hidden), run.state, initial, final)
+    return Weights(run.seed, run.recipe, format_sizes(run.hidden), run.state, initial, final)
 
 
 def _values(values: Iterable[Any]) -> str:

@@ -1,30 +1,23 @@
 """Means, spreads and tests between them: numbers in, numbers out.
 
-The tests stand here, checked against scipy's by the tests of this file: importing `scipy.special` alone would
-take a quarter of the second that a whole report may take, `scipy.stats` nearly all of it.
+`scipy.special` is imported where a test needs it: it takes a quarter of the second that a whole report may take,
+and the dashboard, which shows means alone, need not wait for it.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-from ltsm.report.distributions import f_tail, t_test
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
-
-ENOUGH_SEEDS = 6
-"""With fewer pairs than six not even a unanimous Wilcoxon test gets below p = 0.05: nothing is claimed."""
+LEVEL = 0.05
+"""The error rate that every test and every interval keeps."""
 RESAMPLES = 10_000
-_EXACT_UP_TO = 200
-_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +54,7 @@ def welch(a: Summary, b: Summary) -> float:
         return math.nan
     of_a, of_b = a.sd**2 / a.n, b.sd**2 / b.n
     freedom = (of_a + of_b) ** 2 / (of_a**2 / (a.n - 1) + of_b**2 / (b.n - 1))
-    return t_test(abs(a.mean - b.mean) / math.sqrt(of_a + of_b), freedom)
+    return _two_sided((a.mean - b.mean) / math.sqrt(of_a + of_b), freedom)
 
 
 def equal_spreads(values: Sequence[float], other: Summary) -> float:
@@ -82,9 +75,11 @@ def equal_spreads(values: Sequence[float], other: Summary) -> float:
         return float(ours.sd == other.sd)
     tails = max(kurtosis(values), 3.0)
     freedom = [2 * n / (tails - (n - 3) / (n - 1)) for n in (ours.n, other.n)]
-    above = f_tail((ours.sd / other.sd) ** 2, freedom[0], freedom[1])
+    from scipy.special import fdtrc  # noqa: PLC0415
+
+    above = float(fdtrc(freedom[0], freedom[1], (ours.sd / other.sd) ** 2))
     p = min(1.0, 2 * min(above, 1 - above))
-    return max(p, _drawn_spreads(values, other)) if p < 0.05 else p  # noqa: PLR2004 - else no difference at all
+    return max(p, _drawn_spreads(values, other)) if p < LEVEL else p
 
 
 def _drawn_spreads(values: Sequence[float], other: Summary) -> float:
@@ -127,52 +122,27 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def bootstrap(values: Sequence[float]) -> Interval:
-    """Bias-corrected and accelerated 95 % bootstrap interval of the mean, from a fixed random stream.
+def one_sample(values: Sequence[float], null: float = 0.0) -> tuple[Interval, float]:
+    """The mean's 95 % interval and the two-sided p that it is `null`, by Student's t.
 
-    NaN for fewer than two values; a point where all are equal.
+    The interval leaves `null` out exactly when p is below 0.05. NaN for fewer than two values; of equal ones the interval is a point, and p is 0 unless that is `null`.
     """
-    array = np.asarray(values, dtype=float)
-    if len(array) < 2:  # noqa: PLR2004 - one value has no spread
-        return Interval(math.nan, math.nan)
-    if (array == array[0]).all():
-        return Interval(float(array[0]), float(array[0]))
-    draws = np.random.default_rng(0).integers(len(array), size=(RESAMPLES, len(array)))
-    means = array[draws].mean(1)
-    below = ((means < array.mean()).mean() + (means <= array.mean()).mean()) / 2
-    bias = _NORMAL.inv_cdf(min(max(float(below), 1 / RESAMPLES), 1 - 1 / RESAMPLES))
-    left_out = array - array.mean()
-    speed = float((left_out**3).sum() / (6 * (left_out**2).sum() ** 1.5))
-    z = (bias + _NORMAL.inv_cdf(0.025), bias + _NORMAL.inv_cdf(0.975))
-    low, high = np.quantile(means, [_NORMAL.cdf(bias + v / (1 - speed * v)) for v in z])
-    return Interval(float(low), float(high))
+    found = summarise(values)
+    if found.n < 2:  # noqa: PLR2004 - one value has no spread
+        return Interval(math.nan, math.nan), math.nan
+    if not found.sd:
+        return Interval(found.mean, found.mean), float(found.mean == null)
+    from scipy.special import stdtrit  # noqa: PLC0415
+
+    error = found.sd / math.sqrt(found.n)
+    half = float(stdtrit(found.n - 1, 1 - LEVEL / 2)) * error
+    return Interval(found.mean - half, found.mean + half), _two_sided(
+        (found.mean - null) / error, found.n - 1
+    )
 
 
-def wilcoxon(differences: Sequence[float]) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test of paired differences; zeros are left out, ties share ranks.
+def _two_sided(t: float, freedom: float) -> float:
+    """Both tails of Student's t."""
+    from scipy.special import stdtr  # noqa: PLC0415
 
-    Exact (every sign equally likely) up to 200 pairs, the normal approximation beyond. NaN without a pair.
-    """
-    array = np.asarray([d for d in differences if d != 0], dtype=float)
-    if not len(array):
-        return math.nan
-    ranks = _twice_the_ranks(np.abs(array))
-    positive = int(ranks[array > 0].sum())
-    statistic = min(positive, int(ranks.sum()) - positive)
-    if len(array) > _EXACT_UP_TO:
-        spread = math.sqrt(float((ranks.astype(float) ** 2).sum()) / 4)
-        return math.erfc(abs(statistic - ranks.sum() / 2) / spread / math.sqrt(2))
-    ways = np.zeros(int(ranks.sum()) + 1)
-    ways[0] = 1.0
-    for rank in ranks:
-        ways[rank:] = (ways[rank:] + ways[: len(ways) - rank]) / 2
-        ways[:rank] /= 2
-    return min(1.0, 2 * float(ways[: statistic + 1].sum()))
-
-
-def _twice_the_ranks(values: NDArray[Any]) -> NDArray[np.int64]:
-    """Ranks from 1, ties sharing their mean; doubled, so that they stay whole."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    doubled: NDArray[np.int64] = (2 * ends - counts + 1)[inverse]
-    return doubled
+    return float(2 * stdtr(freedom, -abs(t)))

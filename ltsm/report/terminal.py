@@ -1,111 +1,127 @@
-"""The report for a terminal: rich tables."""
+"""The report for a terminal: rich tables. One that has no room for a line a row is stacked; no number is cut."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Group
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from ltsm.report.contents import PAIRED_HEADINGS, paired_rows
-from ltsm.report.grids import Entry, Fitting, Grid, stacked, tight, wide
-from ltsm.report.table1 import COLUMNS
+from ltsm.report.grids import Entry, Grid, of_comparison
 from ltsm.report.words import MISSING, p_text
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from collections.abc import Iterable, Iterator
 
-    from ltsm.report.comparison import Line
+    from rich.console import Console, ConsoleOptions, RenderableType
+
     from ltsm.report.contents import Contents
-    from ltsm.report.table1 import Row, Table
-    from ltsm.report.verify import Verification
+    from ltsm.report.paper.comparison import Line
+    from ltsm.report.paper.verify import Verification
 
-_STYLES = {"Lottery ticket": "bold"}
-_COMPARED = ("published", "Welch's test")
-_TITLES = 24
-"""The least room for a published number's title: below it would fold into a column of words."""
+LABEL = 12
+"""Room enough for every word of a label: `[baseline]`, `Welch's test`."""
+_LESS = "dim not bold"
+_STYLES = {"reproduced": "green", "differs": "bold red", "not enough seeds": "yellow"}
+_TITLE: dict[str, Any] = {"title_style": "bold", "title_justify": "left"}
 
 
 def report(found: Contents, *, against_paper: bool) -> RenderableType:
-    """Table 1, the finding, and the ticket against every dense network."""
+    """The table, the finding, and the paired comparisons."""
+    table, *_ = found.grids(against_paper=against_paper)
+    notes = [Text(note, style="red") for note in found.table.notes]
     finding = [Text(f"• {claim.sentence}") for claim in found.claims]
-    rows = (Entry(label, tuple(map(Text, cells))) for label, *cells in paired_rows(found.pairs))
-    paired = Grid(PAIRED_HEADINGS, tuple(rows), "Final validation loss, paired by seed")
-    forms = Fitting((wide(paired), tight(paired), stacked(paired)))
-    return Group(table_1(found.table, against_paper=against_paper), "", *finding, "", forms)
-
-
-def table_1(table: Table, *, against_paper: bool) -> RenderableType:
-    """Table 1; with the published value and p of Welch's test below each of our numbers if asked for."""
-    numbers = tuple(column.heading for column in COLUMNS)
-    rows = tuple(_entry(table, row, against_paper=against_paper) for row in table.rows)
-    narrow = Grid(("Label", *numbers), rows, "Table 1", groups_named=True)
-    named = tuple(
-        Entry(e.label, (Text(e.group or MISSING), *e.cells), e.parts, e.group, e.style) for e in rows
-    )
-    full = Grid(("Label", "Category", *numbers), named, "Table 1", words=("Category",))
-    forms = Fitting((wide(full), tight(full), tight(narrow), stacked(narrow)))
-    caption = Text("Table 1: " + table.caption)
-    notes = [Text(note, style="red") for note in table.notes]
-    return Group(forms, caption, *notes)
-
-
-def _entry(table: Table, row: Row, *, against_paper: bool) -> Entry:
-    cells = tuple(Text(cell.text) for cell in row.cells)
-    if against_paper:
-        for text, cell in zip(cells, row.cells, strict=True):
-            text.append(f"\n{cell.published}\n{cell.agreement}", style="dim not bold")
-    parts = _COMPARED if against_paper else ()
-    return Entry(table.label(row), cells, parts, row.category, _STYLES.get(row.label, ""))
+    compared = [part for c in found.comparisons for part in ("", Fitting(of_comparison(c)))]
+    # What the differences are is said once, below the last.
+    caption = [Text(of_comparison(c).caption) for c in found.comparisons[-1:]]
+    return Group(Fitting(table), Text(table.caption), *notes, "", *finding, *compared, *caption)
 
 
 def verification(found: Verification) -> RenderableType:
-    """One line for each published number, and a summary; that alone where nothing is compared."""
+    """One row for each published number, and a summary; that alone where nothing is compared."""
     if not found.lines:
         return Text(found.summary)
-    apart = Grid(
-        ("Published number", "ours", "theirs", "difference", "Welch, Holm", "verdict", "±, Holm", "verdict"),
-        tuple(Entry(line.title, _apart(line)) for line in found.lines),
-        words=("Welch, Holm", "verdict", "±, Holm"),
-        label_width=_TITLES,
+    headings = ("Published number", "ours, theirs", "difference", "mean (p: Welch, Holm)", "± (p: Holm)")
+    entries = tuple(Entry(line.title, _cells(line)) for line in found.lines)
+    return Group(Fitting(Grid("verify", "", headings, entries, words=(3, 4)), label=24), Text(found.summary))
+
+
+def _cells(line: Line) -> tuple[tuple[str, ...], ...]:
+    values = (line.text(line.ours), line.text(line.theirs))
+    spread = (line.spread_verdict or MISSING, p_text(line.corrected_spread_p))
+    return (values, (line.difference_text,), _judged(line.verdict, line.p_text), _judged(*spread))
+
+
+def _judged(verdict: str, p: str) -> tuple[str, ...]:
+    return (verdict,) if p == MISSING else (verdict, p)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """A grid with a line a row where the console has room for it, else with a line a number."""
+
+    grid: Grid
+    label: int = LABEL
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """The form for this console."""
+        table = wide(self.grid, self.label)
+        endless = options.update(max_width=10_000)  # a measure ends where the room does
+        fits = Measurement.get(console, endless, table).minimum <= options.max_width
+        yield table if fits else stacked(self.grid)
+
+
+def wide(grid: Grid, label: int = LABEL) -> Table:
+    """A line a row: cells as wide as what is in them, labels folded between words, a line above each group."""
+    table = Table(
+        box=box.SIMPLE_HEAD, title=grid.title or None, pad_edge=False, collapse_padding=True, **_TITLE
     )
-    together = Grid(
-        ("Published number", "ours, theirs", "difference", "mean, ± (p: Holm)"),
-        tuple(Entry(line.title, _together(line)) for line in found.lines),
-        words=("mean, ± (p: Holm)",),
-        label_width=_TITLES,
+    table.add_column(grid.headings[0], min_width=label, overflow="fold")
+    for i, heading in enumerate(grid.headings[1:]):
+        # One column alone may shrink: Rich takes from the widest without asking what is in it.
+        width = _longest(heading.split(), *(entry.cells[i] for entry in grid.entries))
+        table.add_column(
+            heading, justify="left" if i + 1 in grid.words else "right", width=width, overflow="fold"
+        )
+    for group, entries in groupby(grid.entries, lambda entry: entry.group):
+        table.add_section()
+        if grid.grouped and group != grid.entries[0].group:
+            table.add_row(Text(f"{group}s" if group != MISSING else group, style="italic"))
+        for entry in entries:
+            name = Text("\n").join(
+                [Text(entry.label), *(Text(f"  {part}", style=_LESS) for part in grid.parts)]
+            )
+            table.add_row(name, *map(_text, entry.cells), style="bold" if entry.bold else "")
+    return table
+
+
+def stacked(grid: Grid) -> Table:
+    """A heading and its number a line, row below row: for narrow terminals."""
+    table = Table(box=None, title=grid.title or None, show_header=False, pad_edge=False, **_TITLE)
+    table.add_column(overflow="fold")
+    width = _longest(*(cell for entry in grid.entries for cell in entry.cells))
+    table.add_column(justify="right", width=width, overflow="fold")
+    for entry in grid.entries:
+        table.add_row(Text(entry.label, style="bold"))
+        for heading, (first, *rest) in zip(grid.headings[1:], entry.cells, strict=True):
+            table.add_row(Padding(heading, (0, 0, 0, 2)), Text(first, style=_STYLES.get(first, "")))
+            for name, below in zip(grid.parts or ("",) * len(rest), rest, strict=True):
+                table.add_row(Padding(name, (0, 0, 0, 4)), Text(below, style=_LESS))
+    return table
+
+
+def _text(cell: tuple[str, ...]) -> Text:
+    first, *rest = cell
+    return Text("\n").join(
+        [Text(first, style=_STYLES.get(first, "")), *(Text(below, style=_LESS) for below in rest)]
     )
-    forms = Fitting((wide(apart), tight(apart), tight(together), stacked(apart)))
-    return Group(forms, Text(found.summary))
 
 
-def _apart(line: Line) -> tuple[Text, ...]:
-    """A cell a value."""
-    return (
-        Text(line.text(line.ours)),
-        Text(line.text(line.theirs)),
-        Text(line.difference_text),
-        Text(line.p_text),
-        _verdict(line.verdict),
-        Text(p_text(line.corrected_spread_p)),
-        _verdict(line.spread_verdict),
-    )
-
-
-def _together(line: Line) -> tuple[Text, ...]:
-    """Ours above theirs, and what is said of the mean above what is said of the spread."""
-    ours, theirs, difference, p, verdict, spread_p, spread_verdict = _apart(line)
-    return (
-        Text("\n").join((ours, theirs)),
-        difference,
-        Text("\n").join((_with_p(verdict, p), _with_p(spread_verdict, spread_p))),
-    )
-
-
-def _with_p(verdict: Text, p: Text) -> Text:
-    return verdict if p.plain == MISSING else Text(", ").join((verdict, p))
-
-
-def _verdict(verdict: str | None) -> Text:
-    styles = {"reproduced": "green", "differs": "bold red", "not enough seeds": "yellow"}
-    return Text(verdict or MISSING, style=styles.get(verdict or "", ""))
+def _longest(*texts: Iterable[str]) -> int:
+    return max((len(text) for part in texts for text in part), default=1)

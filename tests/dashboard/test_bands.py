@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltsm.dashboard.bands import band
+from ltsm.report.bands import band
 
 VALUES = st.floats(-1e6, 1e6)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ltsm.dashboard.bands import band
+from ltsm.report.bands import band
 from ltsm.dashboard.widgets.picture import Level, Picture, Point, View, axes, band_curve
 
 STEPS = np.arange(0, 5001, 100.0)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from ltsm.dashboard.bands import Floats
+    from ltsm.report.bands import Floats
     from ltsm.dashboard.moment import Moment
 
 _DIGITS = {"val_loss": 4, "train_loss": 4, "val_accuracy": 4}

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from ltsm.dashboard import moment as now
 from ltsm.dashboard import words
-from ltsm.dashboard.bands import band
+from ltsm.report.bands import band
 from ltsm.dashboard.curve_groups import MEASURES
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.exporting import Exporting

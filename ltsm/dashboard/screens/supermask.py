@@ -11,7 +11,7 @@ from textual.containers import Container
 from textual.reactive import var
 
 from ltsm.dashboard import words
-from ltsm.dashboard.bands import band
+from ltsm.report.bands import band
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.thresholds import ALL, PAPER, Line, Masks, Spread, lines, masks
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from ltsm.dashboard.bands import Band
+    from ltsm.report.bands import Band
     from ltsm.dashboard.moment import Moment
     from ltsm.protocol import Protocol
     from ltsm.store.values import MaskRow

@@ -11,7 +11,7 @@ from ltsm.dashboard.widgets.raster import DASHES
 from ltsm.dashboard.widgets.scale import Scale, spanning
 
 if TYPE_CHECKING:
-    from ltsm.dashboard.bands import Band, Floats
+    from ltsm.report.bands import Band, Floats
 
 SETTLED = 0.2
 """The first fifth of a training falls from far above; the first look is at the rest."""

@@ -13,7 +13,7 @@ from ltsm.dashboard.widgets.raster import DOWN, Raster
 from ltsm.dashboard.widgets.scale import tick_label
 
 if TYPE_CHECKING:
-    from ltsm.dashboard.bands import Floats
+    from ltsm.report.bands import Floats
     from ltsm.dashboard.widgets.picture import Curve
 
 ABOVE, BELOW, TAGS = 1, 2, 2

@@ -1,9 +1,12 @@
-"""Figures as PNG, SVG or PDF files, by matplotlib; the same bytes from the same values."""
+"""Figures as PNG, SVG or PDF files, and for a page, by matplotlib; the same bytes from the same values."""
 
 from __future__ import annotations
 
 import io
 import math
+import re
+from dataclasses import replace
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
@@ -44,16 +47,72 @@ _METADATA: dict[Format, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-_INK = "#333333"
+_INK, _RULE, _PAPER = "#333333", "#dddddd", "#ffffff"
+_ON_PAGE = {"svg.fonttype": "none", "font.size": 10, "savefig.transparent": True, "axes.edgecolor": _INK,
+            "xtick.color": _INK, "ytick.color": _INK, "text.color": _INK, "axes.labelcolor": _INK}  # fmt: skip
+"""Text stays text, and takes the page's font and colours."""
 
 
 def draw(figure: Figure, form: Format) -> bytes:
     """One figure as a file's content, without its caption."""
+    if len(figure.panels) == 1:
+        (panel,) = figure.panels
+        size = (max(6.4, 0.8 * len(panel.x.names)), 4.2 + _key_height(panel, 2))
+    else:
+        size = (3.7 * len(figure.panels), 3.9 + max(_key_height(panel, 1) for panel in figure.panels))
+    return _drawn(figure, form, size, {})
+
+
+def for_page(figure: Figure) -> list[str]:
+    """An `<svg>` or a sentence for each panel, so that a phone can put them below each other.
+
+    Colours are the page's: `currentColor`, `--paper`, `--rule`, and a custom property for each style (`css`).
+    """
+    return [_for_page(figure, panel) for panel in figure.panels]
+
+
+def css(*, dark: bool) -> str:
+    """The colours of the styles as custom properties."""
+    return "".join(f"--{name}:{look.on_dark if dark else look.colour};" for name, look in LOOKS.items())
+
+
+def _for_page(figure: Figure, panel: Panel) -> str:
+    if not panel.layers:
+        return f"<p>{escape(panel.missing)}</p>"
+    size = (max(5.0, 0.75 * len(panel.x.names)), 3.7 + _key_height(panel, 2))
+    text = _drawn(replace(figure, panels=(panel,)), "svg", size, _ON_PAGE).decode()
+    text = re.sub(r"^.*?<svg[^>]*?(viewBox=\"[^\"]*\")[^>]*>|<metadata>.*?</metadata>|<style.*?</style>", r"\1", text, flags=re.DOTALL)  # fmt: skip
+    view, _, inside = text.partition("\n")
+    used = set(re.findall(r"#([\w-]+)", inside))
+    inside = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", inside).replace(
+        "xlink:href", "href"
+    )
+    for name, colour in _COLOURS.items():
+        inside = inside.replace(colour, name)
+    label = escape(f"Figure {figure.number}: {panel.title or figure.title}", quote=True)
+    return f'<svg {view.strip()} role="img" aria-label="{label}">{inside.strip()}'
+
+
+_COLOURS = {
+    "currentColor": _INK,
+    "var(--rule)": _RULE,
+    "var(--paper)": _PAPER,
+    **{f"var(--{name})": look.colour for name, look in LOOKS.items()},
+}
+
+
+def _key_height(panel: Panel, columns: int) -> float:
+    """The inches that a long key takes above the picture, which shall not be pressed flat by it."""
+    lines = sum(bool(getattr(layer, "label", "")) for layer in panel.layers) / columns
+    return 0.17 * max(0.0, lines - 2)
+
+
+def _drawn(figure: Figure, form: Format, size: tuple[float, float], more: dict[Any, Any]) -> bytes:
     # The stubs know only the keys by name.
     defaults: dict[Any, Any] = {key: v for key, v in mpl.rcParamsDefault.items() if "backend" not in key}
-    with mpl.rc_context({**defaults, **_SETTINGS}):
+    with mpl.rc_context({**defaults, **_SETTINGS, **more}):
         alone = len(figure.panels) == 1
-        canvas = Canvas(figsize=(6.4, 4.2) if alone else (11.0, 3.9), layout="constrained")
+        canvas = Canvas(figsize=size, layout="constrained")
         for axes, panel in zip(
             canvas.subplots(1, len(figure.panels), squeeze=False)[0], figure.panels, strict=True
         ):
@@ -78,7 +137,7 @@ def _panel(axes: Axes, panel: Panel, columns: int) -> None:
         return
     for axis, values in ((axes.xaxis, ticks(panel.x)), (axes.yaxis, ticks(panel.y))):
         axis.set_ticks([v for v, _ in values], [text for _, text in values])
-    axes.grid(visible=True, color="#dddddd", linewidth=0.5)
+    axes.grid(visible=True, color=_RULE, linewidth=0.5)
     axes.set_axisbelow(True)
     if any(getattr(layer, "label", "") for layer in panel.layers):
         place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "frameon": False}
@@ -143,7 +202,7 @@ def _points(axes: Axes, layer: Points) -> None:
         linestyle="none",
         marker=look.marker,
         markersize=(6 if layer.label else 4) if layer.small else 8,
-        markeredgecolor="white",
+        markeredgecolor=_PAPER,
         markeredgewidth=0.4 if layer.small else 0.8,
         color=look.colour,
         alpha=0.6 if layer.small and not layer.label else 1,
@@ -167,10 +226,10 @@ def _points(axes: Axes, layer: Points) -> None:
 def _bars(axes: Axes, layer: Bars) -> None:
     for x, (height, error, style) in enumerate(zip(layer.heights, layer.errors, layer.styles, strict=True)):
         look = LOOKS[style]
-        axes.bar(x, height, 0.6, color=look.colour, edgecolor="white", hatch=look.hatch, linewidth=0)
+        axes.bar(x, height, 0.6, color=look.colour, edgecolor=_PAPER, hatch=look.hatch, linewidth=0)
         if math.isfinite(error):
             # A white edge, for bars as dark as the line.
-            axes.errorbar(x, height, error, color="white", capsize=6, elinewidth=3.5, capthick=3.5)
+            axes.errorbar(x, height, error, color=_PAPER, capsize=6, elinewidth=3.5, capthick=3.5)
             axes.errorbar(x, height, error, color=_INK, capsize=5, elinewidth=1.2)
 
 

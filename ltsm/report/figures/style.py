@@ -34,4 +34,8 @@ LOOKS: dict[Style, Look] = {
     "third": Look("#d55e00", "#ff8a3d", (2, 1.5), "X", "..."),
     "fourth": Look("#7a3b69", "#e3a5c8", (6, 2, 1.5, 2), "D", "xxx"),
     "fifth": Look("#777777", "#bbbbbb", (1, 1), "v", "+++"),
+    "sixth": Look("#009e73", "#4fd6ae", (8, 2), "^", "\\\\\\"),
+    "seventh": Look("#b08900", "#f0d060", (4, 1.5), "P", "ooo"),
+    "eighth": Look("#a3123f", "#ff7c9c", (3, 1, 1, 1, 1, 1), "<", "---"),
+    "ninth": Look("#1d1d1d", "#f2f2f2", (10, 3, 2, 3), "*", "|||"),
 }

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 Numbers = tuple[float, ...]
-Style = Literal["ticket", "high", "medium", "low", "first", "second", "third", "fourth", "fifth"]
+Style = Literal[
+    "ticket", "high", "medium", "low",
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+]  # fmt: skip
 """How something looks; each differs in colour, in dash pattern, in marker and in brightness."""
 
 

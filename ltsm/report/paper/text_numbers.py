@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ltsm.report import published
+from ltsm.report.paper import published
+from ltsm.report.paper.table_1 import BASELINE, INITIAL
 from ltsm.report.statistics import Summary, summarise
 from ltsm.report.words import mean_and_spread
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ltsm.report.evaluation import Evaluation
-    from ltsm.report.table1 import Row, Table
+    from ltsm.report.table import Row, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +47,18 @@ class TextNumber:
 def text_numbers(evaluation: Evaluation, table: Table) -> tuple[TextNumber, ...]:
     """Every number with a mean and a spread, in the text's order. Needs the evaluation's records."""
     chosen = [mask for mask in evaluation.masks if mask.selected]
-    high = [
-        r.final_val_loss
-        for row in _high_performers(table)
-        for r in evaluation.finished("hyperop", row.hidden)
-    ]
+    high = [r.final_val_loss for row in _high_performers(table) for r in evaluation.finished(row.group)]
     return (
         _number("validation_accuracy_before_training", "Accuracy before training", _first(evaluation), 3),
         _number(
             "baseline_validation_accuracy_after_training",
             "Baseline's accuracy after training",
-            (r.final_val_accuracy for r in evaluation.finished("baseline")),
+            (r.final_val_accuracy for r in evaluation.finished(BASELINE)),
             3,
         ),
         _size_at(evaluation, 0.0, "relative_size_percent_at_threshold_0"),
         _size_at(evaluation, 0.2, "relative_size_percent_at_threshold_0.2"),
-        _number("selected_threshold", "Selected threshold", (m.threshold for m in chosen), 3),
+        _number("selected_threshold", "Selected threshold", (m.amount for m in chosen), 3),
         _percent(
             "supermask_relative_size_percent", "Supermask's relative size", (m.relative_size for m in chosen)
         ),
@@ -93,12 +90,12 @@ def _first(evaluation: Evaluation) -> Iterable[float]:
     """The accuracy at iteration 0 of every seed's initial training."""
     for run in evaluation.runs:
         records = evaluation.records.get(run.id, [])
-        if run.kind == "initial" and records and records[0].iteration == 0:
+        if run.recipe in INITIAL.recipes and records and records[0].iteration == 0:
             yield records[0].val_accuracy
 
 
 def _size_at(evaluation: Evaluation, threshold: float, name: str) -> TextNumber:
-    sizes = [m.relative_size for m in evaluation.masks if abs(m.threshold - threshold) < 1e-9]  # noqa: PLR2004 - equal
+    sizes = [m.relative_size for m in evaluation.masks if abs(m.amount - threshold) < 1e-9]  # noqa: PLR2004 - equal
     return _percent(name, f"Relative size at t = {threshold:g}", sizes)
 
 

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.shape import layer_sizes, network_shape
-from ltsm.report.figures.values import Axis, Band, Curve, Figure, Level, Panel, Picture, Points, Shade, limits
-from ltsm.report.statistics import summarise
+from ltsm.report.figures.curves import layers, mask_band
+from ltsm.report.figures.groups import STYLES, classes_of
+from ltsm.report.figures.values import Axis, Curve, Figure, Level, Panel, Picture, Points, Shade, limits
 from ltsm.report.words import over_seeds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from numpy.typing import NDArray
 
+    from ltsm.report.bands import Band
     from ltsm.report.evaluation import Evaluation
-    from ltsm.report.figures.values import Layer, Numbers, Style
-    from ltsm.report.table1 import Table
+    from ltsm.report.figures.values import Layer
+    from ltsm.report.table import Table
     from ltsm.store.values import MaskRow
 
-THRESHOLD = "Threshold t"
 NO_MASKS = "No supermask has been looked for yet."
-LAYER_STYLES: tuple[Style, ...] = ("first", "second", "third", "fourth", "fifth")
+SPREAD = "± standard deviation"
 
 
 def sizes_by_threshold(evaluation: Evaluation, _table: Table) -> Figure:
     """Figure 3: relative size against threshold."""
-    x, mean, sd = _over_seeds(evaluation, lambda mask: 100 * mask.relative_size)
-    layers: list[Layer] = []
-    if x:
-        layers = [*_range(evaluation), *_band(x, mean, sd), Curve(x, mean, "first", "mean")]
-    panel = Panel(
-        _thresholds(x), Axis("Relative size (%)", 0, _top(mean, sd)), tuple(layers), missing=NO_MASKS
-    )
+    found = mask_band(evaluation.masks, lambda mask: 100 * mask.relative_size)
+    drawn: list[Layer] = []
+    if len(found.x):
+        drawn = [_range(evaluation), *layers(found, "first", "mean", SPREAD, floor=0)]
+    y = Axis("Relative size (%)", 0, _top(found))
+    panel = Panel(_thresholds(found), y, tuple(drawn), missing=NO_MASKS)
     caption = (
         "The relative network size after pruning with different thresholds, "
         f"{_about(evaluation)} {_considered(evaluation)}"
@@ -47,32 +46,25 @@ def sizes_by_threshold(evaluation: Evaluation, _table: Table) -> Figure:
 
 def accuracies_by_threshold(evaluation: Evaluation, _table: Table) -> Figure:
     """Figure 4: accuracy of the untrained masked networks; the spread over seeds is the story here."""
-    x, mean, sd = _over_seeds(evaluation, lambda mask: 100 * mask.val_accuracy)
-    layers: list[Layer] = []
-    shape = network_shape(evaluation)
-    if x:
-        layers = [*_range(evaluation), *_band(x, mean, sd), *_each_seed(evaluation)]
-        if shape:
-            layers.append(Level(100 / shape.classes, "chance"))
+    found = mask_band(evaluation.masks, lambda mask: 100 * mask.val_accuracy)
+    drawn: list[Layer] = []
+    classes = classes_of(evaluation)
+    if len(found.x):
+        *band, mean = layers(found, "first", "mean", SPREAD, floor=0)
+        drawn = [_range(evaluation), *band, *_each_seed(evaluation)]
+        drawn += [Level(100 / classes, "chance")] if classes else []
         chosen = [mask for mask in evaluation.masks if mask.selected]
-        at, best = tuple(m.threshold for m in chosen), tuple(100 * m.val_accuracy for m in chosen)
-        layers += [
-            Curve(x, mean, "first", "mean"),
-            Points(at, best, "third", "selected: each seed's supermask", small=True),
-        ]
+        at, best = tuple(m.amount for m in chosen), tuple(100 * m.val_accuracy for m in chosen)
+        drawn += [mean, Points(at, best, "third", "selected: each seed's supermask", small=True)]
     top = max((100 * m.val_accuracy for m in evaluation.masks), default=1.0)
-    panel = Panel(
-        _thresholds(x),
-        Axis("Validation accuracy (%)", 0, max(top * 1.05, _top(mean, sd))),
-        tuple(layers),
-        missing=NO_MASKS,
-    )
-    chance = f" Chance is {100 / shape.classes:.0f}%." if shape else ""
+    y = Axis("Validation accuracy (%)", 0, max(top * 1.05, _top(found)))
+    chance = f" Chance is {100 / classes:.0f}%." if classes else ""
     caption = (
         "The validation accuracy of the untrained masked networks for different thresholds, "
         f"{_about(evaluation)} Each thin line is one seed, each marker the threshold selected for it."
         f"{chance} {_considered(evaluation)}"
     )
+    panel = Panel(_thresholds(found), y, tuple(drawn), missing=NO_MASKS)
     return Figure(4, "Validation accuracies of untrained masked networks", caption, (panel,))
 
 
@@ -84,7 +76,7 @@ def what_is_left(evaluation: Evaluation, _table: Table) -> Figure:
         first = evaluation.supermasks[0]
         width = evaluation.protocol.hidden[0]
         label = f"% of a pixel's {width} weights"
-        panels.append(_map_panel(maps[0], f"Seed {first.seed}, t = {first.threshold:g}", label))
+        panels.append(_map_panel(maps[0], f"Seed {first.seed}, t = {first.amount:g}", label))
         panels.append(_map_panel(np.mean(maps, 0), f"Mean of n = {len(maps)} supermasks", label))
     elif evaluation.masks:  # without any the first panel has said so
         panels.append(Panel(Axis("", 0, 1), Axis("", 0, 1), (), missing=maps))
@@ -92,21 +84,8 @@ def what_is_left(evaluation: Evaluation, _table: Table) -> Figure:
         "What is left of the network. Left: the share of each layer's parameters that a threshold keeps, "
         f"{_about(evaluation)} {_considered(evaluation)} Then, for every pixel of the image, the share of its "
         "weights into the first hidden layer that the supermask keeps: for one seed, and averaged over seeds."
-        f""
     )
     return Figure(8, "What is left of the network", caption, tuple(panels))
-
-
-def _over_seeds(
-    evaluation: Evaluation, value: Callable[[MaskRow], float]
-) -> tuple[Numbers, Numbers, Numbers]:
-    """Thresholds, and at each the mean and deviation over seeds (0 where there is one seed)."""
-    found: dict[float, list[float]] = defaultdict(list)
-    for mask in evaluation.masks:
-        found[mask.threshold].append(value(mask))
-    x = tuple(sorted(found))
-    summaries = [summarise(found[t]) for t in x]
-    return x, tuple(s.mean for s in summaries), tuple(s.sd if s.n > 1 else 0.0 for s in summaries)
 
 
 def _each_seed(evaluation: Evaluation) -> list[Layer]:
@@ -116,7 +95,7 @@ def _each_seed(evaluation: Evaluation) -> list[Layer]:
         seeds[mask.seed].append(mask)
     return [
         Curve(
-            tuple(m.threshold for m in masks),
+            tuple(m.amount for m in masks),
             tuple(100 * m.val_accuracy for m in masks),
             "first",
             "" if i else "each seed",
@@ -127,22 +106,30 @@ def _each_seed(evaluation: Evaluation) -> list[Layer]:
 
 
 def _layers_panel(evaluation: Evaluation) -> Panel:
-    layers: list[Layer] = []
-    x: Numbers = ()
-    # Sizes are told from any network; without masks there is nothing to draw of them.
-    for i, size in enumerate(layer_sizes(evaluation) if evaluation.masks else ()):
-        x, mean, _ = _over_seeds(evaluation, partial(_layer_share, layer=i, size=size))
-        style = LAYER_STYLES[i % len(LAYER_STYLES)]
-        layers.append(Curve(x, mean, style, f"layer {i + 1} ({size} parameters)"))
-    if x:
-        layers = [*_range(evaluation), *layers]
-    missing = NO_MASKS if not evaluation.masks else "The sizes of the layers cannot be told."
-    return Panel(
-        _thresholds(x),
-        Axis("Relative size of the layer (%)", 0, 105),
-        tuple(layers),
-        missing=missing,
+    drawn: list[Layer] = []
+    found = mask_band(evaluation.masks, lambda mask: mask.relative_size)
+    for i, size in enumerate(_layer_sizes(evaluation) if evaluation.masks else ()):
+        share = mask_band(evaluation.masks, partial(_layer_share, layer=i, size=size))
+        drawn += layers(share, STYLES[i % len(STYLES)], f"layer {i + 1} ({size} parameters)")[-1:]
+    if drawn:
+        drawn = [_range(evaluation), *drawn]
+    missing = (
+        "The store does not say how many inputs and classes its networks have: they have no layer sizes."
     )
+    y = Axis("Relative size of the layer (%)", 0, 105)
+    return Panel(_thresholds(found), y, tuple(drawn), missing=missing if evaluation.masks else NO_MASKS)
+
+
+def _layer_sizes(evaluation: Evaluation) -> tuple[int, ...]:
+    """Weights and biases of each of the baseline's layers; none where the store does not say inputs and classes."""
+    inputs, classes = _inputs(evaluation), classes_of(evaluation)
+    if inputs is None or classes is None:
+        return ()
+    return tuple((a + 1) * b for a, b in pairwise((inputs, *evaluation.protocol.hidden, classes)))
+
+
+def _inputs(evaluation: Evaluation) -> int | None:
+    return next((run.inputs for run in evaluation.runs if run.inputs), None)
 
 
 def _layer_share(mask: MaskRow, *, layer: int, size: int) -> float:
@@ -153,14 +140,16 @@ def _maps(evaluation: Evaluation) -> list[NDArray[np.float64]] | str:
     """Per supermask, the share in % of each pixel's first-layer weights that it keeps; or why there is none."""
     if not evaluation.supermasks:
         return NO_MASKS
-    shape = network_shape(evaluation)
-    if shape is None or shape.side is None:
+    inputs, width = _inputs(evaluation), evaluation.protocol.hidden[0]
+    if inputs is None:
+        return "The store does not say how many inputs its networks have: there is no map of pixels."
+    side = math.isqrt(inputs)
+    if side * side != inputs or side == 1:
         return "The inputs are no square image of one channel: there is no map of pixels."
-    width, inputs = evaluation.protocol.hidden[0], shape.inputs
     found = []
     for mask in evaluation.supermasks:
         bits = np.unpackbits(np.frombuffer(mask.bits, np.uint8), count=width * inputs)
-        found.append(100 * bits.reshape(width, shape.side, shape.side).mean(0))
+        found.append(100 * bits.reshape(width, side, side).mean(0))
     return found
 
 
@@ -173,24 +162,16 @@ def _map_panel(shares: NDArray[np.float64], title: str, label: str) -> Panel:
     return Panel(Axis("", 0, width), Axis("", 0, height), (picture,), title)
 
 
-def _range(evaluation: Evaluation) -> list[Layer]:
-    p = evaluation.protocol
-    return [Shade(p.select_min, p.select_max, "considered")]
+def _range(evaluation: Evaluation) -> Shade:
+    return Shade(evaluation.protocol.select_min, evaluation.protocol.select_max, "considered")
 
 
-def _band(x: Numbers, mean: Numbers, sd: Numbers) -> list[Layer]:
-    """One deviation to each side, where there is one."""
-    low = tuple(max(m - s, 0.0) for m, s in zip(mean, sd, strict=True))
-    high = tuple(m + s for m, s in zip(mean, sd, strict=True))
-    return [Band(x, low, high, "first", "± standard deviation")] if any(sd) else []
+def _thresholds(found: Band) -> Axis:
+    return Axis("Threshold t", *(limits(tuple(found.x.tolist()), 0) if len(found.x) else (0.0, 1.0)))
 
 
-def _thresholds(x: Sequence[float]) -> Axis:
-    return Axis(THRESHOLD, *(limits(tuple(x), 0) if x else (0.0, 1.0)))
-
-
-def _top(mean: Numbers, sd: Numbers) -> float:
-    return 1.05 * max((m + s for m, s in zip(mean, sd, strict=True)), default=1.0) or 1.0
+def _top(found: Band) -> float:
+    return 1.05 * float((found.mean + np.nan_to_num(found.deviation)).max(initial=0.0)) or 1.0
 
 
 def _considered(evaluation: Evaluation) -> str:

@@ -7,9 +7,13 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ltsm.protocol import PAPER
 from ltsm.report.statistics import Summary
+
+if TYPE_CHECKING:
+    from ltsm.protocol import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,20 @@ def seeds() -> int:
     return int(_document()["seeds"])
 
 
+def comparable(protocol: Protocol) -> bool:
+    """Whether results are on the paper's data: losses on other images are no measure for its, nor its for them."""
+    return protocol.dataset == PAPER.dataset
+
+
+def other_settings(protocol: Protocol) -> tuple[str, ...]:
+    """The settings in which a protocol is not the paper's."""
+    ours = protocol.settings()
+    return tuple(name for name, value in PAPER.settings().items() if ours[name] != value)
+
+
 @cache
 def _document() -> dict[str, Any]:
-    content = (files("ltsm.report") / "published.json").read_text(encoding="utf-8")
+    content = (files("ltsm.report.paper") / "published.json").read_text(encoding="utf-8")
     document: dict[str, Any] = json.loads(content)
     return document
 

@@ -6,19 +6,20 @@ import math
 from typing import TYPE_CHECKING
 
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.curves import STYLES
 from ltsm.report.figures.values import Axis, Bars, Figure, Panel, Points, limits
-from ltsm.report.groups import CATEGORIES
-from ltsm.report.statistics import summarise
+from ltsm.report.paper.curves import STYLES, categories
+from ltsm.report.paper.table_1 import LOTTERY_TICKET, hidden
+from ltsm.report.table import FINAL_LOSS, SIZE, summary
 from ltsm.report.words import left_out, nothing_yet, over_seeds
+from ltsm.studies import names
 
 if TYPE_CHECKING:
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Layer
-    from ltsm.report.table1 import Row, Table
+    from ltsm.report.table import Row, Table
     from ltsm.store.values import ResultRow
 
-SIZE = "Relative size (%)"
+RELATIVE = "Relative size (%)"
 Place = tuple[float, float]
 NAME, MARKER = (0.11, 0.04), (0.065, 0.035)
 """How far the middle of a name has to be from another name's, and from a marker: shares of the picture."""
@@ -26,38 +27,31 @@ CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 
 
 def relative_sizes(evaluation: Evaluation, table: Table) -> Figure:
-    """Figure 6: the ticket and the three groups."""
-    found = {
-        category: summarise(
-            100 * r.relative_size
-            for row in table.rows
-            if row.category == category
-            for r in evaluation.finished(row.kind, row.hidden)
-        )
-        for category in ("Lottery ticket", *CATEGORIES)
-    }
+    """Figure 6: the ticket and the three groups; a group's size is its networks' mean for each seed."""
+    found = {category: summary(evaluation, group, SIZE) for category, group in categories(table)}
     found = {category: size for category, size in found.items() if size.n}
-    names = tuple(f"{category}s\n(n = {size.n})".replace(" ", "\n", 1) for category, size in found.items())
+    labels = tuple(f"{category}s\n(n = {size.n})".replace(" ", "\n", 1) for category, size in found.items())
     means, errors = tuple(s.mean for s in found.values()), tuple(s.sd for s in found.values())
     top = max((m + (e if math.isfinite(e) else 0) for m, e in zip(means, errors, strict=True)), default=100.0)
     bars = Bars(means, errors, tuple(STYLES[category] for category in found))
+    groups = evaluation.study.groups
     panel = Panel(
-        Axis("", -0.5, len(found) - 0.5 if found else 0.5, names),
-        Axis(SIZE, 0.0, max(1.05 * top, 100.0)),
+        Axis("", -0.5, len(found) - 0.5 if found else 0.5, labels),
+        Axis(RELATIVE, 0.0, max(1.05 * top, 100.0)),
         (bars,) if found else (),
-        missing=nothing_yet(evaluation, "ticket or hyperop", "ticket", "hyperop"),
+        missing=nothing_yet(evaluation, "ticket or hyperop", *groups),
     )
     caption = (
         "The relative network sizes of the lottery tickets and of the three groups of hyperoptimized networks: "
-        f"mean ± standard deviation over the n runs of each; {_about(evaluation)}"
-        f"{left_out(evaluation, 'ticket', 'hyperop')}"
+        "for each seed the mean over a group's networks, then mean ± standard deviation over the n seeds; dense "
+        f"networks have one size for every seed, and no deviation; {_about(evaluation)}{left_out(evaluation, *groups)}"
     )
     return Figure(6, "Relative sizes of lottery tickets and hyperops", caption, (panel,))
 
 
 def trade_off(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 7: final loss against relative size, every run and every network's mean."""
-    found = [(row, evaluation.finished(row.kind, row.hidden)) for row in table.rows]
+    found = [(row, evaluation.finished(row.group)) for row in table.rows]
     found = [(row, results) for row, results in found if results]
     rows = [row for row, _ in found]
     losses = [r.final_val_loss for _, results in found for r in results]
@@ -67,17 +61,17 @@ def trade_off(evaluation: Evaluation, table: Table) -> Figure:
     widest = 1.14 * max((100.0, *(row.cells[0].ours.mean for row in rows)))
     means = [(row.cells[0].ours.mean / widest, row.cells[1].ours.mean / (high - low)) for row in rows]
     panel = Panel(
-        Axis(SIZE, 0.0, widest),
+        Axis(RELATIVE, 0.0, widest),
         Axis("Final validation loss", low, high),
-        (*(_runs(*pair) for pair in found), *_means(rows, _sides(means))),
-        missing=nothing_yet(evaluation, "ticket or hyperop", "ticket", "hyperop"),
+        (*(_runs(*pair) for pair in found), *_means(evaluation, rows, _sides(means))),
+        missing=nothing_yet(evaluation, "ticket or hyperop", *evaluation.study.groups),
     )
     above = sorted(loss for loss in losses if loss > high)
     cut = f" Above the picture: {', '.join(f'{loss:.2f}' for loss in above)}." if above else ""
     caption = (
         "Final validation loss against relative size: each small marker is one run, each large one a network's mean "
         f"with the standard deviations of both; {_about(evaluation)} Down and to the left is better.{cut}"
-        f"{left_out(evaluation, 'ticket', 'hyperop')}"
+        f"{left_out(evaluation, *evaluation.study.groups)}"
     )
     return Figure(7, "Loss and size of every network", caption, (panel,))
 
@@ -90,17 +84,17 @@ def _reach(rows: list[Row]) -> list[float]:
 
 def _sides(means: list[Place]) -> list[tuple[int, int]]:
     """For each mean, in shares of the picture, the first corner where its name covers no other name or mean."""
-    names: list[Place] = []
+    taken: list[Place] = []
     sides = []
     for mean in means:
         others = [other for other in means if other != mean]
         free = (
             side
             for side in CORNERS
-            if _clear(_name_at(mean, side), names, NAME) and _clear(_name_at(mean, side), others, MARKER)
+            if _clear(_name_at(mean, side), taken, NAME) and _clear(_name_at(mean, side), others, MARKER)
         )
         sides.append(next(free, CORNERS[0]))
-        names.append(_name_at(mean, sides[-1]))
+        taken.append(_name_at(mean, sides[-1]))
     return sides
 
 
@@ -113,35 +107,27 @@ def _clear(place: Place, others: list[Place], room: Place) -> bool:
     return all(abs(place[0] - x) > room[0] or abs(place[1] - y) > room[1] for x, y in others)
 
 
-def _means(rows: list[Row], sides: list[tuple[int, int]]) -> list[Layer]:
+def _means(evaluation: Evaluation, rows: list[Row], sides: list[tuple[int, int]]) -> list[Layer]:
     """The large markers; only the first of each group names it."""
     seen: set[str | None] = set()
     layers: list[Layer] = []
     for row, side in zip(rows, sides, strict=True):
-        layers.append(_mean(row, "" if row.category in seen else f"{row.category}s", side))
+        name = "ticket" if row.label == LOTTERY_TICKET else names.sizes(hidden(evaluation, row.group))
+        layers.append(_mean(row, "" if row.category in seen else f"{row.category}s", name, side))
         seen.add(row.category)
     return layers
 
 
 def _runs(row: Row, results: list[ResultRow]) -> Points:
-    x = tuple(100 * r.relative_size for r in results)
-    y = tuple(r.final_val_loss for r in results)
+    x, y = tuple(SIZE.values(results)), tuple(FINAL_LOSS.values(results))
     return Points(x, y, STYLES[row.category or "Low performer"], small=True)
 
 
-def _mean(row: Row, label: str, side: tuple[int, int]) -> Points:
+def _mean(row: Row, label: str, name: str, side: tuple[int, int]) -> Points:
     size, loss = row.cells[0].ours, row.cells[1].ours
-    name = "ticket" if row.kind == "ticket" else f"({', '.join(map(str, row.hidden))})"
-    return Points(
-        (size.mean,),
-        (loss.mean,),
-        STYLES[row.category or "Low performer"],
-        label,
-        x_error=(size.sd,) if math.isfinite(size.sd) else (),
-        y_error=(loss.sd,) if math.isfinite(loss.sd) else (),
-        names=(name,),
-        side=side,
-    )
+    x_error, y_error = ((v.sd,) if math.isfinite(v.sd) else () for v in (size, loss))
+    style = STYLES[row.category or "Low performer"]
+    return Points((size.mean,), (loss.mean,), style, label, x_error, y_error, (name,), side)
 
 
 def _about(evaluation: Evaluation) -> str:

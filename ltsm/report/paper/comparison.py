@@ -7,25 +7,26 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ltsm.report import published
+from ltsm.report.paper import published
+from ltsm.report.paper.table_1 import COLUMNS, INITIAL
+from ltsm.report.paper.text_numbers import text_numbers
 from ltsm.report.statistics import (
-    ENOUGH_SEEDS,
     Summary,
     equal_spreads,
     extreme,
     summarise,
     welch,
 )
-from ltsm.report.table1 import COLUMNS
-from ltsm.report.text_numbers import text_numbers
 from ltsm.report.words import mean_and_spread, p_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ltsm.report.evaluation import Evaluation
-    from ltsm.report.table1 import Table
+    from ltsm.report.table import Table
 
+ENOUGH_SEEDS = 6
+"""With fewer no published number is judged: Welch's test would miss all but the largest differences."""
 AROUND, ONE_EPOCH = 5000.0, 1000
 Verdict = Literal["reproduced", "differs", "not enough seeds"]
 
@@ -80,7 +81,7 @@ def _table_lines(evaluation: Evaluation, table: Table) -> Iterator[Line]:
     rows = {row.label: row for row in table.rows}
     for label, paper in published.table_1().items():
         row = rows.get(label)
-        results = evaluation.finished(row.kind, row.hidden) if row else []
+        results = evaluation.finished(row.group) if row else []
         for column in COLUMNS:
             yield _line(
                 f"table_1/{label}/{column.name}",
@@ -95,7 +96,7 @@ def _text_lines(evaluation: Evaluation, table: Table) -> Iterator[Line]:
     for number in text_numbers(evaluation, table):
         form = (number.digits, number.unit)
         yield _line(f"text/{number.name}", number.title, number.values, number.theirs, form)
-    yield _best_iterations([r.minimal_iteration for r in evaluation.finished("initial")])
+    yield _best_iterations([r.minimal_iteration for r in evaluation.finished(INITIAL)])
     accuracies = [100 * mask.val_accuracy for mask in evaluation.masks if mask.selected]
     least, greatest = published.text()["supermask_validation_accuracy_percent_range"]
     yield _extreme("Least", accuracies, least, 1)

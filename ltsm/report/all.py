@@ -1,0 +1,57 @@
+"""What is said of a study: the paper's own tables, figures and words for the paper's, the general ones for every other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ltsm.report import contents as general
+from ltsm.report import table as general_table
+from ltsm.report.figures import groups
+from ltsm.report.paper import contents as of_the_paper
+from ltsm.report.paper import figures as figures_of_the_paper
+from ltsm.report.paper.table_1 import table_1
+from ltsm.studies import paper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping
+
+    from ltsm.report.contents import Contents
+    from ltsm.report.evaluation import Evaluation
+    from ltsm.report.figures.values import Figure
+    from ltsm.report.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    table: Callable[[Evaluation], Table]
+    figures: Mapping[int, Callable[[Evaluation, Table], Figure | None]]
+    contents: Callable[[Evaluation], Contents]
+
+
+_GENERAL = _Report(general_table.table, groups.FIGURES, general.contents)
+_OF: dict[str, _Report] = {
+    paper.NAME: _Report(table_1, figures_of_the_paper.FIGURES, of_the_paper.contents),
+}
+
+
+def table(evaluation: Evaluation) -> Table:
+    """The study's table of what is finished. Needs the records that `evaluation.cut_short` names."""
+    return _of(evaluation.study.name).table(evaluation)
+
+
+def contents(evaluation: Evaluation) -> Contents:
+    """Everything that a document says. The numbers of the paper's text need all records."""
+    return _of(evaluation.study.name).contents(evaluation)
+
+
+def figures(evaluation: Evaluation, numbers: Container[int] | None = None) -> tuple[Figure, ...]:
+    """These figures, of those that there is something to draw for, or all of those. Needs all records, and the paper's 8 the masks' bits."""
+    report = _of(evaluation.study.name)
+    rows = report.table(evaluation)
+    made = (make(evaluation, rows) for n, make in report.figures.items() if numbers is None or n in numbers)
+    return tuple(figure for figure in made if figure is not None)
+
+
+def _of(study: str) -> _Report:
+    return _OF.get(study, _GENERAL)

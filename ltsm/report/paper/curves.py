@@ -1,0 +1,113 @@
+"""Figures 1, 2 and 5: validation losses during training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ltsm.report.evaluation import dataset_title
+from ltsm.report.figures.curves import layers, loss_band, loss_panel
+from ltsm.report.figures.values import Band, Curve, Figure, Points
+from ltsm.report.paper.groups import CATEGORIES
+from ltsm.report.paper.paired import of_category
+from ltsm.report.paper.table_1 import BASELINE, INITIAL, LOTTERY_TICKET
+from ltsm.report.words import left_out, nothing_yet, over_seeds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ltsm.report import bands
+    from ltsm.report.evaluation import Evaluation
+    from ltsm.report.figures.values import Layer, Style
+    from ltsm.report.table import Table
+    from ltsm.studies.study import Group
+
+STYLES: dict[str, Style] = {
+    LOTTERY_TICKET: "ticket",
+    "High performer": "high",
+    "Medium performer": "medium",
+    "Low performer": "low",
+}
+
+
+def initial_training(evaluation: Evaluation, _table: Table) -> Figure:
+    """Figure 1: overfitting."""
+    n = len(evaluation.finished(INITIAL))
+    found = loss_band(evaluation, INITIAL)
+    drawn = layers(found, "first", "mean", "± standard deviation") if n else []
+    panel, above = loss_panel([found], drawn, nothing_yet(evaluation, "initial training", INITIAL))
+    caption = (
+        f"The validation loss during the initial training without early stopping, "
+        f"every {evaluation.protocol.record_every} iterations, {_about(evaluation, n)} {above}"
+    )
+    return Figure(1, "Validation loss during initial training", caption.strip(), (panel,))
+
+
+def retraining(evaluation: Evaluation, _table: Table) -> Figure:
+    """Figure 2: early stopping; each run ends at an iteration of its own."""
+    results = evaluation.finished(BASELINE)
+    found = loss_band(evaluation, BASELINE)
+    drawn: list[Layer] = []
+    alone = ""
+    if results:
+        all_left = int((found.n == len(results)).sum())
+        drawn = _until(found, all_left)
+        lasts = sorted(evaluation.records[r.run_id][-1] for r in results if r.run_id in evaluation.records)
+        x, y = tuple(float(m.iteration) for m in lasts), tuple(m.val_loss for m in lasts)
+        drawn.append(Points(x, y, "third", "where each seed stopped", small=True))
+        if all_left < len(found.x):
+            alone = (
+                f"After iteration {found.x[all_left - 1]:.0f} the mean (dashed) is taken over the seeds that are "
+                "still training, fewer and fewer. "
+            )
+    panel, above = loss_panel([found], drawn, nothing_yet(evaluation, "retraining", BASELINE))
+    caption = (
+        f"The validation loss during the retraining, which stops for each seed at the iteration of the initial "
+        f"training's minimal validation loss, {_about(evaluation, len(results))} {alone}{above}"
+    )
+    return Figure(2, "Validation loss during retraining with early stopping", caption.strip(), (panel,))
+
+
+def tickets_and_hyperops(evaluation: Evaluation, table: Table) -> Figure:
+    """Figure 5: the ticket and the three groups of dense networks."""
+    drawn: list[Layer] = []
+    of_groups: list[bands.Band] = []
+    for category, group in categories(table):
+        found = loss_band(evaluation, group)
+        if len(found.x):
+            of_groups.append(found)
+            n = len(evaluation.whole(group))
+            drawn += layers(found, STYLES[category], f"{category}s (n = {n})")
+    drawn.sort(key=lambda layer: not isinstance(layer, Band))
+    groups = evaluation.study.groups
+    panel, above = loss_panel(of_groups, drawn, nothing_yet(evaluation, "ticket or hyperop", *groups))
+    caption = (
+        f"The validation loss of lottery tickets and hyperoptimized networks, every "
+        f"{evaluation.protocol.record_every} iterations: for each seed the mean over a group's networks, then mean ± "
+        f"standard deviation over the n seeds that have them all; "
+        f"{over_seeds(len(evaluation.seeds), len(evaluation.seeds))}, data: {dataset_title(evaluation.protocol)}. "
+        f"The groups are the best least-squares split of the networks' mean final losses. {above}"
+    )
+    caption = caption.strip() + left_out(evaluation, *groups)
+    return Figure(5, "Validation loss of lottery tickets and hyperops", caption, (panel,))
+
+
+def categories(table: Table) -> Iterator[tuple[str, Group]]:
+    """The ticket and the three groups of dense networks."""
+    for category in (LOTTERY_TICKET, *CATEGORIES):
+        yield category, of_category(table, category)
+
+
+def _until(found: bands.Band, all_left: int) -> list[Layer]:
+    """Solid while every run is there, dashed from then on."""
+    *band, line = layers(found, "first", "mean", "± standard deviation")
+    assert isinstance(line, Curve)  # noqa: S101 - as `layers` says
+    tail = max(all_left - 1, 0)
+    drawn: list[Layer] = [*band, Curve(line.x[:all_left], line.y[:all_left], "first", "mean of all seeds")]
+    if all_left < len(line.x):
+        rest = Curve(line.x[tail:], line.y[tail:], "first", "mean of the seeds left", dashed=True)
+        drawn.append(rest)
+    return drawn
+
+
+def _about(evaluation: Evaluation, n: int) -> str:
+    return f"mean ± standard deviation {over_seeds(n, len(evaluation.seeds))}; data: {dataset_title(evaluation.protocol)}."
