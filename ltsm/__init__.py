@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Count", "Dataset", "Supermask", "ThresholdResult", "Ticket", "TrainingRecord", "apply_mask", "count_parameters",
-    "find_supermask", "frozen_zeros", "load_dataset", "load_exactly", "load_ticket", "make_permanent", "onnx_bytes",
-    "read_mask", "save_ticket", "ticket_of", "train_ticket",
+    "BestOf", "Count", "Dataset", "Group", "Mask", "Masking", "Protocol", "Random", "Recipe", "Study",
+    "Supermask", "ThresholdResult", "Ticket", "TrainingRecord", "Weights", "apply_mask", "count_parameters",
+    "find_supermask", "frozen_zeros", "load_dataset", "load_exactly", "load_ticket", "make_permanent",
+    "onnx_bytes", "read_mask", "save_ticket", "ticket_of", "train_ticket",
 ]  # fmt: skip
 
 _MODULES = {

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
+
+import typer
 
 from ltsm import grammar
 from ltsm.cli import options
@@ -11,22 +14,29 @@ from ltsm.errors import UsageError
 HELP = """Examples:
 
 [bold]ltsm dashboard[/]                    beside a sweep, or for its results
+[bold]ltsm dashboard controls[/]           one of the store's studies; also module:function
 [bold]ltsm dashboard --store FILE.db[/]    another store, also a read-only one
 [bold]NO_COLOR=1 ltsm dashboard[/]         without colour
 
-It only looks: it writes nothing, and closing it changes nothing. Keys 1 to 5 are its screens, ? lists all keys,
-q quits. It needs a terminal; `ltsm status` does not.
+It only looks: it writes nothing, and closing it changes nothing. Keys 1 to 5 are its screens, p chooses a
+protocol and study, ? lists all keys, q quits. It needs a terminal; `ltsm status` does not.
 """
 
 
 def dashboard(
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            help="paper, controls, or module:function; the one that changed last.", show_default=False
+        ),
+    ] = None,
     store: options.Store = options.STORE,
     protocol: options.StoredProtocol = None,
 ) -> None:
     """Look at a store until the user has seen enough.
 
     Raises:
-        UsageError: there is no terminal to draw on, or none to type on.
+        UsageError: there is no terminal to draw on, or none to type on; there is no such study.
     """
     from ltsm.store.engine import store_path  # noqa: PLC0415
 
@@ -34,9 +44,14 @@ def dashboard(
     # Textual reads keys from stdin and draws on stderr; and who redirects stdout expects text there.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("the dashboard needs a terminal.", grammar.typed(["status"], path))
+    if study is not None:
+        from ltsm.studies.all import maker  # noqa: PLC0415
+
+        maker(study)
     # A thread that reads the store hands over to the keys after a millisecond instead of five.
     sys.setswitchinterval(0.001)
     # Textual takes a quarter of a second to import, and only this command needs it.
     from ltsm.dashboard.app import Dashboard  # noqa: PLC0415
+    from ltsm.dashboard.moment import Choice  # noqa: PLC0415
 
-    Dashboard(path, protocol).run()
+    Dashboard(path, Choice(protocol, study)).run()

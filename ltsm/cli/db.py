@@ -12,6 +12,7 @@ import typer
 from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.errors import StoreError
+from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,19 +152,18 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
 
 def stuck(store: Store) -> Iterator[dict[str, Any]]:
     """Runs in a state that no command writes; the next sweep mends them."""
-    from ltsm.report import commands  # noqa: PLC0415
     from ltsm.store import mend, read  # noqa: PLC0415
 
     words = (
         (mend.finished(store), "has all its records and does not say that it ended", "ends it"),
         (mend.without_state(store), "was begun and has no checkpoint to go on from", "begins it again"),
     )
-    settings = {protocol.id: protocol.settings for protocol in read.protocols(store)}
+    datasets = {protocol.id: protocol.settings["dataset"] for protocol in read.protocols(store)}
     for ids, state, cure in words:
         for run in read.runs(store, ids=ids):
-            options = commands.protocol_words(settings[run.protocol_id], [run])
-            where = f"run {run.id}, seed {run.seed} {run.kind}, {state}"
-            do = f"{commands.typed(['sweep', *options], store.path)} {cure}"
+            options = grammar.protocol_words(run.protocol_id, datasets[run.protocol_id], [run])
+            where = f"run {run.id}, {run_name(run.recipe, run.seed)}, {state}"
+            do = f"{grammar.typed(['sweep', *options], store.path)} {cure}"
             yield {"what": "stuck run", "where": where, "do": do, "damage": True}
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from threading import Thread
 from time import monotonic, process_time
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,13 +12,14 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.reactive import var
 
+from ltsm.dashboard.moment import Choice
+from ltsm.dashboard.screens.choosing import Choosing
 from ltsm.dashboard.screens.curves import Curves
 from ltsm.dashboard.screens.keys import Keys
+from ltsm.dashboard.screens.masks import Masks
 from ltsm.dashboard.screens.overview import Overview
-from ltsm.dashboard.screens.protocols import Protocols
 from ltsm.dashboard.screens.runs import Runs
-from ltsm.dashboard.screens.supermask import Supermask
-from ltsm.dashboard.screens.table_1 import Table1
+from ltsm.dashboard.screens.table import StudyTable
 from ltsm.dashboard.themes import LIGHT_SERIES_COLOURS, SERIES_COLOURS, THEMES
 from ltsm.dashboard.widgets.navigation import SCREENS
 from ltsm.errors import LtsmError
@@ -56,16 +55,12 @@ class Looked(Message):
         self.problem = problem
 
 
-class Checked(Message):
-    """The store was checked from end to end."""
-
-
 class Dashboard(App[None]):
     """Looks at a store; never writes to it.
 
     Args:
         path: the SQLite file, which may not exist yet.
-        protocol: which of its protocols, by name or id; None: the one whose runs changed last.
+        choice: which protocol and study of it.
         clock: what time it is.
         poll_seconds: between two looks.
     """
@@ -77,8 +72,8 @@ class Dashboard(App[None]):
     MODES: ClassVar = {
         "overview": Overview,
         "curves": Curves,
-        "supermask": Supermask,
-        "table_1": Table1,
+        "masks": Masks,
+        "table": StudyTable,
         "runs": Runs,
     }
     DEFAULT_MODE = "overview"
@@ -87,7 +82,7 @@ class Dashboard(App[None]):
             Binding(str(number), f"switch_mode('{name}')", title, show=False)
             for number, (name, title) in enumerate(SCREENS.items(), 1)
         ),
-        Binding("p", "protocol", "Protocol", show=False),
+        Binding("p", "choose", "Protocol and study", show=False),
         Binding("question_mark", "keys", "Keys"),
         Binding("q", "quit", "Quit"),
     ]
@@ -100,17 +95,17 @@ class Dashboard(App[None]):
     def __init__(
         self,
         path: Path,
-        protocol: str | None = None,
+        choice: Choice = Choice(),  # noqa: B008 - a value
         *,
         clock: Callable[[], datetime] = utc_now,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         super().__init__()
         self._path = path
-        self._protocol = protocol
+        self._choice = choice
         self._clock = clock
         self._poll_seconds = poll_seconds
-        self._looking = self._checking = False
+        self._looking = False
         self._looked_at = self._spent_before = 0.0
 
     @cached_property
@@ -119,7 +114,7 @@ class Dashboard(App[None]):
         # SQLAlchemy takes as long to import as all the rest: the first paint need not wait for it.
         from ltsm.dashboard.source import Source  # noqa: PLC0415
 
-        return Source(self._path, self._protocol)
+        return Source(self._path, self._choice)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The colours of curves, for themes that have none of their own."""
@@ -160,49 +155,28 @@ class Dashboard(App[None]):
     def on_looked(self, looked: Looked) -> None:
         """Everybody who watches `moment` and `problem` is told."""
         self._looking = False
-        if looked.problem is not None and self.moment is not None and not self.moment.checked:
-            self.moment = None  # it was shown on trust
         self.time, self.problem = self._clock(), looked.problem
         if looked.moment is not None:
             self.moment = looked.moment
-            self._check_once()
-
-    def _check_once(self) -> None:
-        """Compare a file seen for the first time with its seals, while it is shown with a note."""
-        if self.moment is not None and not self.moment.checked and not self._checking:
-            self._checking = True
-            # No worker, for which quitting would wait: a check of a thousand seeds takes seconds.
-            Thread(target=self._check, daemon=True).start()
-
-    def _check(self) -> None:
-        with suppress(LtsmError):  # it went away meanwhile: the next look says so
-            self.source.check()
-        with suppress(RuntimeError):  # the dashboard was closed meanwhile
-            self.post_message(Checked())
-
-    def on_checked(self) -> None:
-        """See what came of it."""
-        self._checking = False
-        self.look()
 
     def action_keys(self) -> None:
         """Every key of this screen."""
         if not isinstance(self.screen, Keys):
             self.push_screen(Keys(self.screen))
 
-    def action_protocol(self) -> None:
-        """Choose among the store's protocols."""
-        if self.moment is not None and not isinstance(self.screen, Protocols):
-            self.push_screen(Protocols(self.moment), self._choose)
+    def action_choose(self) -> None:
+        """Choose among the store's protocols and studies."""
+        if self.moment is not None and not isinstance(self.screen, Choosing):
+            self.push_screen(Choosing(self.moment), self._choose)
 
-    def _choose(self, protocol: str | None) -> None:
-        if protocol is not None:
-            self.source.protocol = protocol
+    def _choose(self, choice: Choice | None) -> None:
+        if choice is not None:
+            self.source.choice = choice
             self.look()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The screens and the protocols, beside Textual's own commands."""
+        """The screens and the studies, beside Textual's own commands."""
         for number, (name, title) in enumerate(SCREENS.items(), 1):
             yield SystemCommand(title, f"Screen {number}", partial(self.switch_mode, name))
-        yield SystemCommand("Protocol", "Choose among the store's protocols", self.action_protocol)
+        yield SystemCommand("Protocol and study", "Choose among the store's", self.action_choose)
         yield from super().get_system_commands(screen)

@@ -1,19 +1,26 @@
-"""Which runs belong together on the curves screen, and what is known of each group."""
+"""Which runs belong together on the curves screen, what is known of each group, and all of it as a panel."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ltsm.dashboard.widgets.view import settled_axes
 from ltsm.report.bands import Band, band
-from ltsm.dashboard.words import sizes
+from ltsm.report.figures.curves import layers as layers_of
+from ltsm.report.figures.curves import seed_curve
+from ltsm.report.figures.values import Curve, Panel
+from ltsm.studies.names import title
+from ltsm.studies.study import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ltsm.dashboard.moment import Moment
+    from ltsm.dashboard.selection import Selection
     from ltsm.dashboard.source import Source
-    from ltsm.report.table1 import Table
+    from ltsm.report.figures.values import Layer, Style
+    from ltsm.report.table import Table
     from ltsm.store.values import Metric, RunRow
 
     Points = list[tuple[float, float]]
@@ -29,13 +36,22 @@ MOST_SEEDS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Runs that are drawn as one curve with a band; `published` is the paper's minimal validation loss."""
+class Line:
+    """A group of the study or a single recipe, its runs, and the published minimal validation loss."""
 
-    key: str
-    name: str
+    group: Group
     runs: tuple[RunRow, ...]
     published: float | None
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others."""
+        return self.group.label
+
+    @property
+    def name(self) -> str:
+        """As a list calls it."""
+        return title(self.group.label)
 
     @property
     def started(self) -> int:
@@ -43,7 +59,7 @@ class Group:
         return sum(run.iteration > 0 for run in self.runs)
 
 
-class Lines(NamedTuple):
+class Curves(NamedTuple):
     """What is drawn of a group: the band, and the curves of single seeds."""
 
     band: Band
@@ -52,98 +68,97 @@ class Lines(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """All groups; of those that are drawn, by key, the band and the curves of the single seeds."""
+    """All lines of the list, and what is drawn of some, by key."""
 
-    groups: tuple[Group, ...]
-    bands: Mapping[str, Band]
-    seeds: Mapping[str, Sequence[Points]]
+    lines: tuple[Line, ...] = ()
+    curves: Mapping[str, Curves] = field(default_factory=dict)
 
     def shows_the_same(self, other: Drawing) -> bool:
         """Whether the same curves are drawn."""
-        return self.bands.keys() == other.bands.keys() and all(
-            band is other.bands[key] for key, band in self.bands.items()
+        return self.curves.keys() == other.curves.keys() and all(
+            curves is other.curves[key] for key, curves in self.curves.items()
         )
 
 
 def drawing(source: Source, moment: Moment, keys: Collection[str], measure: str) -> Drawing:
     """Read what these groups need; for a worker thread."""
-    found = groups(moment, source.table_1(moment))
-    drawn = [(group, _lines(source, group, measure)) for group in found if group.key in keys]
-    return Drawing(
-        tuple(found),
-        {group.key: lines.band for group, lines in drawn},
-        {group.key: lines.seeds for group, lines in drawn},
+    found = lines(moment, source.table(moment))
+    return Drawing(found, {line.key: _curves(source, line, measure) for line in found if line.key in keys})
+
+
+def lines(moment: Moment, table: Table | None = None) -> tuple[Line, ...]:
+    """The study's groups, then what else it trains."""
+    study, published = moment.study, _published(table)
+    grouped = {name for group in study.groups if group.until is None for name in group.recipes}
+    trained = [name for name, recipe in study.recipes.items() if recipe.trains != "nothing"]
+    others = (Group(name, (name,)) for name in trained if name not in grouped)
+    return tuple(
+        Line(
+            group,
+            tuple(run for run in moment.runs if run.recipe in group.recipes),
+            published.get(group.label),
+        )
+        for group in (*study.groups, *others)
     )
-
-
-def followed(moment: Moment, keys: Collection[str]) -> object:
-    """What the curves of single kinds and architectures follow from: while it is the same, so are they."""
-    return keys, tuple(
-        (run.id, run.updated_at)
-        for run in moment.runs
-        if run.iteration and (run.kind if run.kind != "hyperop" else f"hyperop {sizes(run.hidden)}") in keys
-    )
-
-
-def _lines(source: Source, group: Group, measure: str) -> Lines:
-    """A group's curves: the very same ones as long as none of its runs changes, so that nobody draws them again."""
-    runs = [run for run in group.runs if run.iteration]
-    key = (measure, tuple((run.id, run.updated_at) for run in runs))
-    known = source.curves.get(group.key)
-    if known is None or known[0] != key:
-        seeds = _seeds(group, source.records(runs), measure)
-        known = source.curves[group.key] = (key, Lines(band(seeds), seeds[:MOST_SEEDS]))
-    return known[1]
-
-
-def _seeds(group: Group, records: Mapping[int, Sequence[Metric]], measure: str) -> list[Points]:
-    """Each run's points; runs without any are left out."""
-    return [
-        [(record.iteration, getattr(record, measure)) for record in records[run.id]]
-        for run in group.runs
-        if records.get(run.id)
-    ]
-
-
-def groups(moment: Moment, table: Table | None = None) -> list[Group]:
-    """The three kinds of training, the groups of dense networks once there are any, and each dense network."""
-    runs, baseline = moment.runs, moment.protocol.hidden
-    published = _published(table)
-
-    def chosen(key: str, name: str, wanted: Callable[[RunRow], bool]) -> Group:
-        return Group(key, name, tuple(filter(wanted, runs)), published.get(key))
-
-    found = [
-        chosen("initial", "Initial training", lambda run: run.kind == "initial"),
-        chosen("baseline", "Baseline", lambda run: run.kind == "baseline"),
-        chosen("ticket", "Lottery ticket", lambda run: run.kind == "ticket"),
-    ]
-    for category, members in _categories(table).items():
-        found.append(chosen(category, f"{category}s", _dense(members)))
-    stored = (run.hidden for run in runs if run.kind == "hyperop")
-    for hidden in dict.fromkeys([*moment.protocol.hyperops, *stored]):
-        name = f"{sizes(hidden)}{' baseline' if hidden == baseline else ''}"
-        found.append(chosen(f"hyperop {sizes(hidden)}", name, _dense({hidden})))
-    return found
-
-
-def _dense(hidden: Collection[tuple[int, ...]]) -> Callable[[RunRow], bool]:
-    return lambda run: run.kind == "hyperop" and run.hidden in hidden
-
-
-def _categories(table: Table | None) -> dict[str, set[tuple[int, ...]]]:
-    found: dict[str, set[tuple[int, ...]]] = {}
-    for row in table.rows if table else ():
-        if row.kind == "hyperop" and row.category is not None:
-            found.setdefault(row.category, set()).add(row.hidden)
-    return found
 
 
 def _published(table: Table | None) -> dict[str, float]:
-    """The paper's minimal validation losses, by group."""
+    """The published minimal validation losses, by group."""
     return {
-        "ticket" if row.kind == "ticket" else f"hyperop {sizes(row.hidden)}": cell.theirs.mean
+        row.group.label: cell.theirs.mean
         for row in (table.rows if table else ())
         for cell in row.cells
         if cell.column.result == "minimal_val_loss" and cell.theirs is not None
     }
+
+
+def _curves(source: Source, line: Line, measure: str) -> Curves:
+    """A group's curves: the very same ones as long as none of its runs changes, so that nobody draws them again."""
+    runs = [run for run in line.runs if run.iteration]
+
+    def made() -> Curves:
+        seeds = _seeds(line.group, runs, source.records(runs), measure)
+        return Curves(band(seeds), seeds[:MOST_SEEDS])
+
+    stamp = (line.group, measure, tuple((run.id, run.updated_at) for run in runs))
+    found: Curves = source.kept.one(("curves", line.key), stamp, made)
+    return found
+
+
+def _seeds(
+    group: Group, runs: Sequence[RunRow], records: Mapping[int, Sequence[Metric]], measure: str
+) -> list[Points]:
+    """Each seed's points, as far as the group goes, averaged where it has several recipes; seeds without any left out."""
+    seeds: dict[int, list[Points]] = {}
+    for run in runs:
+        seen = (r for r in records[run.id] if group.until is None or r.iteration <= group.until)
+        if points := [(float(record.iteration), float(getattr(record, measure))) for record in seen]:
+            seeds.setdefault(run.seed, []).append(points)
+    return list(map(seed_curve, seeds.values()))
+
+
+def panel(drawn: Drawing, selection: Selection, measure: str, *, single: bool) -> Panel:
+    """The selected groups as areas and lines, the published minimum of each as a dashed line across."""
+    shown = [line for line in drawn.lines if line.key in drawn.curves and selection.tag(line.key)]
+    layers: list[Layer] = []
+    for line in shown:
+        style, tag = selection.style(line.key), selection.tag(line.key)
+        curves = drawn.curves[line.key]
+        layers += _single(curves.seeds, style, tag) if single else layers_of(curves.band, style, tag)
+    x, y = settled_axes(layers, "iteration", MEASURES[measure], settles=True)
+    levels = [
+        Curve((x.low, x.high), (line.published, line.published), selection.style(line.key), dashed=True)
+        for line in shown
+        if measure == "val_loss" and line.published is not None
+    ]
+    if levels:
+        x, y = settled_axes([*levels, *layers], "iteration", MEASURES[measure], settles=True)
+    what = "single seeds" if single else "mean ± s.d. over seeds"
+    dashed = " · dashed: published minimum" * bool(levels)
+    return Panel(x, y, (*levels, *layers), title=f"{MEASURES[measure]} · {what}{dashed}")
+
+
+def _single(seeds: Sequence[Points], style: Style, tag: str) -> list[Layer]:
+    """A line for each seed, the first with the letter."""
+    columns = [tuple(zip(*points, strict=True)) for points in seeds]
+    return [Curve(x, y, style, tag * (i == 0)) for i, (x, y) in enumerate(columns)]

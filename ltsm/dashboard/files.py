@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from ltsm.dashboard.widgets.sheet import Sheet
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -24,6 +26,17 @@ class Table:
     titles: Sequence[str] = ()
     rows: Sequence[Sequence[Any]] = ()
     here: Sequence[Any] | None = field(default=None)
+
+
+def of_sheet(sheet: Sheet[Any]) -> Table:
+    """The values of a sheet's rows, as exact as they are known."""
+
+    def plain(row: Any) -> list[Any]:
+        return [column.value(row) for column in sheet.columns]
+
+    titles = [column.title.replace("\n", " ") for column in sheet.columns]
+    here = sheet.current
+    return Table(titles, [plain(row) for row in sheet.rows], None if here is None else plain(here))
 
 
 def csv_text(table: Table) -> str:

@@ -1,80 +1,73 @@
-"""Seeds × runs: the rows and columns of the overview's grid."""
+"""Seeds × recipes: the rows and columns of the overview's grid."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ltsm.dashboard.widgets.columns import Column
-from ltsm.dashboard.words import GLYPHS, TONES, percent, sizes
+from ltsm.dashboard.words import GLYPHS, TONES, amount
+from ltsm.report.progress import percent
+from ltsm.studies.names import kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ltsm.dashboard.moment import Moment
-    from ltsm.store.values import MaskRow, RunRow, State
+    from ltsm.store.values import MaskRow, RunRow
 
-Network = tuple[str, tuple[int, ...]]
-"""Kind and hidden sizes: a column of the grid."""
-SUPERMASK: Final[Network] = ("supermask", ())
-WIDE: Final = 150
-"""From this width on the columns have their whole names."""
-_SHORT: Final = {"initial": "init", "baseline": "base", "supermask": "mask", "ticket": "tick"}
+_SEED_WIDTH, _NARROWEST, _WIDE = 5, 4, 9
+"""Four columns hold `▶38%`, nine `▶ 38 %` and `✓ t=0.04`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeedRow:
-    """All runs of one seed, by network, and its supermask, None while that has not been found."""
+    """All runs of one seed, by recipe, and the masks that they made."""
 
     seed: int
-    runs: dict[Network, RunRow]
-    supermask: MaskRow | None
+    runs: dict[str, RunRow]
+    masks: dict[str, MaskRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkColumn(Column[SeedRow]):
-    """A column that knows which network it is about."""
+class RecipeColumn(Column[SeedRow]):
+    """A column that knows which recipe it is about."""
 
-    network: Network
+    recipe: str
 
 
 def rows(moment: Moment) -> list[SeedRow]:
     """One row per seed."""
     found: dict[int, SeedRow] = {}
     for run in moment.runs:
-        row = found.get(run.seed)
-        if row is None:
-            row = found[run.seed] = SeedRow(run.seed, {}, moment.supermasks.get(run.seed))
-        row.runs[run.kind, run.hidden] = run
+        row = found.setdefault(run.seed, SeedRow(run.seed, {}, {}))
+        row.runs[run.recipe] = run
+        if run.id in moment.masks:
+            row.masks[run.recipe] = moment.masks[run.id]
     return list(found.values())
 
 
-def networks(moment: Moment) -> tuple[Network, ...]:
-    """Every network of the protocol, then those that the store has beyond it."""
-    hidden = moment.protocol.hidden
-    chain: list[Network] = [("initial", hidden), ("baseline", hidden), SUPERMASK, ("ticket", hidden)]
-    hyperops: list[Network] = [("hyperop", sizes) for sizes in moment.protocol.hyperops]
-    others: list[Network] = [(run.kind, run.hidden) for run in moment.runs]
-    return tuple(dict.fromkeys([*chain, *hyperops, *others]))
-
-
 @lru_cache(maxsize=2)
-def columns(networks: tuple[Network, ...], *, wide: bool) -> list[Column[SeedRow]]:
-    """The seed, then the networks; the same columns again for the same ones, so that a grid knows them."""
+def columns(recipes: tuple[str, ...], width: int) -> list[Column[SeedRow]]:
+    """The seed, then the recipes, on so wide a screen; the same columns again for the same ones."""
     seed: Column[SeedRow] = Column(
         title="seed",
-        width=5,
+        width=_SEED_WIDTH,
         value=lambda row: row.seed,
         text=lambda row: str(row.seed),
         tone=lambda _: "strong",
     )
-    return [seed, *(_column(network, wide=wide) for network in networks)]
+    each = max(_NARROWEST, min(_WIDE, (width - _SEED_WIDTH - 1) // max(1, len(recipes)) - 1))
+    kinds = Counter(map(kind, recipes))
+    return [seed, *(_column(name, _title(name, each, kinds), each) for name in recipes)]
 
 
-def network(column: Column[SeedRow]) -> Network:
-    """Which network a column is about; the first column is about none."""
-    return column.network if isinstance(column, NetworkColumn) else ("", ())
+def recipe(column: Column[SeedRow]) -> str:
+    """Which recipe a column is about; the first column is about none."""
+    return column.recipe if isinstance(column, RecipeColumn) else ""
 
 
 def failures(rows: Sequence[SeedRow], columns: Sequence[Column[SeedRow]]) -> list[tuple[int, int]]:
@@ -83,46 +76,38 @@ def failures(rows: Sequence[SeedRow], columns: Sequence[Column[SeedRow]]) -> lis
         (y, x)
         for y, row in enumerate(rows)
         for x, column in enumerate(columns)
-        if isinstance(column, NetworkColumn) and _state(row, column.network) == "failed"
+        if column.value(row) == "failed"
     ]
 
 
-def _column(network: Network, *, wide: bool) -> NetworkColumn:
-    return NetworkColumn(
-        network=network,
-        title=_title(network, wide=wide),
-        width=9 if wide else 4,
-        value=lambda row: _state(row, network) or "",
-        text=lambda row: _text(row, network, wide=wide),
-        tone=lambda row: TONES[_state(row, network) or "pending"],
+def _column(name: str, title: str, width: int) -> RecipeColumn:
+    def run_of(row: SeedRow) -> RunRow | None:
+        return row.runs.get(name)
+
+    return RecipeColumn(
+        recipe=name,
+        title=title,
+        width=width,
+        value=lambda row: run.state if (run := run_of(row)) else "",
+        text=lambda row: _text(run, row.masks.get(name), wide=width >= _WIDE) if (run := run_of(row)) else "",
+        tone=lambda row: TONES[run.state] if (run := run_of(row)) else "muted",
     )
 
 
-def _title(network: Network, *, wide: bool) -> str:
-    kind, hidden = network
-    if kind == "hyperop":
-        return sizes(hidden) if wide else "\n".join(map(str, hidden))
-    return kind if wide else _SHORT[kind]
+def _title(name: str, width: int, kinds: Counter[str]) -> str:
+    """A name in so few columns: without the word that several names begin with, a line for each word that needs one."""
+    shared = kinds[kind(name)] > 1
+    words = name.split()[1:] if shared and " " in name else name.split()
+    if len(" ".join(words)) <= width:
+        return " ".join(words)
+    return "\n".join(re.sub(r"\W", "", word)[:width] for word in words[:2])
 
 
-def _state(row: SeedRow, network: Network) -> State | None:
-    """The state of a cell; None where there is no such run."""
-    if network == SUPERMASK:
-        has_baseline = any(kind == "baseline" for kind, _ in row.runs)
-        return "done" if row.supermask else "pending" if has_baseline else None
-    run = row.runs.get(network)
-    return run.state if run else None
-
-
-def _text(row: SeedRow, network: Network, *, wide: bool) -> str:
-    state = _state(row, network)
-    if state is None:
-        return ""
-    run = row.runs.get(network)
-    if run is not None and state in {"running", "interrupted"}:
-        done = percent(run)
+def _text(run: RunRow, mask: MaskRow | None, *, wide: bool) -> str:
+    done = percent(run) if run.state in {"running", "interrupted"} else None
+    if done is not None:
         space = " " if wide else ""
-        return f"{GLYPHS[state]}{space}{done:2}{space}%" if done is not None else GLYPHS[state]
-    if wide and network == SUPERMASK and row.supermask:
-        return f"{GLYPHS[state]} t={row.supermask.threshold:g}"
-    return GLYPHS[state]
+        return f"{GLYPHS[run.state]}{space}{done:2}{space}%"
+    if wide and mask is not None and run.state == "done":
+        return f"{GLYPHS[run.state]} {amount(mask)}"
+    return GLYPHS[run.state]

@@ -1,4 +1,4 @@
-"""Which groups are drawn, and in which colour."""
+"""Which groups are drawn, and in which style."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
-from ltsm.dashboard.widgets.raster import DASHES
-from ltsm.dashboard.widgets.tones import series_tone
-from ltsm.dashboard.words import sizes
+from ltsm.dashboard.widgets.plot import STYLES, tone
 
 if TYPE_CHECKING:
     from ltsm.dashboard.moment import Moment
+    from ltsm.report.figures.values import Style
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Groups by their place: a group keeps its colour and letter while others come and go."""
+    """Groups by their place: a group keeps its style and letter while others come and go."""
 
     places: tuple[str | None, ...] = ()
 
@@ -38,18 +37,19 @@ class Selection:
         """The group's letter; "" for one that is not drawn."""
         return ascii_lowercase[self.places.index(key) % len(ascii_lowercase)] if key in self.places else ""
 
+    def style(self, key: str) -> Style:
+        """The style of a group that is drawn."""
+        return STYLES[self.places.index(key) % len(STYLES)]
+
     def tone(self, key: str) -> str:
         """The group's tone; muted for one that is not drawn."""
-        return series_tone(self.places.index(key)) if key in self.places else "muted"
-
-    def dashes(self, key: str) -> tuple[int, ...]:
-        """How the group's line is dashed."""
-        return DASHES[self.places.index(key) % len(DASHES)]
+        return tone(self.style(key)) if key in self.places else "muted"
 
 
 def first_selection(moment: Moment) -> Selection:
-    """The ticket against the dense network of the same size; before there are any, the initial trainings."""
-    started = {run.kind for run in moment.runs if run.iteration}
-    if "ticket" in started or "hyperop" in started:
-        return Selection(("ticket", f"hyperop {sizes(moment.protocol.hidden)}"))
-    return Selection(("initial",))
+    """What the others are compared with and the first of them; before they have begun, the first recipe that has."""
+    began, study = {run.recipe for run in moment.runs if run.iteration}, moment.study
+    others = [group.label for group in study.groups if group.label != study.reference]
+    if any(group.until is None and not began.isdisjoint(group.recipes) for group in study.groups):
+        return Selection((study.reference, *others[:1]))
+    return Selection(tuple(name for name in study.recipes if name in began)[:1])

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from threading import RLock
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ltsm.dashboard import moment as now
-from ltsm.dashboard.moment import Moment
+from ltsm.dashboard.moment import Choice, Moment
 from ltsm.errors import LtsmError, StoreError
 from ltsm.protocol import from_settings
-from ltsm.report.evaluation import Evaluation
-from ltsm.report.table1 import table_1
+from ltsm.report import all as reports
+from ltsm.report import progress
+from ltsm.report.evaluation import Evaluation, cut_short, of_store, own_results, own_runs
 from ltsm.store import read, schema
 from ltsm.store.claim import holder
 from ltsm.store.values import FINISHED
+from ltsm.studies.all import STUDIES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from ltsm.dashboard.curve_groups import Lines
-    from ltsm.report.table1 import Table
+    from ltsm.report.table import Table
     from ltsm.store.engine import Store
-    from ltsm.store.values import Holder, MaskRow, Metric, RunRow
+    from ltsm.store.values import Holder, MaskRow, Metric, ProtocolRow, RunRow
+    from ltsm.studies.study import Study
 
-    _Key = tuple[tuple[int, datetime], ...]
+
+class Looker(Protocol):
+    """Who looks: the app, by what its screens and widgets need of it."""
+
+    moment: Moment | None
+    problem: LtsmError | None
+    time: datetime
+
+    @property
+    def source(self) -> Source:
+        """The store. Only worker threads ask for it."""
 
 
 class _File(NamedTuple):
@@ -36,44 +47,34 @@ class _File(NamedTuple):
     changed: int
 
 
-class _Files(NamedTuple):
-    """What a look costs next to nothing to see: the store's file, its log, and who writes to them."""
-
-    store: _File | None
-    log: _File | None
-    holder: Holder | None
-
-
 class _Seen(NamedTuple):
     """All that a new look is worth for: two equal ones show the same store."""
 
     counter: tuple[int, int]
     holder: Holder | None
-    protocol: str | None
-    checked: bool
+    choice: Choice
 
 
-class _Verdict(NamedTuple):
-    """What came of checking a file from end to end."""
+class Kept:
+    """Values by kind and key, each made again once what it is made of is another."""
 
-    file: _File
-    damage: StoreError | None
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[object, Any]] = {}
 
-    def holds(self, file: _File | None) -> bool:
-        """Whether it still says something of that file.
+    def each(
+        self, kind: str, stamps: Mapping[int, object], make: Callable[[list[int]], Mapping[int, Any]]
+    ) -> dict[int, Any]:
+        """The value of every key, made of its stamp; one that `make` does not give is None."""
+        stale = [k for k, stamp in stamps.items() if self._known.get((kind, k), (None,))[0] != stamp]
+        made = make(stale) if stale else {}
+        self._known.update({(kind, k): (stamps[k], made.get(k)) for k in stale})
+        return {k: self._known[kind, k][1] for k in stamps}
 
-        A sound one stays sound while a sweep writes to it, who checks it as well; a damaged one may be mended.
-        """
-        return file is not None and (file == self.file or (self.damage is None and file[:2] == self.file[:2]))
-
-
-class _Runs(NamedTuple):
-    """The runs read last: of which protocol, whether somebody wrote to them, when each changed, and they themselves."""
-
-    protocol_id: int
-    alive: bool
-    stamps: dict[int, str]
-    runs: dict[int, RunRow]
+    def one(self, key: Hashable, stamp: object, make: Callable[[], Any]) -> Any:
+        """The value of this key, made of this stamp."""
+        if self._known.get(key, (None,))[0] != stamp:
+            self._known[key] = (stamp, make())
+        return self._known[key][1]
 
 
 _MOST_AGAIN = 200
@@ -88,32 +89,21 @@ class Source:
 
     Args:
         path: the SQLite file.
-        protocol: which of its protocols, by name or id; None: the one whose runs changed last.
+        choice: which protocol and study of it.
     """
 
-    def __init__(self, path: Path, protocol: str | None = None) -> None:
+    def __init__(self, path: Path, choice: Choice = Choice()) -> None:  # noqa: B008 - a value
         self.path = path
-        self.protocol = protocol
-        self._lock = Lock()
+        self.choice = choice
+        self._own = [choice.study] if choice.study and choice.study not in STUDIES else []
+        self._lock = RLock()
         self._store: Store | None = None
         self._file: _File | None = None
         self._seen: _Seen | None = None
-        self._files: list[_Files] = []
-        self._verdict: _Verdict | None = None
-        self._runs: _Runs | None = None
-        self._supermasks: tuple[_Key, dict[int, MaskRow]] = ((), {})
-        # Kept when the store is opened again: another store's run of the same id has another moment.
-        self._records: dict[int, tuple[datetime, list[Metric]]] = {}
-        self._masks: tuple[_Key, list[MaskRow]] = ((), [])
-        self.curves: dict[str, tuple[object, Lines]] = {}
-        """What was drawn last of each group of runs, and of what; for the thread that asks."""
-        self._table: tuple[tuple[int, _Key], Table] | None = None
+        self.kept = Kept()
 
     def look(self) -> Moment | None:
-        """What the store holds now, or None if that is what the last look gave.
-
-        Of a file not seen before the moment says that it is unchecked, until `check` has been called.
-        """
+        """What the store holds now, or None if that is what the last look gave."""
         with self._lock:
             try:
                 return self._look()
@@ -121,46 +111,27 @@ class Source:
                 self._close()
                 raise
 
-    def check(self) -> None:
-        """Compare the file with its seals from end to end; the next look says what came of it.
-
-        It takes seconds in a store of a thousand seeds, during which others may look.
-        """
-        file, damage = _file(self.path), None
-        try:
-            schema.open_for_reading(self.path).close()
-        except StoreError as error:
-            damage = error
-        if file is not None:
-            self._verdict = _Verdict(file, damage)
-
     def records(self, runs: Sequence[RunRow]) -> dict[int, list[Metric]]:
         """Each run's records; only those of runs that changed are read again."""
         with self._lock:
-            known = self._records
-            stale = [run for run in runs if run.id not in known or known[run.id][0] != run.updated_at]
-            if stale:
-                found = read.metrics(self._opened(), [run.id for run in stale])
-                known.update({run.id: (run.updated_at, found.get(run.id, [])) for run in stale})
-            return {run.id: known[run.id][1] for run in runs}
+            found = self.kept.each("records", _stamps(runs), lambda ids: read.metrics(self._opened(), ids))
+            return {run_id: records or [] for run_id, records in found.items()}
 
-    def masks(self, moment: Moment) -> list[MaskRow]:
-        """Every masked network of the protocol shown, by seed and threshold; read again once there are others."""
-        key = tuple((run.id, run.updated_at) for run in moment.runs if run.kind == "baseline")
+    def masks(self, moment: Moment, runs: Sequence[RunRow]) -> dict[int, list[MaskRow]]:
+        """The masks of each of these runs that has any, by amount."""
         with self._lock:
-            if self._masks[0] != key:
-                self._masks = (key, read.masks(self._opened(), moment.protocol_id))
-            return self._masks[1]
+            found = self.kept.each("masks", _stamps(runs), lambda ids: self._masks(moment.protocol_id, ids))
+            return {run_id: masks for run_id, masks in found.items() if masks}
 
-    def table_1(self, moment: Moment) -> Table:
-        """Table 1 of everything that is finished; made again once something else is."""
-        key = tuple((run.id, run.updated_at) for run in moment.runs if run.state in {*FINISHED, "failed"})
+    def table(self, moment: Moment) -> Table:
+        """The study's table of everything that has ended; made again once something else has."""
+        ended = [run for run in moment.runs if run.state in {*FINISHED, "failed"}]
+        short = {*cut_short(moment.study, moment.runs)}
+        measured = [run for run in moment.runs if run.id in short]
+        key = (moment.asked, moment.protocol_id, len(moment.runs), _stamps([*ended, *measured]))
         with self._lock:
-            if self._table is None or self._table[0] != (len(moment.runs), key):
-                results = tuple(read.results(self._opened(), moment.protocol_id))
-                table = table_1(Evaluation(moment.protocol, moment.runs, results, (), {}, ()))
-                self._table = ((len(moment.runs), key), table)
-            return self._table[1]
+            found: Table = self.kept.one("table", key, lambda: self._table(moment, measured))
+            return found
 
     def close(self) -> None:
         """Give the store back."""
@@ -169,83 +140,136 @@ class Source:
 
     def _look(self) -> Moment | None:
         store = self._opened()
-        files = _Files(self._file, _file(self.path.with_name(f"{self.path.name}-wal")), holder(self.path))
-        checked = self._verdict is not None
-        # Two commits may have the same moment, so files are known only from the second look on that finds them so.
-        quiet, self._files = self._files[-2:] == [files, files], [*self._files[-1:], files]
-        if quiet and self._seen is not None and self._seen[1:] == (files.holder, self.protocol, checked):
-            return None
-        return self._changes(store)
-
-    def _changes(self, store: Store) -> Moment | None:
         schema.version(store)  # a newer ltsm may have upgraded it by now
-        seen = _Seen(read.change_counter(store), holder(self.path), self.protocol, self._verdict is not None)
+        seen = _Seen(read.change_counter(store), holder(self.path), self.choice)
         if seen == self._seen:
             return None
-        moment = self._read(store, seen)
+        moment = self._moment(store, seen)
         self._seen = seen
         return moment
 
     def _opened(self) -> Store:
-        """The store, opened again if the path names another file by now, or one that was written over.
-
-        Raises:
-            StoreError: a check found it damaged.
-        """
+        """The store, opened again if the path names another file by now, or one that was written over."""
         file = _file(self.path)
-        if self._verdict is not None and not self._verdict.holds(file):
-            self._verdict = None
-        if self._verdict is not None and self._verdict.damage is not None:
-            raise self._verdict.damage
         if self._store is None or file != self._file:
             self._close()
+            if file is None or self._file is None or file[:2] != self._file[:2]:
+                self.kept = Kept()
             self._store, self._file = schema.open_for_reading(self.path, unchecked=True), file
         return self._store
 
-    def _read(self, store: Store, seen: _Seen) -> Moment:
-        row = read.find_protocol(store, self.protocol)
-        runs = self._runs_now(store, row.id, alive=seen.holder is not None)
-        seeds = tuple(dict.fromkeys(run.seed for run in runs))
+    def _moment(self, store: Store, seen: _Seen) -> Moment:
+        row = read.find_protocol(store, seen.choice.protocol)
+        everything = self._runs(store, row.id, alive=seen.holder is not None)
+        protocols = tuple(read.protocols(store))
+        known = self._known(store, protocols)
+        asked = seen.choice.study or _changed_last(known[row.id], everything)
+        study = (
+            known[row.id][asked] if asked in known[row.id] else of_store(asked, _protocol(row), everything)
+        )
+        runs = own_runs(study, everything)
+        if everything and not runs and seen.choice.study is None:
+            made_by = next(
+                filter(None, (run.provenance.get("study") for run in everything)), "MODULE:FUNCTION"
+            )
+            hint = f"ltsm dashboard {made_by}"
+            raise StoreError(f"the store {self.path} holds runs of no study that is known here.", hint)
+        making = [run for run in runs if study.recipes[run.recipe].makes_mask]
+        masks = self.kept.each(
+            "selected", _stamps(making), lambda ids: self._masks(row.id, ids, selected=True)
+        )
         return Moment(
             path=self.path,
-            protocols=tuple(read.protocols(store)),
+            protocols=protocols,
             protocol_id=row.id,
-            protocol=from_settings(row.settings, row.name, seeds or (0,)),
-            runs=tuple(runs),
-            latest=read.latest(store, [run.id for run in now.running(runs)]),
-            supermasks=self._supermasks_now(store, row.id, runs),
+            protocol=_protocol(row, runs),
+            study=study,
+            asked=asked,
+            stored={protocol_id: tuple(studies) for protocol_id, studies in known.items()},
+            runs=runs,
+            latest=read.latest(store, [run.id for run in progress.running(runs)]),
+            masks={run_id: found[0] for run_id, found in masks.items() if found},
             holder=seen.holder,
-            checked=seen.checked,
         )
 
-    def _runs_now(self, store: Store, protocol_id: int, *, alive: bool) -> list[RunRow]:
+    def _runs(self, store: Store, protocol_id: int, *, alive: bool) -> list[RunRow]:
         """All runs, by seed and id; only those that changed are read again, and the others are the same values."""
-        stamps, known = read.stamps(store, protocol_id), self._runs
-        changed = None
-        if known is not None and (known.protocol_id, known.alive) == (protocol_id, alive):
-            changed = [run_id for run_id, stamp in stamps.items() if known.stamps.get(run_id) != stamp]
-        if known is None or changed is None or len(changed) > _MOST_AGAIN:
-            runs = {run.id: run for run in read.runs(store, protocol_id)}
-        else:
-            again = {run.id: run for run in read.runs(store, protocol_id, ids=changed)} if changed else {}
-            # One that was added and taken away again in between is in neither.
-            found = ((run_id, again.get(run_id) or known.runs.get(run_id)) for run_id in stamps)
-            runs = {run_id: run for run_id, run in found if run is not None}
-        self._runs = _Runs(protocol_id, alive, stamps, runs)
-        return sorted(runs.values(), key=lambda run: (run.seed, run.id))
 
-    def _supermasks_now(self, store: Store, protocol_id: int, runs: Sequence[RunRow]) -> dict[int, MaskRow]:
-        key = tuple((run.id, run.updated_at) for run in runs if run.kind == "baseline")
-        if self._supermasks[0] != key:
-            found = read.masks(store, protocol_id, selected=True)
-            self._supermasks = (key, {mask.seed: mask for mask in found})
-        return self._supermasks[1]
+        def again(ids: list[int]) -> dict[int, RunRow]:
+            few = ids if len(ids) <= _MOST_AGAIN else None
+            return {run.id: run for run in read.runs(store, protocol_id, ids=few, alive=alive)}
+
+        stamps = {run_id: (stamp, alive) for run_id, stamp in read.stamps(store, protocol_id).items()}
+        found = self.kept.each("run", stamps, again)
+        # One that was taken away in between is None.
+        return sorted(filter(None, found.values()), key=lambda run: (run.seed, run.id))
+
+    def _known(self, store: Store, protocols: Iterable[ProtocolRow]) -> dict[int, dict[str, Study]]:
+        """Under each protocol's id the studies that the store has whole, or else the one that it has most of."""
+        stored = read.stored_recipes(store)
+
+        def found(ids: list[int]) -> dict[int, dict[str, Study]]:
+            again = (row for row in protocols if row.id in ids)
+            return {row.id: self._studies(store, row, stored.get(row.id, frozenset())) for row in again}
+
+        return self.kept.each("studies", {row.id: stored.get(row.id) for row in protocols}, found)
+
+    def _studies(self, store: Store, row: ProtocolRow, stored: frozenset[str]) -> dict[str, Study]:
+        runs = read.runs(store, row.id, alive=False)
+        studies = {name: of_store(name, _protocol(row), runs) for name in (*STUDIES, *self._own)}
+        shares = {name: _share(study, stored) for name, study in studies.items()}
+        shown = {max(shares, key=lambda name: shares[name]), *self._own}
+        return {name: study for name, study in studies.items() if shares[name] == 1 or name in shown}
+
+    def _masks(
+        self, protocol_id: int, run_ids: Sequence[int], *, selected: bool = False
+    ) -> dict[int, list[MaskRow]]:
+        found: dict[int, list[MaskRow]] = {}
+        for mask in read.masks(self._opened(), protocol_id, run_ids=run_ids, selected=selected):
+            found.setdefault(mask.run_id, []).append(mask)
+        return found
+
+    def _table(self, moment: Moment, measured: Sequence[RunRow]) -> Table:
+        making = [run for run in moment.runs if moment.study.recipes[run.recipe].makes_mask]
+        evaluation = Evaluation(
+            protocol=moment.protocol,
+            study=moment.study,
+            runs=moment.runs,
+            results=own_results(moment.runs, read.results(self._opened(), moment.protocol_id)),
+            masks=tuple(mask for masks in self.masks(moment, making).values() for mask in masks),
+            records=self.records(measured),
+        )
+        return reports.table(evaluation)
 
     def _close(self) -> None:
         if self._store is not None:
             self._store.close()
-        self._store = self._file = self._seen = self._runs = None
-        self._files = []
+        self._store = self._seen = None
+
+
+def _stamps(runs: Iterable[RunRow]) -> dict[int, object]:
+    return {run.id: run.updated_at for run in runs}
+
+
+def _protocol(row: ProtocolRow, runs: Iterable[RunRow] = ()) -> Any:
+    return from_settings(row.settings, row.name, tuple(dict.fromkeys(run.seed for run in runs)) or (0,))
+
+
+def _share(study: Study, stored: frozenset[str]) -> float:
+    """How much of a study the store has, of its recipes."""
+    return sum(fingerprint in stored for fingerprint in study.fingerprints().values()) / len(study.recipes)
+
+
+def _changed_last(studies: Mapping[str, Study], runs: Iterable[RunRow]) -> str:
+    """The study of the run that changed last; of several that have it, the first."""
+    newest: dict[str, datetime] = {}
+    for run in runs:
+        newest[run.fingerprint] = max(run.updated_at, newest.get(run.fingerprint, run.updated_at))
+
+    def changed(name: str) -> list[datetime]:
+        return sorted((newest[f] for f in studies[name].fingerprints().values() if f in newest), reverse=True)
+
+    return max(studies, key=changed)
 
 
 def _file(path: Path) -> _File | None:

@@ -1,16 +1,16 @@
-"""How the dashboard writes: states as glyphs, moments, durations, numbers with their spread."""
+"""How the dashboard writes: states as glyphs, runs, numbers with their spread."""
 
 from __future__ import annotations
 
 from math import isnan
 from typing import TYPE_CHECKING, Final
 
-from ltsm.report import commands
+from ltsm.grammar import again
 from ltsm.store.values import FINISHED
 
 if TYPE_CHECKING:
     from ltsm.dashboard.moment import Moment
-    from ltsm.store.values import RunRow, State
+    from ltsm.store.values import MaskRow, RunRow, State
 
 GLYPHS: Final[dict[State, str]] = {
     "pending": "·",
@@ -29,47 +29,16 @@ TONES: Final[dict[State, str]] = {
     "diverged": "warn",
     "failed": "bad",
 }
-NAMES: Final = {
-    "initial": "initial training",
-    "baseline": "baseline",
-    "ticket": "ticket",
-    "hyperop": "hyperop",
-}
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-
-
-def sizes(hidden: tuple[int, ...]) -> str:
-    """`(200, 30)` as the paper writes it."""
-    return f"({', '.join(map(str, hidden))})"
-
-
-def label(run: RunRow) -> str:
-    """`ticket, seed 3`, or `hyperop (100, 15), seed 3`."""
-    what = f"hyperop {sizes(run.hidden)}" if run.kind == "hyperop" else NAMES[run.kind]
-    return f"{what}, seed {run.seed}"
 
 
 def command(run: RunRow, moment: Moment) -> str:
     """The command that does this run again: a finished one only by force."""
-    force = run.state in FINISHED
-    return commands.again(run, moment.protocol.settings(), moment.path, moment.runs, force=force)
+    return again(run, moment.protocol.settings(), moment.path, force=run.state in FINISHED)
 
 
-def percent(run: RunRow) -> int | None:
-    """How much of a run is done, rounded down, so that 100 is the end; None while its length is unknown."""
-    return 100 * run.iteration // run.iterations if run.iterations else None
-
-
-def duration(seconds: float) -> str:
-    """Two figures are enough: `8 s`, `3 min`, `2 h 05 min`, `4 d`."""
-    if seconds < _MINUTE:
-        return f"{max(0, seconds):.0f} s"
-    if seconds < _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
-    if seconds < _DAY:
-        hours, minutes = divmod(round(seconds / _MINUTE), 60)
-        return f"{hours} h {minutes:02} min"
-    return f"{seconds / _DAY:.1f} d"
+def amount(mask: MaskRow) -> str:
+    """How much a mask keeps: a threshold `t=0.04`, or a fraction `12.5%`."""
+    return f"t={mask.amount:g}" if mask.amount_by == "threshold" else f"{100 * mask.amount:g}%"
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -10,16 +10,20 @@ from ltsm.report import table as general_table
 from ltsm.report.figures import groups
 from ltsm.report.paper import contents as of_the_paper
 from ltsm.report.paper import figures as figures_of_the_paper
+from ltsm.report.paper import published
 from ltsm.report.paper.table_1 import table_1
 from ltsm.studies import paper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
 
+    from ltsm.protocol import Protocol
     from ltsm.report.contents import Contents
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Figure
+    from ltsm.report.paper.published import PublishedMask
     from ltsm.report.table import Table
+    from ltsm.studies.study import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,12 @@ def figures(evaluation: Evaluation, numbers: Container[int] | None = None) -> tu
     rows = report.table(evaluation)
     made = (make(evaluation, rows) for n, make in report.figures.items() if numbers is None or n in numbers)
     return tuple(figure for figure in made if figure is not None)
+
+
+def published_mask(study: Study, protocol: Protocol, recipe: str) -> PublishedMask | None:
+    """What is published of a recipe's masks: of the paper's supermask, in whatever study, on the paper's data."""
+    known = paper.study(protocol).fingerprints()[paper.SUPERMASK] == study.fingerprints()[recipe]
+    return published.supermask() if known and published.comparable(protocol) else None
 
 
 def _of(study: str) -> _Report:

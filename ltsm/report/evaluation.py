@@ -135,7 +135,12 @@ def of_store(name: str, protocol: Protocol, runs: Iterable[RunRow]) -> Study:
 def own_runs(study: Study, runs: Iterable[RunRow]) -> tuple[RunRow, ...]:
     """Those of these runs that are the study's, called as it calls them."""
     names = {fingerprint: name for name, fingerprint in study.fingerprints().items()}
-    return tuple(replace(r, recipe=names[r.fingerprint]) for r in runs if r.fingerprint in names)
+    return tuple(_called(r, names[r.fingerprint]) for r in runs if r.fingerprint in names)
+
+
+def _called(run: RunRow, name: str) -> RunRow:
+    """The run under that name; itself where it has it, so that who looks again sees which have changed."""
+    return run if run.recipe == name else replace(run, recipe=name)
 
 
 def own_results(runs: Iterable[RunRow], results: Iterable[ResultRow]) -> tuple[ResultRow, ...]:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 _FINISHED = (
     "SELECT id FROM run WHERE finished_at IS NOT NULL AND state NOT IN ('done', 'diverged') ORDER BY id"
 )
-_WITHOUT_STATE = """SELECT id FROM run WHERE finished_at IS NULL AND checkpoint IS NULL AND state <> 'pending'
-                    AND EXISTS (SELECT 1 FROM metric WHERE metric.run_id = run.id) ORDER BY id"""
+_WITHOUT_STATE = """SELECT id FROM run WHERE finished_at IS NULL AND state <> 'pending'
+                    AND EXISTS (SELECT 1 FROM metric WHERE metric.run_id = run.id)
+                    AND NOT EXISTS (SELECT 1 FROM file WHERE file.run_id = run.id AND role = 'checkpoint') ORDER BY id"""
 
 
 def finished(store: Store) -> list[int]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ltsm.report.bands import band
 from ltsm.dashboard.widgets.picture import Level, Picture, Point, View, axes, band_curve
+from ltsm.report.bands import band
 
 STEPS = np.arange(0, 5001, 100.0)
 FALLING = band([[(x, 2.3 * np.exp(-x / 300) + 0.1) for x in STEPS]] * 2)

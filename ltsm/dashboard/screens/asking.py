@@ -13,8 +13,7 @@ from ltsm.errors import LtsmError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ltsm.dashboard.app import Dashboard
-    from ltsm.dashboard.source import Source
+    from ltsm.dashboard.source import Looker, Source
 
 
 class Asking(Screen[None]):
@@ -32,9 +31,9 @@ class Asking(Screen[None]):
             return isinstance(message, Asking.Answered)
 
     @property
-    def dashboard(self) -> Dashboard:
-        """The app, by its own type."""
-        return cast("Dashboard", self.app)
+    def dashboard(self) -> Looker:
+        """The app, by what screens need of it."""
+        return cast("Looker", self.app)
 
     def ask(self, question: Callable[[Source], Any]) -> None:
         """Ask; a newer question makes an older one's answer void.

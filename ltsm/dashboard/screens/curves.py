@@ -11,32 +11,30 @@ from textual.containers import Container
 from textual.reactive import var
 
 from ltsm.dashboard import words
-from ltsm.dashboard.curve_groups import MEASURES, Drawing, Group, drawing
-from ltsm.dashboard.curve_picture import picture
+from ltsm.dashboard.curve_groups import MEASURES, Drawing, Line, drawing, panel
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.selection import Selection, first_selection
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.columns import Column
-from ltsm.dashboard.widgets.picture import View
-from ltsm.dashboard.widgets.scale import tick_label
 from ltsm.dashboard.widgets.sheet import Sheet
+from ltsm.dashboard.widgets.view import View
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from ltsm.report.bands import Floats
     from ltsm.dashboard.moment import Moment
+    from ltsm.report.bands import Floats
 
-_DIGITS = {"val_loss": 4, "train_loss": 4, "val_accuracy": 4}
+_BAND = ("x", "mean", "deviation", "n")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A line of the legend: a group, its letter and tone, its values at the cursor."""
 
-    group: Group
+    line: Line
     tag: str
     tone: str
     mean: float | None = None
@@ -70,13 +68,13 @@ class Curves(Page):
     def __init__(self) -> None:
         super().__init__()
         self._chosen: Selection | None = None
-        self._drawing = Drawing((), {}, {})
+        self._drawing = Drawing()
 
     def body(self) -> ComposeResult:
         """The chart, and the legend with the values at the cursor."""
         with Container(id="split"):
             yield Chart()
-            yield Sheet[Entry](key=lambda entry: entry.group.key, id="legend")
+            yield Sheet[Entry](key=lambda entry: entry.line.key, id="legend")
 
     @property
     def legend(self) -> Sheet[Entry]:
@@ -104,21 +102,24 @@ class Curves(Page):
 
     def _draw(self) -> None:
         chart = self.query_one(Chart)
-        chart.picture = picture(self._drawing, self.selection, self.measure, single=self.single)
+        chart.panel = panel(self._drawing, self.selection, self.measure, single=self.single)
         chart.view = self.view
         self._list()
 
     def _list(self) -> None:
-        entries = [self._entry(group) for group in self._drawing.groups]
-        self.legend.show(entries, _columns(self.view.cursor, self.measure))
+        entries = [self._entry(line) for line in self._drawing.lines]
+        published = self.measure == "val_loss" and any(entry.line.published for entry in entries)
+        width = max((len(entry.line.name) for entry in entries), default=0)
+        columns = _columns(self.view.cursor, width)
+        self.legend.show(entries, [*columns, _PUBLISHED] if published else columns)
 
-    def _entry(self, group: Group) -> Entry:
+    def _entry(self, line: Line) -> Entry:
         selection = self.selection
-        entry = Entry(group, selection.tag(group.key), selection.tone(group.key))
-        band = self._drawing.bands.get(group.key)
-        if band is None or not len(band.x):
+        entry = Entry(line, selection.tag(line.key), selection.tone(line.key))
+        curves = self._drawing.curves.get(line.key)
+        if curves is None or not len(curves.band.x):
             return entry
-        cursor = self.view.cursor
+        band, cursor = curves.band, self.view.cursor
         found = band.at(float(band.x[-1]) if cursor is None else cursor)
         return replace(entry, mean=found[0], deviation=found[1], n=found[2]) if found else entry
 
@@ -141,7 +142,7 @@ class Curves(Page):
 
     def on_chart_picked(self, picked: Chart.Picked) -> None:
         """The cursor goes to the record next to the click."""
-        self.view = replace(self.view, cursor=picked.x).moved(self.query_one(Chart).picture, self._stops, 0)
+        self.view = replace(self.view, cursor=picked.x).moved(self.query_one(Chart).panel, self._stops, 0)
 
     def on_sheet_opened(self) -> None:
         """A double click does what space does."""
@@ -150,18 +151,17 @@ class Curves(Page):
     @property
     def _stops(self) -> Floats:
         """Every x at which something was recorded."""
-        bands = self._drawing.bands.values()
-        return np.unique(np.concatenate([band.x for band in bands])) if bands else np.empty(0)
+        return np.unique(np.concatenate([np.empty(0), *(c.band.x for c in self._drawing.curves.values())]))
 
     def action_show_or_hide(self) -> None:
         """Draw the group under the cursor, or stop drawing it."""
         if (entry := self.legend.current) is not None:
-            self._changed_selection(self.selection.toggled(entry.group.key))
+            self._changed_selection(self.selection.toggled(entry.line.key))
 
     def action_alone(self) -> None:
         """Draw the group under the cursor and no other."""
         if (entry := self.legend.current) is not None:
-            self._changed_selection(Selection((entry.group.key,)))
+            self._changed_selection(Selection((entry.line.key,)))
 
     def action_measure(self) -> None:
         """The next of loss, accuracy and training loss."""
@@ -178,11 +178,11 @@ class Curves(Page):
 
     def action_cursor(self, by: int) -> None:
         """Read off the values some records further."""
-        self.view = self.view.moved(self.query_one(Chart).picture, self._stops, by)
+        self.view = self.view.moved(self.query_one(Chart).panel, self._stops, by)
 
     def action_zoom(self, factor: float) -> None:
         """Look closer around the cursor."""
-        self.view = self.view.zoomed(self.query_one(Chart).picture, factor)
+        self.view = self.view.zoomed(self.query_one(Chart).panel, factor)
 
     def action_whole(self) -> None:
         """Look at all of it."""
@@ -191,20 +191,19 @@ class Curves(Page):
     def table(self) -> Table:
         """The bands as they are drawn, point by point."""
         rows: list[list[Any]] = [
-            [group.name, int(x), mean, deviation, int(n)]
-            for group in self._drawing.groups
-            if (band := self._drawing.bands.get(group.key)) is not None
-            for x, mean, deviation, n in zip(band.x, band.mean, band.deviation, band.n, strict=True)
+            [line.name, int(x), mean, deviation, int(n)]
+            for line in self._drawing.lines
+            if (curves := self._drawing.curves.get(line.key)) is not None
+            for x, mean, deviation, n in zip(*(getattr(curves.band, of) for of in _BAND), strict=True)
         ]
         entry = self.legend.current
-        here = [entry.group.name, self.view.cursor, entry.mean, entry.deviation, entry.n] if entry else None
+        here = [entry.line.name, self.view.cursor, entry.mean, entry.deviation, entry.n] if entry else None
         return Table(["network", "iteration", f"{self.measure} mean", "standard deviation", "n"], rows, here)
 
 
-def _columns(cursor: float | None, measure: str) -> list[Column[Entry]]:
-    at = "last record" if cursor is None else f"at {tick_label(cursor)}"
-    digits = _DIGITS[measure]
-    columns: list[Column[Entry]] = [
+def _columns(cursor: float | None, width: int) -> list[Column[Entry]]:
+    at = "last record" if cursor is None else f"at {cursor:,.0f}"
+    return [
         Column(
             title="",
             width=3,
@@ -214,33 +213,32 @@ def _columns(cursor: float | None, measure: str) -> list[Column[Entry]]:
         ),
         Column(
             title="network",
-            width=18,
+            width=min(24, max(16, width)),
             left=True,
-            value=lambda entry: entry.group.name,
-            text=lambda entry: entry.group.name,
+            value=lambda entry: entry.line.name,
+            text=lambda entry: entry.line.name,
             tone=lambda entry: entry.tone,
         ),
         Column(
             title="runs",
             width=4,
-            value=lambda entry: entry.group.started,
-            text=lambda entry: str(entry.group.started),
+            value=lambda entry: entry.line.started,
+            text=lambda entry: str(entry.line.started),
         ),
         Column(
             title=at,
             width=18,
             value=lambda entry: entry.mean,
-            text=lambda entry: words.spread(entry.mean, entry.deviation, digits),
+            text=lambda entry: words.spread(entry.mean, entry.deviation, 4),
         ),
         Column(title="n", width=3, value=lambda entry: entry.n, text=lambda entry: str(entry.n or "")),
     ]
-    return [*columns, _PUBLISHED] if measure == "val_loss" else columns
 
 
 _PUBLISHED: Column[Entry] = Column(
     title="paper min",
     width=9,
-    value=lambda entry: entry.group.published,
-    text=lambda entry: words.number(entry.group.published),
+    value=lambda entry: entry.line.published,
+    text=lambda entry: words.number(entry.line.published),
     tone=lambda _: "muted",
 )

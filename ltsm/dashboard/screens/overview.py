@@ -1,17 +1,15 @@
-"""Screen 1: seeds × runs, what runs now, what failed."""
+"""Screen 1: seeds × recipes, what runs now, what failed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 
-from ltsm.dashboard import seeds
-from ltsm.dashboard.curve_groups import drawing, followed
-from ltsm.dashboard.curve_picture import picture
-from ltsm.dashboard.files import Table
+from ltsm.dashboard import files, seeds
+from ltsm.dashboard.curve_groups import Drawing, drawing, panel
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.seeds import SeedRow
@@ -25,10 +23,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from ltsm.dashboard.curve_groups import Drawing
     from ltsm.dashboard.moment import Moment
-    from ltsm.store.values import RunRow
-
 
 GLANCE_SECONDS = 8.0
 """The curves at the bottom cost more to draw than all the rest, and have a screen of their own."""
@@ -38,7 +33,7 @@ class Overview(Page):
     """The whole sweep at a glance."""
 
     NAME = "overview"
-    _followed: object = None
+    _drawn = Drawing()
     _glanced_at = 0.0
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open run"),
@@ -55,13 +50,13 @@ class Overview(Page):
 
     @property
     def grid(self) -> Grid[SeedRow]:
-        """Seeds × runs."""
+        """Seeds × recipes."""
         return self.query_one("#seeds", Grid)
 
     def show(self, moment: Moment) -> None:
         """Every cell anew: only those in sight are drawn."""
         grid = self.grid
-        columns = seeds.columns(seeds.networks(moment), wide=self.size.width >= seeds.WIDE)
+        columns = seeds.columns(tuple(moment.study.recipes), self.size.width)
         grid.show(seeds.rows(moment), columns)
         if grid.column == 0:
             grid.column = 1
@@ -72,24 +67,22 @@ class Overview(Page):
             self._glance(moment)
 
     def _glance(self, moment: Moment) -> None:
-        """Ask for the curves if they are others than before; now and then while a sweep goes on."""
-        keys, nothing = first_selection(moment).keys, not self.query_one(Chart).picture.curves
-        if moment.holder is not None and not nothing and monotonic() - self._glanced_at < GLANCE_SECONDS:
-            return
-        before, self._followed = self._followed, followed(moment, keys)
-        if before != self._followed or nothing:
+        """Ask for the curves; now and then while a sweep goes on."""
+        nothing = not self._drawn.curves
+        if moment.holder is None or nothing or monotonic() - self._glanced_at >= GLANCE_SECONDS:
             self._glanced_at = monotonic()
+            keys = first_selection(moment).keys
             self.ask(lambda source: drawing(source, moment, keys, "val_loss"))
 
     def answered(self, answer: Drawing) -> None:
-        """Draw the curves; their names stand in the title, for want of a legend."""
-        moment = self.dashboard.moment
-        if moment is None:
+        """Draw the curves if they are others; their names stand in the title, for want of a legend."""
+        moment, before, self._drawn = self.dashboard.moment, self._drawn, answer
+        if moment is None or answer.shows_the_same(before):
             return
         selection = first_selection(moment)
-        names = [f"{selection.tag(g.key)} {g.name}" for g in answer.groups if selection.tag(g.key)]
-        drawn = picture(answer, selection, "val_loss", single=False)
-        self.query_one(Chart).picture = replace(drawn, title=f"{drawn.title}    {'   '.join(names)}")
+        names = [f"{tag} {line.name}" for line in answer.lines if (tag := selection.tag(line.key))]
+        drawn = panel(answer, selection, "val_loss", single=False)
+        self.query_one(Chart).panel = replace(drawn, title=f"{drawn.title}    {'   '.join(names)}")
 
     def on_resize(self, event: events.Resize) -> None:
         """Cells as wide as there is room for."""
@@ -101,15 +94,16 @@ class Overview(Page):
         self.action_open()
 
     def action_open(self) -> None:
-        """The run under the cursor; the supermask has a screen of its own."""
-        grid = self.grid
-        if grid.current is None:
+        """The run under the cursor; one that only made masks has a screen of its own for them."""
+        grid, moment = self.grid, self.dashboard.moment
+        if grid.current is None or moment is None:
             return
-        network = seeds.network(grid.columns[grid.column])
-        if network == seeds.SUPERMASK:
-            self.app.switch_mode("supermask")
-        elif run := grid.current.runs.get(network):
-            self.open_run(run)
+        recipe = seeds.recipe(grid.columns[grid.column])
+        run = grid.current.runs.get(recipe)
+        if run is not None and run.id in moment.masks and moment.study.recipes[recipe].trains == "nothing":
+            self.app.switch_mode("masks")
+        elif run is not None:
+            self.app.push_screen(OneRun(run.id))
 
     def action_failure(self) -> None:
         """To the next cell with a failed run."""
@@ -119,16 +113,6 @@ class Overview(Page):
             here = (grid.row, grid.column)
             grid.row, grid.column = min(cells, key=lambda cell: (cell <= here, cell))
 
-    def open_run(self, run: RunRow) -> None:
-        """A window with all of it."""
-        self.app.push_screen(OneRun(run.id))
-
-    def table(self) -> Table:
+    def table(self) -> files.Table:
         """The states, as they are called in the store."""
-        grid = self.grid
-
-        def plain(row: SeedRow) -> list[Any]:
-            return [column.value(row) for column in grid.columns]
-
-        titles = [column.title.replace("\n", " ") for column in grid.columns]
-        return Table(titles, [plain(row) for row in grid.rows], plain(grid.current) if grid.current else None)
+        return files.of_sheet(self.grid)

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ltsm.dashboard import moment as now
 from ltsm.dashboard import words
-from ltsm.report.bands import band
 from ltsm.dashboard.curve_groups import MEASURES
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.exporting import Exporting
 from ltsm.dashboard.widgets.chart import Chart
-from ltsm.dashboard.widgets.picture import Curve, Picture, View
+from ltsm.dashboard.widgets.view import View, settled_axes
 from ltsm.protocol import format_value
+from ltsm.report.figures.values import Curve, Panel
+from ltsm.report.progress import speed
+from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
     from ltsm.dashboard.moment import Moment
     from ltsm.dashboard.source import Source
-    from ltsm.store.values import Artifact, Metric, RunRow
+    from ltsm.store.values import File, MaskRow, Metric, RunRow
 
 
 @dataclass(frozen=True, slots=True)
 class _Details:
-    """What is read of a run: its records, and the size of each of its files, None for a missing one."""
+    """What is read of a run: its records, and each of its files with its size, None for a missing one."""
 
     run: RunRow
     records: list[Metric]
-    files: dict[str, tuple[Artifact, int | None]]
+    files: list[tuple[File, int | None]]
 
 
 class OneRun(Exporting, ModalScreen[None]):
@@ -74,8 +74,6 @@ class OneRun(Exporting, ModalScreen[None]):
         self.watch(self.app, "moment", self._changed)
 
     def _changed(self, moment: Moment | None) -> None:
-        if moment is None and self._details is not None:
-            self.dismiss()  # the store turned out to be damaged
         run = next((run for run in moment.runs if run.id == self._run_id), None) if moment else None
         if moment is not None and run is not None:
             folder = moment.path.parent
@@ -84,7 +82,7 @@ class OneRun(Exporting, ModalScreen[None]):
     def answered(self, answer: _Details) -> None:
         """Show it."""
         self._details = answer
-        self.query_one(".window").border_title = words.label(answer.run)
+        self.query_one(".window").border_title = run_name(answer.run.recipe, answer.run.seed)
         self.query_one("#facts", Static).update(Content("\n").join(self._facts(answer)))
         self._draw()
 
@@ -92,17 +90,20 @@ class OneRun(Exporting, ModalScreen[None]):
         if self._details is None:
             return
         name, title = list(MEASURES.items())[self._measure]
-        points = band([[(record.iteration, getattr(record, name)) for record in self._details.records]])
-        curve = Curve(x=points.x, y=np.where(points.n > 0, points.mean, np.nan), tone="series-1")
-        self.query_one(Chart).picture = Picture(title=f"{title} by iteration", curves=(curve,), settles=True)
+        records = self._details.records
+        x, y = (tuple(float(getattr(record, of)) for record in records) for of in ("iteration", name))
+        curve = Curve(x, y, "first")
+        axes = settled_axes([curve], "iteration", title, settles=True)
+        self.query_one(Chart).panel = Panel(*axes, (curve,), title=f"{title} by iteration")
 
     def _facts(self, details: _Details) -> list[Content]:
         moment = self.dashboard.moment
         settings = moment.protocol.settings() if moment else {}
         again = {"again": words.command(details.run, moment)} if moment else {}
+        mask = moment.masks.get(details.run.id) if moment else None
         return [
-            *_section("Run", _state(details.run) | again),
-            *_section("Files", {name: _file(*file) for name, file in details.files.items()}),
+            *_section("Run", _state(details.run, mask) | again),
+            *_section("Files", dict(_file(*file) for file in details.files)),
             *_section("Provenance", details.run.provenance),
             *_section("Settings", {name: format_value(value) for name, value in settings.items()}),
         ]
@@ -133,12 +134,7 @@ def _row(record: Metric) -> list[Any]:
 
 def _details(source: Source, run: RunRow, folder: Path) -> _Details:
     """For a worker thread: a network drive may take its time to say how large a file is."""
-    named = {"initial weights": run.initial, "final weights": run.final, "checkpoint": run.checkpoint}
-    found = {
-        name: (artifact, _bytes(folder / artifact.path))
-        for name, artifact in named.items()
-        if artifact is not None
-    }
+    found = [(file, _bytes(folder / file.artifact.path)) for file in run.files]
     return _Details(run, source.records([run])[run.id], found)
 
 
@@ -149,7 +145,7 @@ def _bytes(path: Path) -> int | None:
         return None
 
 
-def _state(run: RunRow) -> dict[str, str]:
+def _state(run: RunRow, mask: MaskRow | None) -> dict[str, str]:
     moments = {
         "began": run.started_at,
         "ended": run.finished_at,
@@ -158,13 +154,14 @@ def _state(run: RunRow) -> dict[str, str]:
     facts = {
         "state": f"{words.GLYPHS[run.state]} {run.state}",
         "error": run.error,
-        "iteration": f"{run.iteration:,} of {run.iterations:,}" if run.iterations else "length not known yet",
+        "iteration": _length(run),
         "best iteration": words.number(run.best_iteration, 0),
         "parameters": words.number(run.parameters, 0),
+        "its mask": words.amount(mask) if mask else "",
         "relative size": words.number(run.relative_size, 4),
         "device": run.device,
         "seconds": words.number(run.seconds, 1),
-        "iterations/s": words.number(now.speed(run), 0),
+        "iterations/s": words.number(speed(run), 0),
         **{
             name: f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
             for name, time in moments.items()
@@ -174,9 +171,17 @@ def _state(run: RunRow) -> dict[str, str]:
     return {name: value for name, value in facts.items() if value}
 
 
-def _file(artifact: Artifact, size: int | None) -> str:
+def _length(run: RunRow) -> str:
+    if run.iterations is None:
+        return "length not known yet"
+    return f"{run.iteration:,} of {run.iterations:,}" if run.iterations else "trains nothing"
+
+
+def _file(file: File, size: int | None) -> tuple[str, str]:
+    """What it holds, and where it is; start and end of a training have no number."""
+    what = file.role if file.role in {"initial", "final"} else f"{file.role} {file.iteration}"
     there = f"{size:,} bytes" if size is not None else "missing"
-    return f"{artifact.path}  ({there}, SHA-256 {artifact.sha256[:12]}…)"
+    return what, f"{file.artifact.path}  ({there}, SHA-256 {file.artifact.sha256[:12]}…)"
 
 
 def _section(title: str, facts: dict[str, Any]) -> list[Content]:

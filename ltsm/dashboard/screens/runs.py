@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 from textual.widgets import Input, Static
 
-from ltsm.dashboard import filters
-from ltsm.dashboard import moment as now
-from ltsm.dashboard.files import Table
+from ltsm.dashboard import files, filters
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.sorting import By, in_order, next_order
 from ltsm.dashboard.widgets.columns import Column
 from ltsm.dashboard.widgets.sheet import Grid
-from ltsm.dashboard.words import GLYPHS, TONES, number, percent, sizes
+from ltsm.dashboard.words import GLYPHS, TONES, number
 from ltsm.errors import LtsmError
+from ltsm.report.progress import percent, speed
 from ltsm.store.values import RunRow
+from ltsm.studies.names import sizes
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ltsm.dashboard.moment import Moment
 
-EXAMPLE = "filter, e.g.  kind:ticket seed:0-3 state:failed hidden:100,15"
+EXAMPLE = "filter, e.g.  kind:ticket recipe:random-mask seed:0-3 state:failed hidden:100,15"
 
 
 class Runs(Page):
@@ -63,7 +63,7 @@ class Runs(Page):
         """The runs that pass, in order; a filter half typed leaves the list as it is."""
         found = self.query_one("#found", Static)
         try:
-            passes = filters.parse(self.query_one("#filter", Input).value)
+            passes = filters.parse(self.query_one("#filter", Input).value, moment.study.recipes)
         except LtsmError as error:
             found.update(f"{error.message} {error.hint}")
             found.add_class("-wrong")
@@ -107,15 +107,9 @@ class Runs(Page):
         self._by = next_order(self._by, self.grid.column)
         self._changed()
 
-    def table(self) -> Table:
+    def table(self) -> files.Table:
         """The list as it is filtered and sorted."""
-
-        def plain(run: RunRow) -> list[Any]:
-            return [column.value(run) for column in COLUMNS]
-
-        here = self.grid.current
-        rows = [plain(run) for run in self.grid.rows]
-        return Table([column.title for column in COLUMNS], rows, plain(here) if here else None)
+        return files.of_sheet(self.grid)
 
 
 def _age(run: RunRow) -> str:
@@ -124,7 +118,7 @@ def _age(run: RunRow) -> str:
 
 COLUMNS: tuple[Column[RunRow], ...] = (
     Column(title="seed", width=6, value=lambda run: run.seed, text=lambda run: str(run.seed)),
-    Column(title="kind", width=8, left=True, value=lambda run: run.kind, text=lambda run: run.kind),
+    Column(title="recipe", width=20, left=True, value=lambda run: run.recipe, text=lambda run: run.recipe),
     Column(
         title="hidden",
         width=10,
@@ -153,7 +147,7 @@ COLUMNS: tuple[Column[RunRow], ...] = (
         value=lambda run: run.best_iteration,
         text=lambda run: number(run.best_iteration, 0),
     ),
-    Column(title="it/s", width=7, value=now.speed, text=lambda run: number(now.speed(run), 0)),
+    Column(title="it/s", width=7, value=speed, text=lambda run: number(speed(run), 0)),
     Column(title="seconds", width=9, value=lambda run: run.seconds, text=lambda run: number(run.seconds, 1)),
     Column(
         title="size, %",

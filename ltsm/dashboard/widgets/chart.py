@@ -13,20 +13,23 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ltsm.dashboard.widgets.picture import Picture, View
-from ltsm.dashboard.widgets.plot import Cell, Look, below, cells, frame, labels
+from ltsm.dashboard.widgets.plot import below, cells, frame, labels
 from ltsm.dashboard.widgets.tones import COMPONENT_CLASSES, tone_style
+from ltsm.dashboard.widgets.view import View
+from ltsm.report.figures.values import Axis, Panel
 
 if TYPE_CHECKING:
     from textual import events
-    from textual.color import Color
 
+    from ltsm.dashboard.widgets.plot import Cell, Look
+
+EMPTY = Panel(Axis("", 0.0, 1.0), Axis("", 0.0, 1.0), ())
 _WASH = 0.28
 """How much of its colour a band gives to the background."""
 
 
 class Chart(Widget):
-    """A picture as it is looked at. Clicking says which x was meant."""
+    """A panel as it is looked at. Clicking says which x was meant."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "chart--title",
@@ -35,7 +38,7 @@ class Chart(Widget):
         *COMPONENT_CLASSES,
     }
 
-    picture: reactive[Picture] = reactive(Picture())
+    panel: reactive[Panel] = reactive(EMPTY)
     view: reactive[View] = reactive(View())
 
     class Picked(Message):
@@ -53,11 +56,11 @@ class Chart(Widget):
     def on_click(self, event: events.Click) -> None:
         """Say which x was clicked."""
         at = event.get_content_offset(self)
-        framed = frame(self.picture, self.view, *self.size)
-        if at is not None and framed is not None and (x := framed.x(at.x)) is not None:
+        framed = frame(self.panel, self.view, *self.size)
+        if at is not None and framed is not None and (x := framed.pointed(at.x)) is not None:
             self.post_message(self.Picked(x))
 
-    def watch_picture(self) -> None:
+    def watch_panel(self) -> None:
         """Draw anew."""
         self._lines = None
 
@@ -72,7 +75,7 @@ class Chart(Widget):
         super().notify_style_update()
 
     def render_line(self, y: int) -> Strip:
-        """One line of the drawing, which is made once for each size, picture and view."""
+        """One line of the drawing, which is made once for each size, panel and view."""
         size = (self.size.width, self.size.height)
         if self._lines is None or self._lines[0] != size:
             self._lines = (size, self._drawn(*size))
@@ -81,13 +84,13 @@ class Chart(Widget):
 
     def _drawn(self, width: int, height: int) -> list[Strip]:
         title, axis = (self.get_component_rich_style(f"chart--{part}") for part in ("title", "axis"))
-        lines = [[Segment(self.picture.title, title)]]
-        framed = frame(self.picture, self.view, width, height)
+        lines = [[Segment(self.panel.title, title)]]
+        framed = frame(self.panel, self.view, width, height)
         if framed is not None:
-            rows = cells(self.picture, self.view, framed, dotted=bool(self.app.no_color))
+            rows = cells(self.panel, self.view, framed, dotted=bool(self.app.no_color))
             for label, row in zip(labels(framed), rows, strict=True):
                 lines.append([Segment(label, axis), *self._segments(row)])
-            lines += [[Segment(text, axis)] for text in below(self.picture, self.view, framed)]
+            lines += [[Segment(text, axis)] for text in below(self.panel, self.view, framed)]
         return [Strip(line).adjust_cell_length(width, self.rich_style) for line in lines]
 
     def _segments(self, row: list[Cell]) -> list[Segment]:
@@ -98,16 +101,11 @@ class Chart(Widget):
             segments.append(Segment("".join([cell.text for cell in run]), self._looks[look]))
         return segments
 
-    def _style(self, tone: str, wash: str, shaded: bool, beneath: str, edge: int) -> Style:
+    def _style(self, tone: str, wash: str, shaded: bool) -> Style:
         base = self.get_component_rich_style("chart--shaded") if shaded else self.rich_style
         if wash:
-            band, ground = self._washed(wash, shaded=shaded), self._washed(beneath, shaded=shaded)
-            colours = {1: (band, ground), -1: (ground, band)}.get(edge, (None, band))
-            base += Style.from_color(*(colour and colour.rich_color for colour in colours))
+            inside = self.get_component_styles("chart--shaded").background
+            ground = inside if shaded else self.background_colors[1]
+            washed = ground.blend(self.get_component_styles(f"tone--{wash}").color, _WASH)
+            base += Style(bgcolor=washed.rich_color)
         return tone_style(self, tone, base)
-
-    def _washed(self, tone: str, *, shaded: bool) -> Color:
-        """The ground in the light of a band; the ground itself for no tone."""
-        inside = self.get_component_styles("chart--shaded").background
-        ground = inside if shaded else self.background_colors[1]
-        return ground.blend(self.get_component_styles(f"tone--{tone}").color, _WASH) if tone else ground

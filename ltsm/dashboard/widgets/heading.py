@@ -1,4 +1,4 @@
-"""The line that tells the truth: which store, what is in it, whether a sweep is running, how fresh it all is."""
+"""The first line: which store, what of it is shown, whether a sweep is running, how fresh it all is."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
-from ltsm.dashboard import words
+from ltsm.notation import duration
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ltsm.dashboard.app import Dashboard
     from ltsm.dashboard.moment import Moment
+    from ltsm.dashboard.source import Looker
 
 
 class Piece(NamedTuple):
@@ -49,12 +49,12 @@ class Heading(Widget):
         return Content(" · ").join(Content.styled(text, style) for text, style in self._shown)
 
     def _line(self) -> list[tuple[str, str]]:
-        dashboard = cast("Dashboard", self.app)
-        moment = dashboard.moment
+        looker = cast("Looker", self.app)
+        moment = looker.moment
         if moment is None:
-            text = "looking …" if dashboard.problem is None else "waiting for a store"
+            text = "looking …" if looker.problem is None else "waiting for a store"
             return [("ltsm", "bold"), (text, "dim")]
-        return fitted(pieces(moment, dashboard.time, gone=dashboard.problem is not None), self.size.width)
+        return fitted(pieces(moment, looker.time, gone=looker.problem is not None), self.size.width)
 
 
 def pieces(moment: Moment, time: datetime, *, gone: bool = False) -> list[Piece]:
@@ -63,19 +63,15 @@ def pieces(moment: Moment, time: datetime, *, gone: bool = False) -> list[Piece]
     found = [
         Piece(str(moment.path), moment.path.name, 2, "bold"),
         Piece(f"protocol {moment.protocol.name}", moment.protocol.name, 5),
+        Piece(f"study {moment.asked}", f"study {moment.asked}", 4),
         Piece(f"data {moment.protocol.dataset}", moment.protocol.dataset, 6),
-        *(
-            []
-            if moment.checked or gone
-            else [Piece("checking for damage …", "checking …", 0, "$text-warning")]
-        ),
         _state(moment, gone=gone),
         Piece(f"{done} runs done", done, 0, "bold"),
     ]
     if left := moment.seconds_left:
-        found.append(Piece(f"about {words.duration(left)} left", f"{words.duration(left)} left", 1))
+        found.append(Piece(f"about {duration(left)} left", f"{duration(left)} left", 1))
     if moment.newest is not None:
-        age = words.duration((time - moment.newest).total_seconds())
+        age = duration((time - moment.newest).total_seconds())
         found.append(Piece(f"last record {age} ago", f"{age} ago", 3))
     return [*found, Piece("read-only", "ro", 7, "dim")]
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 SCREENS: Final = {
     "overview": "Overview",
     "curves": "Curves",
-    "supermask": "Supermask",
-    "table_1": "Table 1",
+    "masks": "Masks",
+    "table": "Table",
     "runs": "Runs",
 }
 """Every screen and its title, in the order of their number keys."""

@@ -1,41 +1,38 @@
-"""A picture as characters: curves and bands in braille and blocks, axes with round numbers. No colours yet."""
+"""A panel as characters: curves and bands in braille, axes with round numbers. No colours yet."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 
-from ltsm.dashboard.widgets.picture import Axes, Picture, View, axes
-from ltsm.dashboard.widgets.raster import DOWN, Raster
-from ltsm.dashboard.widgets.scale import tick_label
+from ltsm.dashboard.widgets.raster import ACROSS_ALL, DASHES, Raster
+from ltsm.dashboard.widgets.tones import series_tone
+from ltsm.report.figures.values import Band, Curve, Level, Points, Shade, Style, ticks
 
 if TYPE_CHECKING:
-    from ltsm.report.bands import Floats
-    from ltsm.dashboard.widgets.picture import Curve
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from ltsm.dashboard.widgets.view import View
+    from ltsm.report.figures.values import Axis, Layer, Numbers, Panel
+
+    Floats = NDArray[np.float64]
 
 ABOVE, BELOW, TAGS = 1, 2, 2
 """Lines above the plot for the title, lines below it for the axis, columns to its right for letters."""
-_POWERS = 1 << np.arange(DOWN)
-_QUARTERS = " ▂▄▆█"
-_EMPTY = f"\u2800{_QUARTERS}"
-"""An empty braille character, and the ends of bands: where a line may be drawn instead."""
+STYLES: tuple[Style, ...] = get_args(Style)
+_EMPTY, _SMALLEST = "\u2800", 1e-12
 
 
 class Look(NamedTuple):
-    """The colours of a cell: its tone, the tone that washes its background, and whether it is shaded.
-
-    An `edge` is the end of a band within the cell: the character is then drawn in the washed colour on the
-    ground, or for -1 the other way round. The ground is washed by `beneath`, where another band ends later.
-    """
+    """The colours of a cell: its tone, the tone that washes its background, and whether it is shaded."""
 
     tone: str = ""
     wash: str = ""
     shaded: bool = False
-    beneath: str = ""
-    edge: int = 0
 
 
 class Cell(NamedTuple):
@@ -47,86 +44,96 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where things are: the scales, the plot's size in cells, and the columns to its left."""
+    """Where things are: the axes, the plot's size in cells, and the columns to its left."""
 
-    scales: Axes
+    x: Axis
+    y: Axis
     width: int
     height: int
     left: int
 
     def column(self, x: float | None) -> int | None:
         """The column of an x, None outside."""
-        if x is None:
-            return None
-        place = float(self.scales.x.place(x))
-        return min(self.width - 1, int(place * self.width)) if 0 <= place <= 1 else None
+        at = -1.0 if x is None else float(place(self.x, x))
+        return min(self.width - 1, int(at * self.width)) if 0 <= at <= 1 else None
 
     def row(self, y: float, *, clip: bool = False) -> int | None:
         """The row of a y, None outside; or the nearest."""
-        place = float(self.scales.y.place(y))
-        if clip:
-            place = min(1.0, max(0.0, place))
-        return round((1 - place) * (self.height - 1)) if 0 <= place <= 1 else None
+        at = float(place(self.y, y))
+        at = min(1.0, max(0.0, at)) if clip else at
+        return round((1 - at) * (self.height - 1)) if 0 <= at <= 1 else None
 
-    def x(self, column: int) -> float | None:
-        """What lies in the middle of a column of the widget, None beside the plot."""
+    def pointed(self, column: int) -> float | None:
+        """The x in the middle of a column of the widget, None beside the plot."""
         share = (column - self.left + 0.5) / self.width
-        low, high = self.scales.x.low, self.scales.x.high
-        return low + share * (high - low) if 0 <= share <= 1 else None
+        return self.x.low + share * (self.x.high - self.x.low) if 0 <= share <= 1 else None
+
+    def shaded(self, panel: Panel) -> list[bool]:
+        """Which columns are in a shaded range."""
+        middles = self.x.low + (np.arange(self.width) + 0.5) / self.width * (self.x.high - self.x.low)
+        ranges = [(s.low <= middles) & (middles <= s.high) for s in panel.layers if isinstance(s, Shade)]
+        return [bool(inside) for inside in np.any([np.zeros(self.width, dtype=bool), *ranges], axis=0)]
 
 
-def frame(picture: Picture, view: View, width: int, height: int) -> Frame | None:
-    """The frame of a picture in so many columns and lines; None where nothing could be read."""
-    scales = axes(picture, view)
+def tone(style: Style) -> str:
+    """The tone of a style's lines; eight can be told apart, and differ in dashes too."""
+    return series_tone(STYLES.index(style))
+
+
+def place(axis: Axis, values: Any) -> Floats:
+    """Where values lie on an axis: 0 at its low end, 1 at its high one, beyond where they are outside."""
+    low, high, at = (np.asarray(v, dtype=np.float64) for v in (axis.low, axis.high, values))
+    if axis.log:
+        low, high, at = (np.log10(np.maximum(v, _SMALLEST)) for v in (low, high, at))
+    return np.asarray((at - low) / ((high - low) or 1.0), dtype=np.float64)
+
+
+def frame(panel: Panel, view: View, width: int, height: int) -> Frame | None:
+    """The frame of a panel in so many columns and lines; None where nothing could be read."""
+    x, y = view.axes(panel)
     rows = height - ABOVE - BELOW
-    left = max(len(tick_label(tick)) for tick in [*scales.y.ticks(_y_ticks(rows)), 0]) + 2
+    left = max(len(text) for _, text in [*ticks(y, _y_ticks(rows)), (0, "")]) + 2
     columns = width - left - TAGS
-    return Frame(scales, columns, rows, left) if columns >= 8 and rows >= 2 else None  # noqa: PLR2004
+    return Frame(x, y, columns, rows, left) if columns >= 8 and rows >= 2 else None  # noqa: PLR2004
 
 
-def cells(picture: Picture, view: View, frame: Frame, *, dotted: bool) -> list[list[Cell]]:
+def cells(panel: Panel, view: View, frame: Frame, *, dotted: bool) -> list[list[Cell]]:
     """The plot row by row, with the curves' letters at the end; bands are dots instead of colour if `dotted`."""
-    raster = _drawn(picture, frame)
-    text, ink = raster.characters(dotted=dotted).tolist(), raster.ink_of_cells().tolist()
-    wash = raster.wash_of_cells()
-    covered = (wash.covered @ _POWERS).tolist()
-    tones = [*(level.tone for level in picture.levels), *(curve.tone for curve in picture.curves), ""]
-    shaded = _shaded(picture, frame)
-
-    @cache  # of a screen's 5,000 cells only some dozens differ
-    def cell(text: str, ink: int, owner: int, beneath: int, covered: int, shaded: bool) -> Cell:
-        line, band = tones[ink], tones[owner]
-        if dotted or not band:
-            return Cell(text, Look(line or band, "", shaded))
-        return _ended(Cell(text, Look(line, band, shaded, tones[beneath])), covered)
-
-    layers = (text, ink, wash.owner.tolist(), wash.beneath.tolist(), covered)
-    rows = [list(map(cell, *row, shaded)) for row in zip(*layers, strict=True)]
+    raster = _drawn(panel, frame)
+    tones = [*map(_tone, panel.layers), ""]
+    text, ink, wash = (
+        part.tolist() for part in (raster.characters(dotted=dotted), raster.ink_of_cells(), raster.wash)
+    )
+    shaded = frame.shaded(panel)
+    rows = [
+        [
+            Cell(t, Look(tones[line] or tones[band] * dotted, tones[band] * (not dotted), shade))
+            for t, line, band, shade in zip(*row, shaded, strict=True)
+        ]
+        for row in zip(text, ink, wash, strict=True)
+    ]
     _mark_cursor(rows, frame.column(view.cursor))
-    _mark_points(rows, picture, frame)
-    return [row + tags for row, tags in zip(rows, _tags(picture, frame), strict=True)]
+    _mark_points(rows, panel, frame)
+    return [row + tags for row, tags in zip(rows, _tags(panel, frame), strict=True)]
 
 
 def labels(frame: Frame) -> list[str]:
     """What stands to the left of each row: a number where a tick is, and the axis."""
-    ticks = {
-        frame.row(tick): tick_label(tick) for tick in reversed(frame.scales.y.ticks(_y_ticks(frame.height)))
-    }
+    marks = {frame.row(tick): text for tick, text in reversed(ticks(frame.y, _y_ticks(frame.height)))}
     width = frame.left - 2
-    return [f"{ticks.get(row, ''):>{width}} {'┤' if row in ticks else '│'}" for row in range(frame.height)]
+    return [f"{marks.get(row, ''):>{width}} {'┤' if row in marks else '│'}" for row in range(frame.height)]
 
 
-def below(picture: Picture, view: View, frame: Frame) -> tuple[str, str]:
+def below(panel: Panel, view: View, frame: Frame) -> tuple[str, str]:
     """The axis with its ticks, heavy where it is shaded, and their numbers as far apart as they need to be."""
-    line = ["━" if shaded else "─" for shaded in _shaded(picture, frame)]
+    line = ["━" if shaded else "─" for shaded in frame.shaded(panel)]
     numbers = [" "] * (frame.width + TAGS)
     free = 0
-    for tick in frame.scales.x.ticks(frame.width // 10):
+    for tick, text in ticks(frame.x, max(1, frame.width // 10)):
         column = frame.column(tick)
         if column is None:
             continue
         line[column] = "┴"
-        text = tick_label(tick)
         start = max(0, min(column - len(text) // 2, len(numbers) - len(text)))
         if start >= free:
             numbers[start : start + len(text)] = text
@@ -141,84 +148,63 @@ def _y_ticks(rows: int) -> int:
     return max(2, rows // 3 if rows > 12 else rows // 2)  # noqa: PLR2004 - a low plot needs its few rows
 
 
-def _drawn(picture: Picture, frame: Frame) -> Raster:
-    """Levels lie beneath, then all bands, then all lines."""
+def _tone(layer: Layer) -> str:
+    return (
+        "muted" if isinstance(layer, Level) else tone(layer.style) if isinstance(layer, Curve | Band) else ""
+    )
+
+
+def _drawn(panel: Panel, frame: Frame) -> Raster:
+    """Bands lie beneath the lines whatever their order."""
     raster = Raster(frame.width, frame.height)
-    scales = frame.scales
-    x = scales.x.low + raster.columns * (scales.x.high - scales.x.low)
-    for layer, level in enumerate(picture.levels):
-        raster.line(np.full(len(x), scales.y.place(level.y)), layer, (4, 4))
-    first = len(picture.levels)
-    for layer, curve in enumerate(picture.curves, first):
-        if curve.low is not None and curve.high is not None:
-            low, high = (_heights(curve, side, x, scales) for side in (curve.low, curve.high))
-            raster.band(low, high, layer)
-    for layer, curve in enumerate(picture.curves, first):
-        raster.line(_heights(curve, curve.y, x, scales), layer, curve.dashes)
+    x = frame.x.low + raster.columns * (frame.x.high - frame.x.low)
+    for index, layer in enumerate(panel.layers):
+        if isinstance(layer, Band):
+            low, high = (_heights(layer.x, side, x, frame.y) for side in (layer.low, layer.high))
+            raster.band(low, high, index)
+        elif isinstance(layer, Level):
+            raster.line(np.full(len(x), place(frame.y, layer.y)), index, ACROSS_ALL)
+        elif isinstance(layer, Curve):
+            dashes = ACROSS_ALL if layer.dashed else DASHES[STYLES.index(layer.style) % len(DASHES)]
+            raster.line(_heights(layer.x, layer.y, x, frame.y), index, dashes)
     return raster
 
 
-def _heights(curve: Curve, y: Floats, x: Floats, scales: Axes) -> Floats:
-    """The curve at each column of dots, straight between its points; NaN beyond its ends."""
-    if not len(curve.x):
+def _heights(at: Numbers, y: Numbers, x: Floats, axis: Axis) -> Floats:
+    """A line at each column of dots, straight between its points; NaN beyond its ends."""
+    if not at:
         return np.full(len(x), np.nan)
-    places = np.clip(scales.y.place(y), -1, 2)  # far outside is outside: a dot column is not a mile high
-    return np.interp(x, curve.x, places, left=np.nan, right=np.nan)
-
-
-def _ended(cell: Cell, covered: int) -> Cell:
-    """A cell in a band that covers some of its quarters: where no line runs, to a quarter of a cell.
-
-    Of `covered` the lowest bit is the quarter at the top.
-    """
-    quarters = covered.bit_count()
-    top, bottom = bool(covered & 1), bool(covered & 1 << (DOWN - 1))
-    if quarters == DOWN:
-        return cell
-    if cell.text not in _EMPTY or top == bottom:
-        return cell if quarters * 2 >= DOWN else _looking(cell, wash=cell.look.beneath)
-    if bottom:
-        return _looking(cell, _QUARTERS[quarters], edge=1)
-    return _looking(cell, _QUARTERS[DOWN - quarters], edge=-1)
-
-
-def _looking(cell: Cell, text: str | None = None, **look: Any) -> Cell:
-    """Another text, and a look that is other in some ways."""
-    return Cell(cell.text if text is None else text, cell.look._replace(**look))
-
-
-def _shaded(picture: Picture, frame: Frame) -> list[bool]:
-    if picture.shaded is None:
-        return [False] * frame.width
-    low, high = frame.scales.x.place(picture.shaded)
-    return [bool(low <= (x + 0.5) / frame.width <= high) for x in range(frame.width)]
+    places = np.clip(place(axis, y), -1, 2)  # far outside is outside: a dot column is not a mile high
+    return np.interp(x, at, places, left=np.nan, right=np.nan)
 
 
 def _mark_cursor(rows: list[list[Cell]], column: int | None) -> None:
     if column is None:
         return
     for row in rows:
-        if row[column].text in _EMPTY:
-            row[column] = _looking(row[column], "┊", tone="muted", edge=0)
+        if row[column].text == _EMPTY:
+            row[column] = Cell("┊", row[column].look._replace(tone="muted"))
 
 
-def _mark_points(rows: list[list[Cell]], picture: Picture, frame: Frame) -> None:
-    for point in picture.points:
-        x, y = frame.column(point.x), frame.row(point.y)
-        if x is not None and y is not None:
-            rows[y][x] = _looking(rows[y][x], point.glyph, tone=point.tone, edge=0)
+def _mark_points(rows: list[list[Cell]], panel: Panel, frame: Frame) -> None:
+    for points in (layer for layer in panel.layers if isinstance(layer, Points)):
+        for at in zip(points.x, points.y, strict=True):
+            x, y = frame.column(at[0]), frame.row(at[1])
+            if x is not None and y is not None:
+                look = rows[y][x].look._replace(tone=tone(points.style))
+                rows[y][x] = Cell("◇" if points.small else "◆", look)
 
 
-def _tags(picture: Picture, frame: Frame) -> list[list[Cell]]:
-    """Each curve's letter beside its end, or in the nearest row that is free."""
+def _tags(panel: Panel, frame: Frame) -> list[list[Cell]]:
+    """Each curve's letter, a label of one character, beside its end, or in the nearest row that is free."""
     rows: dict[int, Cell] = {}
-    for curve in picture.curves:
-        inside = np.isfinite(curve.y) & (curve.x <= frame.scales.x.high)
+    for curve in panel.layers:
         free = [row for row in range(frame.height) if row not in rows]
-        if not curve.tag or not inside.any() or not free:
+        if not isinstance(curve, Curve) or len(curve.label) != 1 or not free:
             continue
-        wanted = frame.row(float(curve.y[inside][-1]), clip=True) or 0
-        nearest = free[int(np.abs(np.array(free) - wanted).argmin())]
-        rows[nearest] = Cell(curve.tag, Look(curve.tone))
+        seen = [y for x, y in zip(curve.x, curve.y, strict=True) if np.isfinite(y) and x <= frame.x.high]
+        if seen:
+            wanted = frame.row(seen[-1], clip=True) or 0
+            rows[min(free, key=lambda row: abs(row - wanted))] = Cell(curve.label, Look(tone(curve.style)))
     blank = Cell(" ")
     return [[blank, rows.get(row, blank)] for row in range(frame.height)]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widgets import Static
 
-from ltsm.dashboard import moment as now
 from ltsm.dashboard import words
-from ltsm.store.values import FINISHED
+from ltsm.grammar import protocol_words, stored_words, sweep_words, typed
+from ltsm.notation import duration, format_seeds
+from ltsm.report import progress
+from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
     from ltsm.dashboard.moment import Moment
@@ -55,7 +57,7 @@ class Failures(Telling):
 
     def show(self, moment: Moment) -> None:
         """The newest few."""
-        failed = now.failed(moment.runs)
+        failed = progress.failed(moment.runs)
         self.display = bool(failed)
         lines = [_failure(run, moment) for run in failed[:_FAILURES_SHOWN]]
         if len(failed) > _FAILURES_SHOWN:
@@ -67,7 +69,7 @@ class Failures(Telling):
 
 def _failure(run: RunRow, moment: Moment) -> Content:
     return Content.assemble(
-        (f"{words.GLYPHS['failed']} {words.label(run)} failed", "bold $text-error"),
+        (f"{words.GLYPHS['failed']} {run_name(run.recipe, run.seed)} failed", "bold $text-error"),
         f" at iteration {run.iteration:,}: {run.error or 'no message'} ",
         ("again: ", "dim"),
         (words.command(run, moment), "$text-accent"),
@@ -95,7 +97,7 @@ class Now(Telling):
 
     def show(self, moment: Moment) -> None:
         """One line for each."""
-        runs, wide = now.running(moment.runs), self.app.size.width >= _WIDE
+        runs, wide = progress.running(moment.runs), self.app.size.width >= _WIDE
         lines = [_running(run, moment.latest.get(run.id), wide=wide) for run in runs[:_RUNS_SHOWN]]
         if len(runs) > _RUNS_SHOWN:
             lines.append(Content.styled(f"… and {len(runs) - _RUNS_SHOWN} more", "dim"))
@@ -107,16 +109,17 @@ class Now(Telling):
 
 def _running(run: RunRow, last: Metric | None, *, wide: bool) -> Content:
     """Which run, how far, how well, how fast; a bar and the time left where there is room."""
-    pace = now.speed(run)
-    left = words.duration((run.iterations - run.iteration) / pace) if pace else "–"
+    pace = progress.speed(run)
+    length = run.iterations or 0
+    left = duration((length - run.iteration) / pace) if pace else "–"
     loss = f"{words.number(last.val_loss) or '∞':>5}" if last else "    –"
     accuracy = f"{100 * last.val_accuracy:4.1f} %" if last else "   –  "
-    full = _BAR * run.iteration // run.iterations if run.iterations else 0
+    full = _BAR * run.iteration // length if length else 0
     parts: list[tuple[str, str] | str] = [
-        (f"{words.GLYPHS['running']} {words.label(run):<26} ", "bold $text-accent"),
+        (f"{words.GLYPHS['running']} {run_name(run.recipe, run.seed):<26} ", "bold $text-accent"),
         ("━" * full if wide else "", "$text-accent"),
         ("─" * (_BAR - full) + " " if wide else "", "dim"),
-        f"{run.iteration:>6,}/{run.iterations:<6,} loss {loss}  {accuracy}",
+        f"{run.iteration:>6,}/{length:<6,} loss {loss}  {accuracy}",
         f"  {pace:>6,.0f} it/s" if pace else "",
         (f"  {left} left" if wide else "", "dim"),
     ]
@@ -124,16 +127,15 @@ def _running(run: RunRow, last: Metric | None, *, wide: bool) -> Content:
 
 
 def _idle(moment: Moment) -> Content:
-    runs = moment.runs
-    if all(run.state in FINISHED for run in runs):
-        return Content.assemble(
-            "Everything is done. ", ("ltsm report", "bold $text-accent"), " prints the results."
-        )
+    sweep, runs = sweep_words(moment.asked), moment.runs
+    if runs and moment.finished == len(runs):
+        report = ["report", *sweep[1:], *stored_words(moment.protocols, moment.protocol_id)]
+        command = typed(report, moment.path)
+        return Content.assemble("Everything is done. The results: ", (command, "bold $text-accent"))
     if moment.holder is not None:
         return Content.styled("A run is about to begin.", "dim")
+    seeds = ["--seeds", format_seeds(moment.protocol.seeds)] if runs else []
+    which = protocol_words(moment.protocol_id, moment.protocol.dataset, runs)
     waiting = len(runs) - moment.finished
-    return Content.assemble(
-        f"Nothing runs now; {waiting} runs are waiting. ",
-        ("ltsm sweep", "bold $text-accent"),
-        " goes on with them.",
-    )
+    said = f"Nothing runs now; {waiting} runs are waiting. Go on: " if runs else "No run of this study yet: "
+    return Content.assemble(said, (typed([*sweep, *seeds, *which], moment.path), "bold $text-accent"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,25 +18,16 @@ _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _BRAILLE = np.array([chr(0x2800 + code) for code in range(256)])
 DASHES = ((1, 0), (8, 3), (2, 3), (8, 3, 2, 3))
 """Dots on, dots off, … along a line, so that lines differ without colour."""
-
-
-class Wash(NamedTuple):
-    """The bands in each cell, `(height, width)`: the `owner` and the one `beneath` it, -1 for none.
-
-    `covered`, `(height, width, 4)`, says which quarters the owner covers, top first.
-    """
-
-    owner: NDArray[np.int16]
-    beneath: NDArray[np.int16]
-    covered: NDArray[np.bool_]
+ACROSS_ALL = (4, 4)
+"""The dashes of what is less sure than a line."""
 
 
 @dataclass(slots=True)
 class Raster:
     """A picture of `width` × `height` cells being drawn.
 
-    Arrays are `(height × 4, width × 2)` and hold which layer owns each dot, -1 for none: `ink` of lines,
-    `wash` of bands. What is drawn later covers what was drawn before.
+    `ink`, `(height × 4, width × 2)`, says which layer's line owns each dot, `wash`, `(height, width)`, whose band
+    each cell; -1 for none. What is drawn later covers what was drawn before.
     """
 
     width: int
@@ -45,9 +36,8 @@ class Raster:
     wash: NDArray[np.int16] = field(init=False)
 
     def __post_init__(self) -> None:
-        shape = (self.height * DOWN, self.width * ACROSS)
-        self.ink = np.full(shape, -1, dtype=np.int16)
-        self.wash = np.full(shape, -1, dtype=np.int16)
+        self.ink = np.full((self.height * DOWN, self.width * ACROSS), -1, dtype=np.int16)
+        self.wash = np.full((self.height, self.width), -1, dtype=np.int16)
 
     @property
     def columns(self) -> Floats:
@@ -61,29 +51,29 @@ class Raster:
         before, after = np.concatenate([rows[:1], rows[:-1]]), np.concatenate([rows[1:], rows[-1:]])
         near = np.stack([rows, _halfway(rows, before), _halfway(rows, after)])
         drawn = np.isfinite(rows) & _dashed(len(rows), dashes)
-        self._fill(np.where(drawn, near.min(0), np.nan), near.max(0), self.ink, layer)
+        self.ink[self._between(np.where(drawn, near.min(0), np.nan), near.max(0))] = layer
 
     def band(self, low: Floats, high: Floats, layer: int) -> None:
-        """All between two lines; where they are less than two dots apart, the line between them says as much."""
-        top, bottom = self._rows(high), self._rows(low)
-        self._fill(np.where(bottom - top < ACROSS, np.nan, top), bottom, self.wash, layer)
+        """Every cell that is half covered by what lies between two lines."""
+        covered = self._cells(self._between(self._rows(high), self._rows(low))).sum(axis=(1, 3))
+        self.wash[2 * covered >= ACROSS * DOWN] = layer
 
-    def _fill(self, top: Floats, bottom: Floats, dots: NDArray[np.int16], layer: int) -> None:
+    def _between(self, top: Floats, bottom: Floats) -> NDArray[np.bool_]:
         """Every dot from row `top` down to row `bottom`, column by column; none where one of them is NaN."""
-        rows = np.arange(len(dots))[:, None]
-        dots[(rows >= np.round(top)) & (rows <= np.round(bottom))] = layer
+        rows = np.arange(self.height * DOWN)[:, None]
+        inside: NDArray[np.bool_] = (rows >= np.round(top)) & (rows <= np.round(bottom))
+        return inside
 
     def _rows(self, at: Floats) -> Floats:
         return (1 - at) * (self.height * DOWN - 1)
 
     def characters(self, *, dotted: bool) -> NDArray[np.str_]:
         """The braille characters, `(height, width)`; bands are sparse dots if `dotted`, else not drawn."""
-        dots = self.ink >= 0
+        dots = self._cells(self.ink >= 0)
         if dotted:
-            y, x = np.indices(dots.shape)
-            free = (self._cells(dots).max(axis=(1, 3)) == 0).repeat(DOWN, axis=0).repeat(ACROSS, axis=1)
-            dots = dots | ((self.wash >= 0) & ((x + y // 2) % 2 == 0) & (y % 2 == 0) & free)
-        codes = (self._cells(dots) * _BITS[None, :, None, :]).sum(axis=(1, 3))
+            free = (self.wash >= 0) & (dots.max(axis=(1, 3)) == 0)
+            dots[:, [0, 2], :, [0, 1]] |= free
+        codes = (dots * _BITS[None, :, None, :]).sum(axis=(1, 3))
         text: NDArray[np.str_] = _BRAILLE[codes]
         return text
 
@@ -91,15 +81,6 @@ class Raster:
         """Which line owns each cell, -1 for none."""
         owner: NDArray[np.int16] = self._cells(self.ink).max(axis=(1, 3))
         return owner
-
-    def wash_of_cells(self) -> Wash:
-        """Which bands are in each cell, and where."""
-        cells = self._cells(self.wash)
-        owner = cells.max(axis=(1, 3))
-        own = cells == owner[:, None, :, None]
-        beneath = np.where(own, -1, cells).max(axis=(1, 3))
-        covered = own.any(axis=3) & (owner >= 0)[:, None, :]
-        return Wash(owner, beneath, covered.transpose(0, 2, 1))
 
     def _cells(self, dots: NDArray[np.int16] | NDArray[np.bool_]) -> NDArray[np.int16]:
         return dots.reshape(self.height, DOWN, self.width, ACROSS).astype(np.int16)

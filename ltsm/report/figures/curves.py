@@ -26,7 +26,9 @@ ITERATION = "Iteration"
 def loss_band(evaluation: Evaluation, group: Group) -> Band:
     """Validation losses of a group's finished runs: each seed's mean over the group's recipes, then over seeds."""
     seeds = evaluation.whole(group).values()
-    return band(_points([_losses(evaluation, r.run_id, group.until) for r in results]) for results in seeds)
+    return band(
+        seed_curve([_losses(evaluation, r.run_id, group.until) for r in results]) for results in seeds
+    )
 
 
 def mask_band(masks: Iterable[MaskRow], value: Callable[[MaskRow], float]) -> Band:
@@ -71,8 +73,8 @@ def _losses(evaluation: Evaluation, run_id: int, until: int | None) -> list[tupl
     return [(m.iteration, m.val_loss) for m in records if until is None or m.iteration <= until]
 
 
-def _points(runs: list[list[tuple[float, float]]]) -> list[tuple[float, float]]:
-    """One seed's curve: the mean of its runs."""
+def seed_curve(runs: Sequence[list[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """One seed's curve: the mean of its runs, which are of different recipes."""
     if len(runs) == 1:
         return runs[0]
     found = band(runs)

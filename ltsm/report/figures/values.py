@@ -22,6 +22,7 @@ class Axis:
     low: float
     high: float
     names: tuple[str, ...] = ()
+    log: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,22 @@ def ticks(axis: Axis, wanted: int = 6) -> list[tuple[float, str]]:
     """Round values on an axis and their labels: about as many as wanted."""
     if axis.names:
         return [(float(i), name) for i, name in enumerate(axis.names)]
+    if axis.log and len(decades := _decades(axis, wanted)) > 1:
+        return decades
     step = _round_step((axis.high - axis.low) / wanted)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     first, last = math.ceil(axis.low / step - 1e-6), math.floor(axis.high / step + 1e-6)
     values = [round(i * step, 12) for i in range(first, last + 1)]
     return [(value, f"{value:z.{digits}f}".replace("-", "−")) for value in values]
+
+
+def _decades(axis: Axis, wanted: int) -> list[tuple[float, str]]:
+    """1, 2 and 5 times the powers of ten on the axis; the powers alone where those are too many."""
+    powers = range(math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high)) + 1)
+    found = [m * 10.0**p for p in powers for m in (1, 2, 5) if axis.low <= m * 10.0**p <= axis.high]
+    if len(found) > wanted:
+        found = [10.0**p for p in powers if axis.low <= 10.0**p <= axis.high]
+    return [(value, f"{value:g}") for value in found]
 
 
 def _round_step(step: float) -> float:

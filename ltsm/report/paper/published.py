@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ltsm.protocol import PAPER
 from ltsm.report.statistics import Summary
@@ -42,6 +42,20 @@ def text() -> dict[str, Any]:
 def text_summary(name: str, n: int | None = None) -> Summary:
     """One number of the text with its spread."""
     return _summary(text()[name], seeds() if n is None else n)
+
+
+class PublishedMask(NamedTuple):
+    """The selected threshold, and what the supermask keeps and reaches untrained, both in percent."""
+
+    amount: Summary
+    size: Summary
+    accuracy: Summary
+
+
+def supermask() -> PublishedMask:
+    """The supermasks of section 3.4."""
+    names = ("selected_threshold", "supermask_relative_size_percent", "supermask_validation_accuracy_percent")
+    return PublishedMask(*map(text_summary, names))
 
 
 def seeds() -> int:

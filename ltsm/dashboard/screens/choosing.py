@@ -1,4 +1,4 @@
-"""Choose which of the store's protocols is shown."""
+"""Choose which of the store's protocols and studies is shown."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from ltsm.dashboard.moment import Choice
+
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
@@ -18,31 +20,36 @@ if TYPE_CHECKING:
     from ltsm.dashboard.moment import Moment
 
 
-class Protocols(ModalScreen[str | None]):
-    """Returns the id of a protocol, or None for the one that is shown already."""
+class Choosing(ModalScreen[Choice | None]):
+    """Returns the choice made, or None to stay with what is shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,p", "dismiss(None)", "Close")]
 
     def __init__(self, moment: Moment) -> None:
         super().__init__()
-        self._moment = moment
+        self._choices = [
+            (protocol, study) for protocol in moment.protocols for study in moment.stored[protocol.id]
+        ]
+        shown = [(protocol.id, study) for protocol, study in self._choices]
+        here = (moment.protocol_id, moment.asked)
+        self._here = shown.index(here) if here in shown else None
 
     def compose(self) -> ComposeResult:
         """One line for each."""
         with Vertical(classes="window") as window:
-            window.border_title = "Protocol"
+            window.border_title = "Protocol and study"
             window.border_subtitle = "Enter chooses · Esc closes"
-            protocols = self._moment.protocols
             options = OptionList(
                 *(
                     # a plain string would be taken for markup
-                    Option(Content(f"{p.id}  {p.name}  ({p.settings.get('dataset', '')})"), id=str(p.id))
-                    for p in protocols
+                    Option(Content(f"{p.id}  {p.name}  ({p.settings.get('dataset', '')})  {study}"))
+                    for p, study in self._choices
                 )
             )
-            options.highlighted = [p.id for p in protocols].index(self._moment.protocol_id)
+            options.highlighted = self._here
             yield options
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """That one."""
-        self.dismiss(event.option_id)
+        protocol, study = self._choices[event.option_index]
+        self.dismiss(Choice(str(protocol.id), study))

@@ -1,0 +1,84 @@
+"""How far a sweep is, from the runs as they are stored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from ltsm.store.values import FINISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from ltsm.store.values import RunRow
+
+
+def running(runs: Sequence[RunRow]) -> list[RunRow]:
+    """The runs in progress, the one that began last first."""
+    found = [run for run in runs if run.state == "running"]
+    return sorted(found, key=lambda run: (run.started_at or run.updated_at, run.id), reverse=True)
+
+
+def failed(runs: Sequence[RunRow]) -> list[RunRow]:
+    """The runs that need a person, the newest failure first."""
+    found = [run for run in runs if run.state == "failed"]
+    return sorted(found, key=lambda run: run.updated_at, reverse=True)
+
+
+def finished(runs: Sequence[RunRow]) -> int:
+    """How many runs have nothing left to do."""
+    return sum(run.state in FINISHED for run in runs)
+
+
+def newest(runs: Sequence[RunRow]) -> datetime | None:
+    """When something was recorded last."""
+    return max((run.updated_at for run in runs if run.started_at is not None), default=None)
+
+
+def speed(run: RunRow) -> float | None:
+    """Iterations per second over all of the run's training so far, None before its first segment."""
+    return run.iteration / run.seconds if run.seconds > 0 and run.iteration else None
+
+
+def percent(run: RunRow) -> int | None:
+    """How much of a run is done, rounded down, so that 100 is the end; None where it has no length, or none yet."""
+    return 100 * run.iteration // run.iterations if run.iterations else None
+
+
+def seconds_left(runs: Sequence[RunRow]) -> float | None:
+    """How long the runs that are left will take at the speed seen so far, None while none has been seen.
+
+    Each architecture has its own speed; those not seen yet are taken to be as fast as the mean of the others. A run
+    whose length is unknown is taken to be as long as the known ones of its recipe, or else of all.
+    """
+    pace = _seconds_per_iteration(runs)
+    if not pace:
+        return None
+    usual, length = sum(pace.values()) / len(pace), _usual_lengths(runs)
+    left = sum(
+        ((length[run.recipe] if run.iterations is None else run.iterations) - run.iteration)
+        * pace.get(run.hidden, usual)
+        for run in runs
+        if run.state not in FINISHED
+    )
+    return left / max(1, len(running(runs)))
+
+
+def _seconds_per_iteration(runs: Sequence[RunRow]) -> dict[tuple[int, ...], float]:
+    seconds: dict[tuple[int, ...], float] = defaultdict(float)
+    iterations: dict[tuple[int, ...], int] = defaultdict(int)
+    for run in runs:
+        if speed(run) is not None:
+            seconds[run.hidden] += run.seconds
+            iterations[run.hidden] += run.iteration
+    return {hidden: seconds[hidden] / iterations[hidden] for hidden in seconds}
+
+
+def _usual_lengths(runs: Sequence[RunRow]) -> dict[str, float]:
+    """The mean length of each recipe's runs, or of all runs for one that has none yet."""
+    known: dict[str, list[int]] = defaultdict(list)
+    for run in runs:
+        known[run.recipe] += [run.iterations] if run.iterations else []
+    every = [length for lengths in known.values() for length in lengths] or [0]
+    return {recipe: sum(lengths or every) / len(lengths or every) for recipe, lengths in known.items()}
