@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from ltsm.report import published
-from ltsm.report.statistics import ENOUGH_SEEDS
-from ltsm.report.verify import as_json, verify
+from ltsm.report.paper import published
+from ltsm.report.paper.comparison import ENOUGH_SEEDS
+from ltsm.report.paper.verify import as_json, verify
 
 
 def test_every_published_number_has_one_line(evaluations):
@@ -42,8 +42,8 @@ def test_losses_a_third_higher_are_found_and_nothing_else(evaluations):
 def test_ten_times_the_same_seed_reproduces_no_spread(evaluations):
     """Every mean as published and not one deviation: once, such spreads were not judged at all, and all was well."""
     full = evaluations("full")
-    first = {(r.kind, r.hidden): r for r in full.results if r.seed == full.seeds[0]}
-    same = [dataclasses.replace(first[r.kind, r.hidden], seed=r.seed) for r in full.results]
+    first = {r.recipe: r for r in full.results if r.seed == full.seeds[0]}
+    same = [dataclasses.replace(first[r.recipe], seed=r.seed) for r in full.results]
     found = verify(dataclasses.replace(full, results=tuple(same)))
     judged = {line.name: line.spread_verdict for line in found.lines}
     assert judged["table_1/Lottery ticket/final_validation_loss"] == "differs"
@@ -80,6 +80,13 @@ def test_on_other_data_nothing_is_judged(evaluations, name, data):
     assert data in found.summary
     assert as_json(found)["reproduced"] is None
     assert as_json(found)["summary"] == found.summary
+
+
+def test_a_study_without_published_numbers_is_not_judged(evaluations):
+    found = verify(evaluations("controls"))
+    assert (found.lines, found.reproduced, found.compared) == ((), False, False)
+    assert found.summary == "Nothing is compared: the study controls has no published numbers; the paper's has."
+    assert as_json(found)["reproduced"] is None
 
 
 def test_corrected_p_values_are_never_smaller(evaluations):
