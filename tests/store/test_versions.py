@@ -28,7 +28,8 @@ def everything(path):
     database = sqlite3.connect(path)
     names = {
         "protocol": "id, name, fingerprint, settings, created_at",
-        "run": "id, seed, kind, hidden, state, iterations, iteration, best_iteration, final_weights_sha256, checkpoint, seconds",
+        "run": "id, seed, kind, hidden, state, iterations, iteration, best_iteration, final_weights_sha256, checkpoint, seconds,"
+        " provenance, device, started_at, finished_at, updated_at, error, parameters, relative_size",
         "metric": "*",
         "mask": "*",
         "result": "*",
