@@ -183,7 +183,11 @@ def sealed(database):
         for run_id, rows in groupby(database.execute(query), key=itemgetter(0)):
             found = list(rows)
             records = query is seal_0002._RECORDS
-            packed = b"".join(seal_0002._RECORD.pack(*row) for row in found) if records else seal_0002._packed(found)
+            packed = (
+                b"".join(seal_0002._RECORD.pack(*row) for row in found)
+                if records
+                else seal_0002._packed(found)
+            )
             digests.setdefault(str(run_id), hashlib.sha256()).update(packed)
     database.executemany("REPLACE INTO seal VALUES (?, ?)", [(n, d.hexdigest()) for n, d in digests.items()])
 
@@ -207,7 +211,9 @@ def test_an_old_store_whose_search_is_missing_goes_on_to_the_same_bits(second, t
     shutil.copytree(second.parent, without.parent)
     ticket, masks, losses = finished(second)
     database = sqlite3.connect(without)
-    (run_id,) = database.execute("SELECT id FROM run WHERE checkpoint IS NOT NULL AND kind = 'ticket'").fetchone()
+    (run_id,) = database.execute(
+        "SELECT id FROM run WHERE checkpoint IS NOT NULL AND kind = 'ticket'"
+    ).fetchone()
     for statement in (
         "DELETE FROM mask",
         f"DELETE FROM metric WHERE run_id = {run_id}",  # noqa: S608 - a number
@@ -230,8 +236,14 @@ def test_an_old_store_whose_search_is_missing_goes_on_to_the_same_bits(second, t
 
 
 DAMAGES = {
-    "a record": ("metric", "UPDATE metric SET val_loss = val_loss * (1 + 1e-15) WHERE run_id = 3 AND iteration = 50"),
-    "a record's iteration": ("metric", "UPDATE metric SET iteration = 55 WHERE run_id = 3 AND iteration = 50"),
+    "a record": (
+        "metric",
+        "UPDATE metric SET val_loss = val_loss * (1 + 1e-15) WHERE run_id = 3 AND iteration = 50",
+    ),
+    "a record's iteration": (
+        "metric",
+        "UPDATE metric SET iteration = 55 WHERE run_id = 3 AND iteration = 50",
+    ),
     "a row": ("run", "UPDATE run SET best_iteration = 260 WHERE id = 3"),
     "a mask": ("mask", "UPDATE mask SET selected = 1 - selected"),
     "a mask's bits": ("mask", "UPDATE mask SET bits = zeroblob(length(bits)) WHERE id = 2"),
@@ -265,7 +277,7 @@ def test_one_flipped_bit_in_an_old_store_is_damage(second):
         content[at + 7] ^= 1
     assert bytes(content) != second.read_bytes()
     second.write_bytes(content)
-    with pytest.raises(StoreError, match="the records or the masks of run 3|of run 4"):
+    with pytest.raises(StoreError, match="the records or the masks of run 3"):
         schema.open_for_writing(second)
     assert second.read_bytes() == bytes(content)
 
