@@ -572,3 +572,37 @@ def test_what_is_made_of_a_data_set_goes_with_it(
     del mine, engine
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.usefixtures("variant")
+def test_a_pixel_whose_first_mean_has_died_away_keeps_its_second(data: Dataset) -> None:
+    """After hundreds of steps without ink the first mean is 0 and the second is not: it goes on to shrink.
+
+    Taken out: the second mean in `pair_is_active`; what a segment begins with would have decided the bits.
+    """
+    network = Network((PIXELS, 9, CLASSES))
+    state = start(network)
+    never_inked = named_tensors(network, state.second_moment[0])["0.weight"][:, :2]
+    never_inked.fill_(0.5)
+    after = [trained(data, protocol(), state, 6, kind=kind) for kind in (SparseEngine, TorchEngine)]
+    found = [named_tensors(network, one.second_moment[0])["0.weight"][:, :2] for one in after]
+    assert torch.allclose(found[0], torch.full_like(found[0], 0.5 * PAPER.beta2**6), rtol=1e-5)
+    assert torch.allclose(found[0], found[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [SparseEngine, TorchEngine])
+@pytest.mark.usefixtures("variant")
+def test_relu_has_no_slope_at_exactly_0(data: Dataset, kind: Any) -> None:
+    """As in autograd: a unit whose weights are all 0 gets exactly 0, and stays as it is.
+
+    Taken out: "greater" for "greater or equal" in the derivative; the unit began to learn.
+    """
+    network = Network((PIXELS, 9, CLASSES), "relu")
+    state = start(network)
+    tensors = named_tensors(network, state.parameters[0])
+    for tensor in (tensors["0.weight"][3], tensors["0.bias"][3:4]):
+        tensor.zero_()
+    after = named_tensors(network, trained(data, protocol(), state, 20, kind=kind).parameters[0])
+    assert not after["0.weight"][3].any()
+    assert not after["0.bias"][3].any()
+    assert after["0.weight"][4].any()

@@ -379,3 +379,20 @@ def test_results_view(store):
     assert (result.recipe, result.untrained_val_loss, result.untrained_val_accuracy) == ("first", 2.3, 0.1)
     by_hand = sqlite3.connect(store.path).execute("SELECT n, final_val_loss FROM table_1").fetchall()
     assert by_hand == [(1, 0.3)]
+
+
+def test_a_lock_whose_name_went_while_it_was_taken_is_taken_anew(tmp_path, monkeypatch):
+    """Between opening and locking it. Taken out: the look at the name in `claim._acquired`; two commands had one lock each."""
+    path, acquire, files = tmp_path / "ltsm.db", claim._acquire, []
+
+    def then_deleted(file, store, *, wait):
+        acquire(file, store, wait=wait)
+        files.append(file)
+        if len(files) == 1:
+            claim.lock_path(path).unlink()
+
+    monkeypatch.setattr(claim, "_acquire", then_deleted)
+    with claim.claim(path, "me", NOW) as locked:
+        assert claim.held(locked) == claim.named(claim.lock_path(path))
+        assert claim.holder(path).command == "me"
+    assert len(files) == 2

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Engine
 from ltsm.errors import StoreError, UsageError
 from ltsm.protocol import from_settings
 from ltsm.steps import plan
-from ltsm.store import engine, filesystem, read, schema, seal, seal_0002
+from ltsm.store import engine, filesystem, locked, read, schema, seal, seal_0002
 from ltsm.studies import paper
 
 KEPT = Path(__file__).parent / "schemas"
@@ -421,7 +421,7 @@ def test_a_log_that_cannot_be_turned_off_there_is_refused(tmp_path, monkeypatch)
     """A reader holds it open."""
     path = tmp_path / "ltsm.db"
     schema.open_for_writing(path).close()
-    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(locked, "BUSY_SECONDS", 0.1)
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM run").fetchall()
