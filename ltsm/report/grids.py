@@ -63,7 +63,7 @@ def of_table(table: Table, *, against_paper: bool) -> Grid:
         title=table.title,
         headings=("Label", *(column.heading for column in table.columns)),
         entries=entries,
-        caption=f"{table.title}: {table.caption}{below if against_paper else ''}",
+        caption=table.caption + below * against_paper,
         parts=("published", "Welch's test") if against_paper else (),
         grouped=table.categories,
     )

@@ -164,14 +164,19 @@ def test_a_study_of_ones_own_is_reported(ltsm, tmp_path):
     own_study.store(tmp_path / "own.db")
     found = ltsm("report", "own_study:study", "--store", tmp_path / "own.db")
     assert found.exit_code == 0
-    assert "Wide ones: its final validation loss is lower than that of Narrow ones" in " ".join(found.stdout.split())
+    assert "Wide ones: its final validation loss is lower than that of Narrow ones" in " ".join(
+        found.stdout.split()
+    )
 
 
 def test_a_study_without_runs_says_what_starts_it(ltsm, tmp_path):
     own_study.store(tmp_path / "own.db")
     found = ltsm("report", "controls", "--store", tmp_path / "own.db")
     assert found.exit_code == 0
-    assert "The store has no run of the study controls yet; it has runs of other studies: narrow," in found.stdout
+    assert (
+        "The store has no run of the study controls yet; it has runs of other studies: narrow,"
+        in found.stdout
+    )
     assert f"ltsm sweep controls --store {tmp_path / 'own.db'}" in found.stderr
 
 
