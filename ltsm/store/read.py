@@ -108,8 +108,10 @@ def find_run(
 ) -> RunRow | None:
     """The run of the recipe with this fingerprint for this seed, or None; `alive` as in `runs`."""
     run = models.run.c
-    query = select(run.id).join(models.recipe).where(
-        run.protocol_id == protocol_id, run.seed == seed, models.recipe.c.fingerprint == fingerprint
+    query = (
+        select(run.id)
+        .join(models.recipe)
+        .where(run.protocol_id == protocol_id, run.seed == seed, models.recipe.c.fingerprint == fingerprint)
     )
     with _reading(store) as connection:
         found = connection.execute(query).scalar_one_or_none()
@@ -124,23 +126,12 @@ def recipe(store: Store, run_id: int) -> RecipeSpec:
         return RecipeSpec(*connection.execute(query).one())
 
 
-def stored_recipes(store: Store) -> dict[int, frozenset[str]]:
-    """The fingerprints of the recipes of which each protocol has runs, by the protocol's id."""
-    run, recipe = models.run.c, models.recipe.c
-    query = select(run.protocol_id, recipe.fingerprint).join(models.recipe).distinct()
-    found: dict[int, set[str]] = defaultdict(set)
-    with _reading(store) as connection:
-        for protocol_id, fingerprint in connection.execute(query):
-            found[protocol_id].add(fingerprint)
-    return {protocol_id: frozenset(fingerprints) for protocol_id, fingerprints in found.items()}
-
-
 def needs(store: Store, run_id: int) -> dict[str, int]:
     """The ids of the runs that a run is made from, by role."""
     need = models.need.c
     with _reading(store) as connection:
         rows = connection.execute(select(need.role, need.needs_id).where(need.run_id == run_id))
-        return {role: needs_id for role, needs_id in rows}
+        return {row.role: row.needs_id for row in rows}
 
 
 def dependents(store: Store, run_ids: Iterable[int]) -> set[int]:
