@@ -141,12 +141,12 @@ def settled(protocol: Protocol, dataset: str) -> Protocol:
 
 
 def is_own_data(dataset: str) -> bool:
-    """Whether a data set is named by a path: an .npz file, or a folder of images.
+    """Whether a data set is named by a path: an .npz file, or a folder of images; published sets have no dot or slash.
 
     The name that a protocol keeps of it ends in # and its content's digest, and holds no folders: it is
     the same protocol wherever the data lies, and another one when the data changes.
     """
-    return "#" in dataset or "/" in dataset or "\\" in dataset or dataset.endswith(".npz")
+    return any(sign in dataset for sign in "#/\\.")
 
 
 def scaled_hyperops(hidden: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

@@ -129,7 +129,9 @@ def exact(path, study, curves, *, masks=None, protocol=PAPER, states=None):
     ids = add_runs(store, protocol_id, study, sorted({seed for _, seed in {**curves, **(masks or {})}}))
     for (name, seed), given in (masks or {}).items():
         by = study.recipes[name].mask.by
-        rows = [MaskRow(0, seed, a, size, (int(100 * size),), *rest, amount_by=by) for a, size, *rest in given]
+        rows = [
+            MaskRow(0, seed, a, size, (int(100 * size),), *rest, amount_by=by) for a, size, *rest in given
+        ]
         _begin(store, ids[name, seed], 0, None, rows, next(m.relative_size for m in rows if m.selected))
     for (name, seed), records in curves.items():
         mask = read.selected_mask(store, ids[name, seed])
@@ -138,7 +140,9 @@ def exact(path, study, curves, *, masks=None, protocol=PAPER, states=None):
         _begin(store, ids[name, seed], metrics[-1].iteration, first, (), mask.relative_size if mask else 1.0)
         state = (states or {}).get((name, seed), "done")
         final = Artifact(f"weights/{seed}-{name}.final", "1" * 64) if state == "done" else None
-        segment = Segment(metrics=metrics, iteration=metrics[-1].iteration, state=state, seconds=1.0, final=final)
+        segment = Segment(
+            metrics=metrics, iteration=metrics[-1].iteration, state=state, seconds=1.0, final=final
+        )
         write.record(store, ids[name, seed], segment, NOW)
     store.close()
     return path
@@ -228,7 +232,9 @@ def _add_masks(work, name, seed, masks):
         count = parameters(work.how, work.how.protocol.hidden)
         _begin(work.store, work.ids[name, seed], 0, None, masks, size, work.how, count)
     elif state != "pending":
-        write.stop(work.store, work.ids[name, seed], state, "out of memory" if state == "failed" else None, NOW)
+        write.stop(
+            work.store, work.ids[name, seed], state, "out of memory" if state == "failed" else None, NOW
+        )
 
 
 def _later_curve(work, name, seed, masks):

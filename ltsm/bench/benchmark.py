@@ -12,7 +12,7 @@ from ltsm.bench.contestants import CarefulLoop, Ours, PlainLoop, one_by_one
 from ltsm.bench.measurement import Effort, Result, Timing
 from ltsm.core.engine import ENGINES, check_device, refusals
 from ltsm.steps.machine import cores, product_peak, seconds_each, slow_reasons
-from ltsm.steps.training import Place, dataset, network
+from ltsm.steps.training import Setup, dataset, network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,11 +27,11 @@ WARM_UP = 0.1
 UNDISTURBED = 0.95
 
 
-def benchmark(place: Place, effort: Effort, say: Callable[[str], None]) -> Result:
+def benchmark(setup: Setup, effort: Effort, say: Callable[[str], None]) -> Result:
     """Measure every contestant in every round, so that whatever slows the machine slows all of them.
 
     Args:
-        place: the protocol and its data.
+        setup: the protocol and its data.
         effort: how much to measure.
         say: is told of each measurement.
 
@@ -42,7 +42,7 @@ def benchmark(place: Place, effort: Effort, say: Callable[[str], None]) -> Resul
     check_device(effort.device)
     warnings = slow_reasons(torch.get_num_threads(), effort.device)
     say("reads the data and warms up")
-    result = prepared(place, effort)
+    result = prepared(setup, effort)
     result.warnings = warnings
     for contestant in result.contestants:
         measured(contestant, effort.seconds * WARM_UP)
@@ -55,18 +55,18 @@ def benchmark(place: Place, effort: Effort, say: Callable[[str], None]) -> Resul
     return result
 
 
-def prepared(place: Place, effort: Effort) -> Result:
+def prepared(setup: Setup, effort: Effort) -> Result:
     """All contestants, ready to train."""
     data, net, protocol, device = (
-        dataset(place),
-        network(place, place.protocol.hidden),
-        place.protocol,
+        dataset(setup),
+        network(setup, setup.protocol.hidden),
+        setup.protocol,
         effort.device,
     )
     models = 1 if device == "cpu" else MODELS_ON_A_GPU
     refused = refusals(data, net, protocol, device)
     serving = [kind for kind in ENGINES if not refused[kind.name]]
-    train, validation = one_by_one(protocol.dataset, place.data)
+    train, validation = one_by_one(protocol.dataset, setup.data)
     contestants: list[Contestant] = []
     for threads in [1, cores()] if effort.all_threads and cores() > 1 else [1]:
         contestants.append(PlainLoop(train, validation, net, protocol, device, threads))
@@ -74,7 +74,7 @@ def prepared(place: Place, effort: Effort) -> Result:
     epoch = -(-len(data.train_images) // protocol.batch_size)
     contestants += [Ours(kind(data, net, protocol, device), net, models, epoch) for kind in serving]
     return Result(
-        place=place,
+        setup=setup,
         network=net,
         effort=effort,
         contestants=contestants,

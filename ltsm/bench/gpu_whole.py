@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from ltsm.core import masking
+from ltsm.core.criteria import CRITERIA
+from ltsm.core.engine import choose_engine
 from ltsm.core.network import initial_values
 from ltsm.core.state import fresh_state
 from ltsm.core.training import advance
@@ -61,9 +63,15 @@ def _steps(bench: Bench, seeds: tuple[int, ...]) -> Iterator[tuple[str, Line]]:
 
 
 def _supermask(bench: Bench, net: Network, initial: Tensor, trained: Tensor) -> Tensor:
-    found = masking.evaluate_masks(bench.data, bench.protocol, net, initial, trained, device=bench.device)
-    chosen = found[masking.select(found, bench.protocol)]
-    return masking.unpack_bits(chosen.bits, net.parameters)
+    p = bench.protocol
+    masks = masking.masks(net, CRITERIA["sign"](initial, trained), p.thresholds, covers=p.mask)
+    engine = choose_engine(bench.data, net, p, bench.device)
+    found = masking.evaluate_masks(
+        engine, net, list(zip(p.thresholds, masks, strict=True)), lambda mask: initial.where(mask, 0.0)
+    )
+    best = masking.choose(p.thresholds, [one.val_accuracy for one in found], p.selectable)
+    assert best is not None  # noqa: S101 - a protocol allows a threshold
+    return masks[best]
 
 
 def _accuracy(records: list[Record]) -> float:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ltsm.steps import plan
 from ltsm.steps.machine import cores
-from ltsm.steps.training import Place, dataset
+from ltsm.steps.training import Setup, dataset
+from ltsm.studies import paper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ class Effort:
 class Result:
     """What was measured; the timings of all contestants are of the same rounds."""
 
-    place: Place
+    setup: Setup
     network: Network
     effort: Effort
     contestants: list[Contestant]
@@ -74,7 +75,7 @@ class Result:
     @property
     def protocol(self) -> Protocol:
         """What is trained and how often it is evaluated."""
-        return self.place.protocol
+        return self.setup.protocol
 
     def rates(self, one: Contestant) -> list[float]:
         """Model-iterations a second, evaluations included, in each round."""
@@ -101,13 +102,11 @@ class Result:
 
     def sweep_seconds(self, one: Contestant) -> float:
         """What the paper's evaluation would take here at this pace, were all its networks of the full size."""
-        tasks = plan.everything(self.protocol, self.protocol.seeds)
-        iterations = sum(plan.expected_iterations(t, self.protocol) for t in tasks if t.step != "supermask")
-        searches = len(self.protocol.seeds) * len(self.protocol.thresholds)
-        seconds = iterations / median(self.rates(one)) + searches * median(
-            timing.evaluation for timing in self.timings[one]
-        )
-        return seconds / self.side_by_side(one)
+        study = paper.study(self.protocol)
+        iterations = sum(plan.expected_iterations(study, name) for name in study.recipes)
+        evaluation = median(timing.evaluation for timing in self.timings[one])
+        seconds = iterations / median(self.rates(one)) + len(self.protocol.thresholds) * evaluation
+        return len(self.protocol.seeds) * seconds / self.side_by_side(one)
 
 
 def operations(result: Result) -> float:
@@ -117,7 +116,7 @@ def operations(result: Result) -> float:
     """
     layers = [layer.inputs * layer.outputs for layer in result.network.layers]
     step = 2 * result.protocol.batch_size * (3 * sum(layers) - layers[0])
-    images = len(dataset(result.place).validation_labels)
+    images = len(dataset(result.setup).validation_labels)
     return step + 2 * images * sum(layers) / result.protocol.record_every
 
 

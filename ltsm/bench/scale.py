@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ltsm.steps.machine import peak_memory
-from ltsm.steps.training import Place, dataset, network
+from ltsm.steps.training import Setup, dataset, network
 from ltsm.steps.worker import WorkerProcess
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Case:
 
     what: str
     value: int
-    place: Place
+    setup: Setup
     seeds: int = 1
 
 
@@ -53,65 +53,65 @@ class Line:
     @property
     def training_seconds(self) -> float:
         """The time in which one process trains all models as long as a ticket."""
-        return self.cost.seconds * self.case.seeds * self.case.place.protocol.iterations
+        return self.cost.seconds * self.case.seeds * self.case.setup.protocol.iterations
 
 
-def cases(place: Place, training_images: int) -> Iterator[Case]:
-    """Every line: one thing at a time is changed from `place`.
+def cases(setup: Setup, training_images: int) -> Iterator[Case]:
+    """Every line: one thing at a time is changed from `setup`.
 
     Args:
-        place: the protocol to start from, and its data.
+        setup: the protocol to start from, and its data.
         training_images: how many that data has.
     """
-    protocol = place.protocol
-    yield from (Case("seeds", seeds, place, seeds) for seeds in SEEDS)
+    protocol = setup.protocol
+    yield from (Case("seeds", seeds, setup, seeds) for seeds in SEEDS)
     for width in WIDTHS:
         hidden = (width, *protocol.hidden[1:])
         yield Case(
-            "width of the first layer", width, replace(place, protocol=replace(protocol, hidden=hidden))
+            "width of the first layer", width, replace(setup, protocol=replace(protocol, hidden=hidden))
         )
     for size in BATCH_SIZES:
-        yield Case("images a batch", size, replace(place, protocol=replace(protocol, batch_size=size)))
+        yield Case("images a batch", size, replace(setup, protocol=replace(protocol, batch_size=size)))
     for share in SHARES:
         images = training_images // share
-        yield Case("training images", images, replace(place, protocol=replace(protocol, train_size=images)))
+        yield Case("training images", images, replace(setup, protocol=replace(protocol, train_size=images)))
 
 
-def scale(place: Place, training_images: int, say: Callable[[str], None]) -> list[Line]:
+def scale(setup: Setup, training_images: int, say: Callable[[str], None]) -> list[Line]:
     """Measure every case in a process of its own, whose memory is then that of the case.
 
     Raises:
         LtsmError: as training does.
     """
     lines = []
-    for case in cases(place, training_images):
+    for case in cases(setup, training_images):
         say(f"{case.what}: {case.value:,}")
         worker = WorkerProcess()
         try:
-            lines.append(Line(case, worker.submit(cost, case.place, case.seeds).result()))
+            lines.append(Line(case, worker.submit(cost, case.setup, case.seeds).result()))
         finally:
             worker.shutdown()
     return lines
 
 
-def cost(place: Place, seeds: int) -> Cost:
+def cost(setup: Setup, seeds: int) -> Cost:
     """Train that many networks as a sweep does, one after the other on a CPU and side by side elsewhere."""
     from ltsm.core.training import advance  # noqa: PLC0415 - brings torch, which only workers need
 
-    data, protocol = dataset(place), place.protocol
+    data, protocol = dataset(setup), setup.protocol
     every, times = protocol.record_every, []
-    lanes = [tuple(range(seeds))] if place.device != "cpu" else [(seed,) for seed in range(seeds)]
+    lanes = [tuple(range(seeds))] if setup.device != "cpu" else [(seed,) for seed in range(seeds)]
     for lane in lanes:
         # the first one goes once through all batches, which an engine may have to prepare
         untimed = (
             -(-len(data.train_images) // (protocol.batch_size * every)) * every if lane[0] == 0 else every
         )
-        state, _ = advance(data, protocol, _untrained(place, lane), untimed, place.device)
+        state, _ = advance(data, protocol, _untrained(setup, lane), untimed, setup.device)
         for _ in range(REPEATS):
             began = perf_counter()
-            state, _ = advance(data, protocol, state, state.iteration + every, place.device)
+            state, _ = advance(data, protocol, state, state.iteration + every, setup.device)
             times.append((perf_counter() - began) / len(lane) / every)
-    return Cost(median(times), _memory(place.device))
+    return Cost(median(times), _memory(setup.device))
 
 
 def table(lines: list[Line]) -> str:
@@ -122,7 +122,7 @@ def table(lines: list[Line]) -> str:
         f" {line.training_seconds:,.1f} s | {line.cost.memory / 2**20:,.0f} MiB |\n"
         for line, same in zip(lines, _same_as_before(lines), strict=True)
     ]
-    return head.format(lines[0].case.place.protocol.iterations) + "".join(rows)
+    return head.format(lines[0].case.setup.protocol.iterations) + "".join(rows)
 
 
 def _same_as_before(lines: list[Line]) -> list[bool]:
@@ -130,13 +130,13 @@ def _same_as_before(lines: list[Line]) -> list[bool]:
     return [i > 0 and names[i - 1] == name for i, name in enumerate(names)]
 
 
-def _untrained(place: Place, seeds: tuple[int, ...]) -> TrainState:
+def _untrained(setup: Setup, seeds: tuple[int, ...]) -> TrainState:
     import torch  # noqa: PLC0415
 
     from ltsm.core.network import initial_values  # noqa: PLC0415
     from ltsm.core.state import fresh_state  # noqa: PLC0415
 
-    net = network(place, place.protocol.hidden)
+    net = network(setup, setup.protocol.hidden)
     return fresh_state(net, seeds, torch.stack([initial_values(net, seed, "benchmark") for seed in seeds]))
 
 

@@ -14,7 +14,7 @@ from ltsm.cli.options import Data, Device, Json
 if TYPE_CHECKING:
     from ltsm.bench.contestants import Contestant
     from ltsm.bench.measurement import Result, Spread
-    from ltsm.steps.training import Place
+    from ltsm.steps.training import Setup
 
 HELP = """Examples:
 
@@ -64,17 +64,17 @@ def benchmark(
     from ltsm.bench.measurement import Effort, as_json  # noqa: PLC0415
     from ltsm.core.datasets import resolve_dataset  # noqa: PLC0415 - torch
     from ltsm.protocol import PAPER  # noqa: PLC0415
-    from ltsm.steps.training import Place  # noqa: PLC0415
+    from ltsm.steps.training import Setup  # noqa: PLC0415
 
     resolved = resolve_dataset(dataset, data, os.environ, say=say.note)
     if resolved.notice:
         say.warn(resolved.notice)
-    place = Place(PAPER.changed(dataset=resolved.name), resolved.folder.absolute(), device=device)
+    setup = Setup(PAPER.changed(dataset=resolved.name), resolved.folder.absolute(), device=device)
     if scale:
-        show_scale(place, json)
+        show_scale(setup, json)
         return
     effort = Effort(seconds=seconds, repeats=repeats, device=device, all_threads=all_threads)
-    result = measure(place, effort, say.note)
+    result = measure(setup, effort, say.note)
     if json:
         say.as_json(machine() | as_json(result))
     else:
@@ -137,13 +137,13 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004
 
 
-def show_scale(place: Place, json: bool) -> None:
+def show_scale(setup: Setup, json: bool) -> None:
     """Measure and print how time and memory grow."""
     from ltsm.bench.scale import as_json, scale, table  # noqa: PLC0415
     from ltsm.core.sources import source  # noqa: PLC0415 - numpy
 
-    images = len(source(place.protocol.dataset).read(place.data).train.labels)
-    lines = scale(place, images, say.note)
+    images = len(source(setup.protocol.dataset).read(setup.data).train.labels)
+    lines = scale(setup, images, say.note)
     if json:
         say.as_json(machine() | {"lines": as_json(lines)})
     else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from ltsm.cli import options
 from ltsm.errors import UsageError
+from ltsm.paths import read_path
 from ltsm.protocol import (
     PAPER,
     PRESETS,
@@ -106,8 +106,8 @@ def named(name: str, store: str) -> Protocol:
         UsageError: it is none of these, or the file holds no protocol.
         StoreError: the store cannot be read, or has several of that name.
     """
-    if name not in PRESETS and (name.endswith(".toml") or Path(name).exists()):
-        return load(Path(name))
+    if name not in PRESETS and ((path := read_path(name, "--protocol")).suffix == ".toml" or path.exists()):
+        return load(path)
     return preset(name) if name in PRESETS else _stored(name, store)
 
 

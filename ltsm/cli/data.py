@@ -4,13 +4,15 @@ import dataclasses
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 
 from ltsm.cli import say
 from ltsm.cli.options import Data, Json
 from ltsm.errors import DataError, UsageError
+from ltsm.paths import read_path
 from ltsm.protocol import is_own_data
 
 if TYPE_CHECKING:
@@ -62,7 +64,9 @@ def get(
     data: Data = None,
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="DIR", help="Copy from this folder; no network is needed."),
+        typer.Option(
+            "--from", parser=read_path, metavar="DIR", help="Copy from this folder; no network is needed."
+        ),
     ] = None,
     mirrors: Annotated[
         list[str] | None,
@@ -73,6 +77,9 @@ def get(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Download good files again, too.")] = False,
+    minutes: Annotated[
+        float, typer.Option("--minutes", metavar="N", min=0.01, help="Give a file up that takes longer.")
+    ] = 60,
 ) -> None:
     """Download or copy a data set and print its folder.
 
@@ -86,11 +93,11 @@ def get(
     folder = datasets.chosen_folder(data, os.environ)
     if source is None:
         addresses = mirrors or datasets.mirrors_from(os.environ)
-        datasets.fetch(name, folder, addresses, force=force, say=say.note)
+        datasets.fetch(name, folder, addresses, force=force, minutes=minutes, say=say.note)
     elif mirrors:
         raise UsageError("--from and --mirror exclude each other.", "ltsm data get --from DIR")
     else:
-        datasets.copy_from(name, source.expanduser(), folder)
+        datasets.copy_from(name, source, folder)
     if is_own_data(name):
         raise UsageError(
             f"{name} is data of your own: there is nowhere to get it from.", f"ltsm data check {name}"
@@ -132,22 +139,33 @@ def _check_own(name: str, folder: Path, as_json: bool) -> None:
 
     path = own.located(name, folder)
     raw = own.read(name, path)
-    found = {
-        "dataset": own.content_name(name, path),
-        "path": str(path),
-        "training_images": len(raw.train.labels),
-        "validation_images": len(raw.validation.labels),
-        "image_shape": list(raw.train.images.shape[1:]),
-        "classes": raw.classes,
-    }
+    dataset, contents = own.named(raw, name, path), own.contents(raw)
     if as_json:
-        say.as_json(found)
+        say.as_json({"dataset": dataset, "path": str(path), **contents})
         return
     shape = " × ".join(map(str, raw.train.images.shape[1:]))
     say.data(
         f"fine     {path}: {len(raw.train.labels):,} training and {len(raw.validation.labels):,}"
-        f" validation images of {shape}, {raw.classes} classes; a protocol calls it {found['dataset']}"
+        f" validation images of {shape}, {raw.classes} classes; a protocol calls it {dataset}"
     )
+    say.table(_contents(contents))
+
+
+def _contents(contents: dict[str, Any]) -> Table:
+    """What was taken as what, class by class, and what was left out."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for what in ("training_set", "validation_set", "test_set"):
+        table.add_row(what.replace("_", " "), contents[what] or "none")
+    if contents["test_set"]:
+        table.add_row("", "the test set is not used")
+    for number, row in enumerate(contents["images_of_classes"]):
+        counts = f"{row['training']:,} training, {row['validation']:,} validation images"
+        table.add_row(f"label {number}", f"{row['name']}: {counts}")
+    low, high = contents["pixels"]
+    table.add_row("pixels", f"{low:g} … {high:g}")
+    for reason, count in contents["left_out"].items():
+        table.add_row("left out", f"{count:,} {reason}")
+    return table
 
 
 def _check_name(name: str) -> None:

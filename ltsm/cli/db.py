@@ -12,6 +12,7 @@ import typer
 from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.errors import StoreError
+from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +93,7 @@ def check(store: options.Store = options.STORE, json: options.Json = False) -> N
     opened = schema.open_for_reading(store_path(store), unchecked=True)
     findings = list(damage(opened))
     if not any(f["what"] == "damaged database" for f in findings):
-        findings += strangers(opened)
+        findings += [*stuck(opened), *strangers(opened)]
     opened.close()
     if json:
         say.as_json({"store": str(opened.path), "findings": findings})
@@ -143,10 +144,27 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
         for artifact in (file.artifact for file in run.files if file.artifact.path not in seen):
             seen.add(artifact.path)
             try:
-                artifacts.read(store.folder, artifact)
+                artifacts.check(store.folder, artifact)
             except StoreError as error:
                 redo = f"{_again(store, run)} redoes it"
                 yield {"what": "damaged file", "where": error.message, "do": redo, "damage": True}
+
+
+def stuck(store: Store) -> Iterator[dict[str, Any]]:
+    """Runs in a state that no command writes; the next sweep mends them."""
+    from ltsm.store import mend, read  # noqa: PLC0415
+
+    words = (
+        (mend.finished(store), "has all its records and does not say that it ended", "ends it"),
+        (mend.without_state(store), "was begun and has no checkpoint to go on from", "begins it again"),
+    )
+    datasets = {protocol.id: protocol.settings["dataset"] for protocol in read.protocols(store)}
+    for ids, state, cure in words:
+        for run in read.runs(store, ids=ids):
+            options = grammar.protocol_words(run.protocol_id, datasets[run.protocol_id], [run])
+            where = f"run {run.id}, {run_name(run.recipe, run.seed)}, {state}"
+            do = f"{grammar.typed(['sweep', *options], store.path)} {cure}"
+            yield {"what": "stuck run", "where": where, "do": do, "damage": True}
 
 
 def strangers(store: Store) -> Iterator[dict[str, Any]]:

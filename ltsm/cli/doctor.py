@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ltsm.cli import options, say
 from ltsm.errors import LtsmError
+from ltsm.paths import read_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ def doctor(
     from ltsm.store.engine import store_path  # noqa: PLC0415
 
     path = store_path(store)
-    folder = data or Path(os.environ.get("LTSM_DATA", "data"))
+    folder = data or read_path(os.environ.get("LTSM_DATA") or "data")
     looks: list[Callable[[], Finding]] = [
         _programs,
         _torch,

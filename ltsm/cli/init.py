@@ -14,6 +14,7 @@ from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.cli.choices import named
 from ltsm.errors import UsageError
+from ltsm.paths import read_path
 from ltsm.protocol import to_toml
 
 HELP = """Examples:
@@ -29,7 +30,10 @@ Not needed: every command that runs a step does it as well.
 ProtocolFile = Annotated[
     Path | None,
     typer.Option(
-        "--protocol-file", metavar="FILE", help="Write the protocol's settings to this new TOML file."
+        "--protocol-file",
+        parser=read_path,
+        metavar="FILE",
+        help="Write the protocol's settings to this new TOML file.",
     ),
 ]
 
@@ -50,7 +54,7 @@ def init(
         write_protocol(protocol_file, protocol, path)
     with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now()):
         say.data(f"store:    {path} (version {schema.HEAD})")
-    folder = data or Path(os.environ.get("LTSM_DATA", "data"))
+    folder = data or read_path(os.environ.get("LTSM_DATA") or "data")
     checked = ["data", "check", *([] if data is None else ["--data", str(data)])]
     say.data(f"data:     {folder} ({shlex.join(['ltsm', *checked])})")
     small, whole = (grammar.typed(words, path) for words in (["sweep", "--smoke"], ["sweep"]))

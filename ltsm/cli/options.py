@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ltsm import grammar
+from ltsm.paths import read_path
 from ltsm.studies.all import DEFAULT
 
 Store = Annotated[
@@ -26,6 +27,7 @@ Data = Annotated[
     Path | None,
     typer.Option(
         "--data",
+        parser=read_path,
         metavar="DIR",
         help="The folder of the data sets \\[env var: LTSM_DATA; default: data].",
         rich_help_panel="Where",
@@ -47,7 +49,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 
 StudyName = Annotated[
     str,
-    typer.Argument(metavar="[STUDY]", help="paper, controls, or module:function \\[default: paper].", show_default=False),
+    typer.Argument(
+        metavar="[STUDY]", help="paper, controls, or module:function \\[default: paper].", show_default=False
+    ),
 ]
 STUDY = DEFAULT
 
@@ -71,5 +75,6 @@ StoredProtocol = Annotated[
 ]
 
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to FILE instead of stdout.")
+    Path | None,
+    typer.Option("--output", "-o", parser=read_path, metavar="FILE", help="Write to FILE instead of stdout."),
 ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from contextlib import contextmanager
+import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,11 +15,13 @@ import typer
 from rich.table import Table
 
 from ltsm.cli import options, say
-from ltsm.errors import DataError, UsageError
+from ltsm.core.criteria import CRITERIA
+from ltsm.errors import UsageError
+from ltsm.paths import read_path
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from ltsm.core.datasets import Dataset
     from ltsm.library.supermasks import Supermask, ThresholdResult
@@ -47,9 +50,15 @@ Network = Annotated[
 
 def prune(
     initial: Annotated[
-        Path, typer.Option("--initial", metavar="FILE", help="Weights before training: .safetensors, .pt.")
+        Path,
+        typer.Option(
+            "--initial", parser=read_path, metavar="FILE", help="Weights before training: .safetensors, .pt."
+        ),
     ],
-    trained: Annotated[Path, typer.Option("--trained", metavar="FILE", help="Weights after training.")],
+    trained: Annotated[
+        Path,
+        typer.Option("--trained", parser=read_path, metavar="FILE", help="Weights after training."),
+    ],
     data: Annotated[
         str,
         typer.Option("--data", metavar="FILE|NAME", help="FILE.npz, a ./FOLDER of images, mnist, digits …"),
@@ -59,13 +68,16 @@ def prune(
         Path | None,
         typer.Option(
             "--data-dir",
+            parser=read_path,
             metavar="DIR",
             help="Where named data sets lie \\[env var: LTSM_DATA; default: data].",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Write mask, weights, ticket and thresholds here."),
+        typer.Option(
+            "--out", parser=read_path, metavar="DIR", help="Write mask, weights, ticket and thresholds here."
+        ),
     ] = None,
     as_json: options.Json = False,
     train: Annotated[bool, typer.Option("--train", help="Train what is left, its zeros frozen.")] = False,
@@ -81,6 +93,9 @@ def prune(
     pixels: Annotated[
         str, typer.Option("--pixels", metavar="SCALE", help="raw, or standardised.")
     ] = PAPER.pixels,
+    criterion: Annotated[
+        str, typer.Option("--criterion", metavar="NAME", help=f"What scores a weight: {', '.join(CRITERIA)}.")
+    ] = "sign",
     thresholds: Annotated[
         str | None, typer.Option("--thresholds", metavar="FROM:TO:STEP", help="Default: -0.1:0.4:0.01.")
     ] = None,
@@ -106,6 +121,10 @@ def prune(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the shuffling.")] = 0,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="KEY", help="Under which key of both files the weights lie."),
+    ] = None,
 ) -> None:
     """Find the supermask of saved weights, and with --train its ticket.
 
@@ -123,8 +142,8 @@ def prune(
         **{name: value for name, value in settings.items() if value is not None},
     )
     images = _dataset(protocol, folder)
-    with misfits_refused():
-        found = _found(initial, trained, images, network, protocol, only_linear)
+    with their_code():
+        found = _found((initial, trained, key), images, network, protocol, only_linear, criterion)
         ticket = _ticket(found, images, protocol, seed) if train else _untrained(found)
     ticket = replace(ticket, about={**ticket.about, "data": _origin(images, protocol)})
     if found.left_alone:
@@ -141,11 +160,8 @@ def prune(
 
 
 def _dataset(protocol: Protocol, folder: Path | None) -> Dataset:
-    import torch  # noqa: PLC0415 - costs seconds
+    from ltsm.core.datasets import load_dataset, resolve_dataset  # noqa: PLC0415 - costs seconds
 
-    from ltsm.core.datasets import load_dataset, resolve_dataset  # noqa: PLC0415
-
-    torch.set_num_threads(1)  # as in a sweep: the order of sums, and with it the last bit of a loss
     resolved = resolve_dataset(protocol.dataset, folder, os.environ, say=say.note)
     if resolved.notice:
         say.warn(resolved.notice)
@@ -153,18 +169,25 @@ def _dataset(protocol: Protocol, folder: Path | None) -> Dataset:
 
 
 def _found(
-    initial: Path, trained: Path, images: Dataset, network: str | None, protocol: Protocol, only_linear: bool
+    weights: tuple[Path, Path, str | None],
+    images: Dataset,
+    network: str | None,
+    protocol: Protocol,
+    only_linear: bool,
+    criterion: str,
 ) -> Supermask:
     from torch import nn  # noqa: PLC0415
 
     from ltsm.library.files import network_named, read_weights  # noqa: PLC0415
     from ltsm.library.supermasks import find_supermask  # noqa: PLC0415
 
+    initial, trained, key = weights
     return find_supermask(
-        read_weights(initial),
-        read_weights(trained),
+        read_weights(initial, key),
+        read_weights(trained, key),
         images,
         model=None if network is None else network_named(network),
+        criterion=criterion,
         thresholds=protocol.thresholds,
         select=(protocol.select_min, protocol.select_max),
         mask=protocol.mask,
@@ -199,14 +222,9 @@ def _origin(images: Dataset, protocol: Protocol) -> dict[str, Any]:
     return {"dataset": images.name, "pixels": protocol.pixels, "sha256": images.digest}
 
 
-@contextmanager
-def misfits_refused() -> Iterator[None]:
-    """What a network of one's own says of images that it cannot take, in one sentence."""
-    try:
-        yield
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"the network cannot take these images: {reason}", "--debug shows where") from error
+def their_code() -> AbstractContextManager[Any]:
+    """Around what runs the caller's code: what it prints is for people, and stdout for data."""
+    return redirect_stdout(sys.stderr)
 
 
 def _thresholds(thresholds: str | None, select: str | None) -> dict[str, float]:

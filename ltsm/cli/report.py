@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from ltsm.cli import say
-from ltsm.cli.options import STORE, Output, Store, StoredProtocol, StudyName
+from ltsm.cli.options import STORE, STUDY, Output, Store, StoredProtocol, StudyName
 from ltsm.errors import UsageError
-from ltsm.studies.all import DEFAULT
+from ltsm.grammar import sweep_words, typed
 
 HELP = """Examples:
 
@@ -45,7 +45,7 @@ _PANEL = "Format"
 
 
 def report(
-    study: StudyName = DEFAULT,
+    study: StudyName = STUDY,
     store: Store = STORE,
     protocol: StoredProtocol = None,
     against_paper: Annotated[
@@ -63,7 +63,9 @@ def report(
     json: Annotated[
         bool, typer.Option("--json", help="Every number, for programs.", rich_help_panel=_PANEL)
     ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="The study's table alone.", rich_help_panel=_PANEL)] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="The study's table alone.", rich_help_panel=_PANEL)
+    ] = False,
     output: Output = None,
 ) -> None:
     """Print a study's table, or write a document.
@@ -87,6 +89,8 @@ def report(
         evaluation = load(opened, protocol, study, records=form not in {"text", "csv"}, bits=form == "html")
     finally:
         opened.close()
+    if not evaluation.runs:
+        say.note(f"no run of this study yet: {typed(sweep_words(study), store)}")
     if evaluation.protocol.dataset == "digits":
         say.warn(
             "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"

@@ -36,9 +36,14 @@ def install() -> None:
 
 def ignore() -> None:
     """Let nothing interrupt the end."""
-    # Python reports one that came at this very moment; and an exception raised in an object's last moments.
-    sys.unraisablehook = lambda _fault: None
+    sys.unraisablehook = _report
     _hand(signal.SIG_IGN)
+
+
+def _report(fault: Any) -> None:
+    """Say what went wrong in an object's last moments; but not that a signal came at that very moment."""
+    if not issubclass(fault.exc_type, SystemExit | KeyboardInterrupt):
+        sys.__unraisablehook__(fault)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

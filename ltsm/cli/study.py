@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.table import Table
@@ -10,8 +10,10 @@ from rich.table import Table
 from ltsm.cli import options, say
 from ltsm.cli.choices import Choices, with_choices
 from ltsm.studies import all as studies
+from ltsm.studies.recipe import Masking
 
 if TYPE_CHECKING:
+    from ltsm.studies.recipe import Recipe
     from ltsm.studies.study import Study
 
 LIST_HELP = """Examples:
@@ -69,25 +71,38 @@ def show(choices: Choices, study: options.StudyName = options.STUDY, json: optio
     from ltsm.steps import plan  # noqa: PLC0415
     from ltsm.steps.check import check  # noqa: PLC0415
 
-    studies.maker(study)
-    setup = running.previewed(choices, choices.made_protocol())
+    protocol = choices.made_protocol()
+    check(studies.study(study, protocol), protocol)
+    setup = running.previewed(choices, protocol)
     found = studies.study(study, setup.protocol)
-    check(found, setup.protocol)
     if json:
         say.as_json(_as_json(found))
         return
-    table = Table("recipe", "starts from", "mask", "trains", "iterations", title=f"{found.name}: {found.title}")
+    table = Table(
+        "recipe", "starts from", "mask", "trains", "iterations", title=f"{found.name}: {found.title}"
+    )
     for name, recipe in found.recipes.items():
-        needs, mask = recipe.needs, recipe.mask
-        start = needs.get("start", "values of its own")
-        masked = "" if mask is None else needs.get("mask", "made by " + getattr(mask, "criterion", ""))
-        kept = start if recipe.kept == "initial" else f"{start}: {recipe.kept}"
-        control = f", {mask.control}" if getattr(mask, "control", "") else ""
-        table.add_row(name, kept, masked + control, recipe.trains, length_text(found, name))
+        table.add_row(name, _start(recipe), _mask(recipe), recipe.trains, length_text(found, name))
     say.table(table)
     runs = plan.keys(found.recipes, setup.protocol.seeds)
     say.data(f"{len(runs)} runs for {len(setup.protocol.seeds)} seeds of {setup.protocol.name}")
     say.data(estimated(setup, found, runs, running.default_jobs(choices.device)))
+
+
+def _start(recipe: Recipe) -> str:
+    """Where its values come from, and what becomes of those that a mask keeps."""
+    start = recipe.needs.get("start", "values of its own")
+    return start if recipe.kept == "initial" else f"{start}: {recipe.kept}"
+
+
+def _mask(recipe: Recipe) -> str:
+    """Where its mask comes from."""
+    mask = recipe.mask
+    if isinstance(mask, Masking):
+        return f"by {mask.criterion} from {mask.after.of}, {len(mask.amounts)} {mask.by}s"
+    if mask is None:
+        return ""
+    return f"{mask.control} of {mask.of}" if mask.control else mask.of
 
 
 def _as_json(study: Study) -> dict[str, Any]:

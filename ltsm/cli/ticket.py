@@ -13,8 +13,9 @@ import typer
 from rich.table import Table
 
 from ltsm.cli import options, say
-from ltsm.cli.prune import Network, misfits_refused
+from ltsm.cli.prune import Network, their_code
 from ltsm.errors import DataError, StoreError, UsageError
+from ltsm.paths import read_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,7 @@ A ticket as one file: export, show, evaluate.
 """
 SHORT = "A ticket as one file: export, show, evaluate."
 app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A ticket file.")]
+File = Annotated[Path, typer.Argument(parser=read_path, metavar="FILE", help="A ticket file.")]
 
 
 @app.command(help=EXPORT_HELP, short_help="Write a seed's ticket; also as a state dict or ONNX.")
@@ -67,7 +68,13 @@ def export(
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The ticket of this seed.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Default: seed-N.ticket; must be named for a FILE."),
+        typer.Option(
+            "--out",
+            "-o",
+            parser=read_path,
+            metavar="FILE",
+            help="Default: seed-N.ticket; must be named for a FILE.",
+        ),
     ] = None,
     trained: Annotated[
         bool | None,
@@ -89,9 +96,9 @@ def export(
 
     if (run is None) == (seed is None):
         raise UsageError("name one run: its id, a ticket file, or --seed.", "ltsm ticket export --seed 0")
-    if run is not None and Path(run).is_file():
-        _kept(Path(run), out)
-        ticket = load_ticket(run)
+    if run is not None and (file := read_path(run)).is_file():
+        _kept(file, out)
+        ticket = load_ticket(file)
     else:
         from ltsm.cli.stored_tickets import stored_ticket  # noqa: PLC0415
 
@@ -146,7 +153,10 @@ def evaluate(
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--data-dir", metavar="DIR", help="Where data sets lie \\[env var: LTSM_DATA; default: data]."
+            "--data-dir",
+            parser=read_path,
+            metavar="DIR",
+            help="Where data sets lie \\[env var: LTSM_DATA; default: data].",
         ),
     ] = None,
     network: Network = None,
@@ -159,16 +169,13 @@ def evaluate(
         UsageError: the ticket is of another network, or needs one that is not named.
         DataError: the data is missing, or does not fit.
     """
-    import torch  # noqa: PLC0415 - costs seconds
-
-    from ltsm.library.files import network_named  # noqa: PLC0415
+    from ltsm.library.files import network_named  # noqa: PLC0415 - costs seconds
     from ltsm.library.ticket_evaluation import evaluate_ticket  # noqa: PLC0415
     from ltsm.library.ticket_file import load_ticket  # noqa: PLC0415
 
-    torch.set_num_threads(1)  # as in a sweep: the order of sums
     ticket = load_ticket(file)
     images = _images(ticket, data, folder)
-    with misfits_refused():
+    with their_code():
         untrained, trained = evaluate_ticket(ticket, images, network_named(network) if network else None)
     found = [_compared(ticket, images, "untrained", untrained, "")]
     if trained is not None:

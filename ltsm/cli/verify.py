@@ -5,11 +5,12 @@ from __future__ import annotations
 import typer
 
 from ltsm.cli import say
-from ltsm.cli.options import STORE, Json, Store, StoredProtocol
+from ltsm.cli.options import STORE, STUDY, Json, Store, StoredProtocol, StudyName
 
 HELP = """Examples:
 
 [bold]ltsm verify[/]
+[bold]ltsm verify paper --protocol smoke[/]
 [bold]ltsm verify && echo reproduced[/]
 [bold]ltsm verify --json | jq '.lines\\[] | select(.verdict == "differs")'[/]
 
@@ -17,16 +18,19 @@ Compare every published number with this store: Welch's t-test for means, Shoema
 spreads (±), Holm's correction over all of them. `reproduced` means not found to differ: with ten seeds a
 difference below two standard deviations may go unseen, and rounded values hide small ones.
 Exit code 0: everything is reproduced; 4: a number differs, or there are not seeds enough to tell;
-5: nothing is compared, as the results are on other data than MNIST.
+5: nothing is compared, as the results are on other data than MNIST, or the study has no published numbers.
 """
 
 NOT_REPRODUCED, NOT_COMPARED = 4, 5
 
 
-def verify(store: Store = STORE, protocol: StoredProtocol = None, json: Json = False) -> None:
+def verify(
+    study: StudyName = STUDY, store: Store = STORE, protocol: StoredProtocol = None, json: Json = False
+) -> None:
     """Compare with the paper, number by number.
 
     Raises:
+        UsageError: there is no such study.
         StoreError: no store, or no such protocol.
         typer.Exit: with code 4, unless all is reproduced; with 5 where nothing is compared.
     """
@@ -39,14 +43,14 @@ def verify(store: Store = STORE, protocol: StoredProtocol = None, json: Json = F
 
     opened = schema.open_for_reading(store_path(store))
     try:
-        found = compare(load(opened, protocol, records=True))
+        found = compare(load(opened, protocol, study, records=True))
     finally:
         opened.close()
     if json:
         say.as_json(as_json(found))
     else:
         say.table(terminal.verification(found))
-    if found.other_data:
+    if not found.compared:
         raise typer.Exit(NOT_COMPARED)
     if not found.reproduced:
         raise typer.Exit(NOT_REPRODUCED)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltsm.core.idx import PublishedFile, PublishedSet, parse_idx, read_file
+from ltsm.core.idx import MNIST, PublishedFile, PublishedSet, parse_idx, read_file
 from ltsm.core.images import Labelled
 from ltsm.errors import DataError
 
@@ -142,7 +142,11 @@ def _gz_set(title: str, *md5s: str) -> PublishedSet:
     names = (
         f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")
     )
-    files = (PublishedFile(name, None, md5, packed=True) for name, md5 in zip(names, md5s, strict=True))
+    # They have as many images as MNIST, of the same size.
+    files = (
+        PublishedFile(name, None, md5, packed=True, largest=mnist.sent)
+        for name, md5, mnist in zip(names, md5s, MNIST.files, strict=True)
+    )
     return PublishedSet(title, 10, tuple(files))
 
 
@@ -161,11 +165,21 @@ KMNIST = _gz_set(
     "7320c461ea6c1c855c0b718fb2a4b134",
 )
 EMNIST = PublishedSet(
-    "EMNIST", 47, (PublishedFile("gzip.zip", None, "58c8d27c78d21e728a6bc7b3cc06412e", packed=True),)
+    "EMNIST",
+    47,
+    (PublishedFile("gzip.zip", None, "58c8d27c78d21e728a6bc7b3cc06412e", packed=True, largest=561_753_746),),
 )
 CIFAR10 = PublishedSet(
     "CIFAR10",
     10,
-    (PublishedFile("cifar-10-python.tar.gz", None, "c58f30108f718f92721af3b95e74349a", packed=True),),
+    (
+        PublishedFile(
+            "cifar-10-python.tar.gz",
+            None,
+            "c58f30108f718f92721af3b95e74349a",
+            packed=True,
+            largest=170_498_071,
+        ),
+    ),
     folder="",
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def sign(initial: Tensor, trained: Tensor) -> Tensor:
-    """sign(initial)·trained, in the trained values' own type: the paper's (section 2.1). The sign of 0 is 0."""
+    """The initial sign times the trained value, in that one's own type: the paper's (section 2.1); 0 has sign 0."""
     return initial.sign().to(trained.dtype) * trained
 
 

@@ -15,6 +15,7 @@ from ltsm.core import download, idx, own
 from ltsm.core.images import content_digest, first, mean_and_deviation, scaled, tensor
 from ltsm.core.sources import source
 from ltsm.errors import DataError
+from ltsm.paths import read_path
 from ltsm.protocol import AUTO, is_own_data
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def load_dataset(
 def chosen_folder(option: Path | None, environ: Mapping[str, str]) -> Path:
     """The folder that --data names, else LTSM_DATA, else ./data; whether or not there is anything in it."""
     named = option or environ.get("LTSM_DATA") or DEFAULT_FOLDER
-    return Path(named).expanduser()
+    return read_path(named, "the data's folder")
 
 
 def find_data_folder(
@@ -169,7 +170,9 @@ def resolve_dataset(
     """
     if is_own_data(name):
         path = own.located(name, chosen_folder(option, environ))
-        return Resolved(own.content_name(name, path), path)
+        raw = own.read(name, path)
+        say(f"{path}: {own.summary(raw)}")
+        return Resolved(own.named(raw, name, path), path)
     if name != AUTO:
         return Resolved(name, find_data_folder(name, option, environ, say=say))
     folder = chosen_folder(option, environ)
@@ -200,6 +203,7 @@ def fetch(
     mirrors: Sequence[str] | None = None,
     *,
     force: bool = False,
+    minutes: float = download.MINUTES,
     say: Say = download.silent,
 ) -> None:
     """Download what is missing or damaged in `folder`; with `force` everything. See `download.download`.
@@ -209,7 +213,7 @@ def fetch(
         DataError: it cannot be downloaded, or not be written.
     """
     if (files := source(name).files) is not None:
-        download.download(files, folder, mirrors or (), force=force, say=say)
+        download.download(files, folder, mirrors or (), force=force, minutes=minutes, say=say)
 
 
 def copy_from(name: str, source_folder: Path, folder: Path) -> None:

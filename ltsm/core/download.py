@@ -1,18 +1,17 @@
-"""Getting a published data set: by torchvision from its mirrors, or from files that are already here."""
+"""Getting a published data set: from the mirrors that torchvision names, or from files that are already here."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-import io
-import socket
-import sys
+import shutil
 import tempfile
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.error import URLError
 
+from ltsm.core import transfer
 from ltsm.core.idx import (
     PublishedSet,
     cannot_write,
@@ -22,13 +21,18 @@ from ltsm.core.idx import (
     read_file,
     write_files,
 )
+from ltsm.core.transfer import Bounds
 from ltsm.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from ltsm.core.idx import PublishedFile
+
 TIMEOUT = 20.0
-"""Seconds without an answer after which a mirror is given up; torchvision alone waits for ever."""
+"""Seconds without an answer after which a mirror is given up."""
+MINUTES = 60.0
+"""How long one file may take."""
 
 Say: TypeAlias = "Callable[[str], None]"
 """Takes sentences for a person."""
@@ -47,6 +51,7 @@ def download(
     mirrors: Sequence[str] = (),
     *,
     force: bool = False,
+    minutes: float = MINUTES,
     say: Say = silent,
 ) -> None:
     """Download those of the set's files that are missing or damaged in `folder`; all of them with `force`.
@@ -56,6 +61,7 @@ def download(
         folder: where it is kept; created where it is missing.
         mirrors: addresses in place of torchvision's, tried in this order for every file.
         force: whether to replace good files, too.
+        minutes: how long one file may take.
         say: is told in a sentence which file comes from where.
 
     Raises:
@@ -70,7 +76,9 @@ def download(
     with _beside(raw_folder(files, folder)) as part:
         for file in wanted:
             packed = file.name if file.packed else f"{file.name}.gz"
-            if reasons := _from_first_mirror(packed, packed_md5[packed], addresses, part, say):
+            _refuse_full(part, file, folder)
+            bounds = Bounds(file.sent, 60 * minutes, TIMEOUT)
+            if reasons := _from_first_mirror(packed, packed_md5[packed], addresses, part, bounds, say):
                 raise _no_mirror(files, folder, reasons)
             write_files(files, {file.name: read_file(files, file, part)}, folder)
 
@@ -139,17 +147,31 @@ def _states(files: PublishedSet, folder: Path, force: bool) -> list[bool]:
     return [finding.state != "fine" for finding in check_files(files, folder)]
 
 
-def _from_first_mirror(name: str, md5: str, mirrors: Sequence[str], folder: Path, say: Say) -> list[str]:
-    """Bring one file into `folder` from the first mirror that has it whole; if none has, why not each."""
-    from torchvision.datasets.utils import download_url  # noqa: PLC0415 - costs seconds
+def _refuse_full(part: Path, file: PublishedFile, folder: Path) -> None:
+    """Refuse to begin what would not fit on the disk, packed and unpacked.
 
+    Raises:
+        DataError: it would not.
+    """
+    free, needed = shutil.disk_usage(part).free, file.sent + (file.size or file.limit)
+    if free < needed:
+        raise DataError(
+            f"{folder} has {free / 1e6:,.1f} MB free, and {file.name} may take {needed / 1e6:,.1f}.",
+            "make space; or ltsm data get --data DIR for another folder",
+        )
+
+
+def _from_first_mirror(
+    name: str, md5: str, mirrors: Sequence[str], folder: Path, bounds: Bounds, say: Say
+) -> list[str]:
+    """Bring one file into `folder` from the first mirror that has it whole; if none has, why not each."""
     reasons = []
     for mirror in mirrors:
         say(f"{name} from {mirror}")
         try:
-            with _patience(), _bar_on_a_terminal():
-                download_url(f"{mirror}{name}", folder, md5=md5)
-        except (RuntimeError, OSError, HTTPException, ValueError) as error:
+            transfer.fetch(f"{mirror}{name}", folder / name, md5, bounds, say)
+        except (OSError, HTTPException, ValueError) as error:
+            (folder / name).unlink(missing_ok=True)
             reasons.append(f"{mirror} ({_reason(error)})")
         else:
             return []
@@ -159,7 +181,7 @@ def _from_first_mirror(name: str, md5: str, mirrors: Sequence[str], folder: Path
 def _no_mirror(files: PublishedSet, folder: Path, reasons: Sequence[str]) -> DataError:
     return DataError(
         f"{files.title} is not whole in {folder} and could not be downloaded: {'; '.join(reasons)}.",
-        "ltsm data get --from DIR takes files that you have; --dataset digits needs none",
+        "ltsm data get --from DIR takes files that you have, --minutes N waits longer; --dataset digits needs none",
     )
 
 
@@ -175,30 +197,8 @@ def _beside(folder: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-@contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-@contextlib.contextmanager
-def _bar_on_a_terminal() -> Iterator[None]:
-    """Let torchvision draw its progress bar on a terminal, and keep it out of logs."""
-    if sys.stderr.isatty():
-        yield
-        return
-    with contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
 def _reason(error: BaseException) -> str:
     """Why a mirror failed, in a few words."""
-    if isinstance(error, RuntimeError):
-        return "what it sends is not the published file"
     cause = getattr(error, "reason", None) if type(error) is URLError else error
     text = " ".join(str(getattr(cause, "strerror", None) or cause or type(error).__name__).split())
     return text[:200]

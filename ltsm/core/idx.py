@@ -2,7 +2,7 @@
 
 The files are read here and not by torchvision: importing torchvision costs every worker process 1.5 to 2
 seconds, more than reading and checking all of MNIST (0.3 s), and its readers take their sizes from the file.
-It still does the downloading (`ltsm.core.download`), and the folders are laid out as it lays them out.
+It still says where each file is to be had (`ltsm.core.download`), and the folders are laid out as it lays them out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ltsm import regular
 from ltsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -36,13 +37,25 @@ UNSIGNED_BYTES = 8
 class PublishedFile:
     """One published file: its name, and the size in bytes and MD5 of its content when unpacked.
 
-    Of a `packed` file only the MD5 as it lies is published: that is checked, and `size` is None.
+    Of a `packed` file only the MD5 as it lies is published: that is checked, `size` is None, and it is not longer than
+    `largest`.
     """
 
     name: str
     size: int | None
     md5: str
     packed: bool = False
+    largest: int = LARGEST_PACKED
+
+    @property
+    def limit(self) -> int:
+        """Bytes beyond which it cannot be the published file."""
+        return self.largest if self.size is None else self.size
+
+    @property
+    def sent(self) -> int:
+        """Bytes beyond which what is sent cannot be the published file: nothing grows by more when it is packed."""
+        return self.limit + self.limit // 1000 + 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +179,7 @@ def write_files(files: PublishedSet, contents: dict[str, bytes], folder: Path) -
         with tempfile.TemporaryDirectory(prefix=".part-", dir=target) as part:
             for name, content in contents.items():
                 _write_durably(Path(part) / name, content)
-                (Path(part) / name).replace(target / name)
+                (Path(part) / name).replace(regular.replaceable(target / name))
     except OSError as error:
         raise cannot_write(target, error) from None
 
@@ -187,7 +200,7 @@ def _examine(files: PublishedSet, file: PublishedFile, folder: Path) -> tuple[Fi
     path = locate(files, file, folder)
     if path is None:
         return Finding(file.name, "missing", None, file.size, None, file.md5, None), b""
-    limit = LARGEST_PACKED if file.size is None else file.size
+    limit = file.limit
     unpacks = path.suffix == ".gz" and not file.packed
     content = _read_bounded(path, limit + 1, unpack=unpacks)
     whole = len(content) <= limit
@@ -201,9 +214,9 @@ def _read_bounded(path: Path, limit: int, *, unpack: bool) -> bytes:
     """Up to `limit` bytes of the file, or of what it unpacks to; of a broken .gz nothing."""
     try:
         if not unpack:
-            with path.open("rb") as stream:
-                return stream.read(limit)
-        with gzip.open(path) as stream:
+            with regular.opened(path) as stream:
+                return stream.read(min(limit, os.fstat(stream.fileno()).st_size))
+        with regular.opened(path) as packed, gzip.GzipFile(fileobj=packed) as stream:
             return stream.read(limit)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         return b""

@@ -12,6 +12,8 @@ import numpy as np
 from ltsm.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -28,14 +30,36 @@ class Labelled:
     labels: NDArray[np.uint8] | NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What data of one's own was read from, as what.
+
+    Attributes:
+        train: the folder or array of the training set, as validation is of the validation set.
+        test: that of a test set, which nothing here uses; empty where there is none.
+        classes: their names, in the order of their labels.
+        skipped: how many files or arrays were left out, by the reason.
+    """
+
+    train: str
+    validation: str
+    test: str
+    classes: tuple[str, ...]
+    skipped: Mapping[str, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawData:
-    """A data set as published; pixels run from 0 to `white`, which is 1 for those that are used as they are."""
+    """A data set as published; pixels run from 0 to `white`, which is 1 for those that are used as they are.
+
+    `origin` is None for published sets, of whose files all are known.
+    """
 
     train: Labelled
     validation: Labelled
     classes: int
     white: int
+    origin: Origin | None = None
 
 
 def first(part: Labelled, size: int | None, what: str) -> Labelled:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ltsm.core.network import is_weight, layer_slices
+from ltsm.core.records import Evaluation
 from ltsm.errors import StoreError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from ltsm.core.engine import Engine
     from ltsm.core.network import Network
-    from ltsm.core.records import Evaluation
 
 MODELS_AT_ONCE = 16
 """How many masked networks are in memory and evaluated together."""
@@ -59,7 +59,7 @@ def largest(scores: Sequence[Tensor], fraction: float, scope: str) -> list[Tenso
     if scope == "layer":
         return [_largest(score.flatten(), fraction).view(score.shape) for score in scores]
     kept = _largest(torch.cat([score.flatten() for score in scores]), fraction)
-    parts = kept.split([score.numel() for score in scores])
+    parts = torch.split(kept, [score.numel() for score in scores])
     return [part.view(score.shape) for part, score in zip(parts, scores, strict=True)]
 
 
@@ -110,13 +110,14 @@ def masks(
 
 def evaluate(
     engine: Engine, models: Callable[[int], Tensor], count: int, at_once: int = MODELS_AT_ONCE
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+) -> Evaluation:
     """Loss and accuracy of `count` networks, made when they are needed, some at a time: `models(i)` is (P,)."""
     found: list[Evaluation] = []
     for start in range(0, count, at_once):
         some = [models(i) for i in range(start, min(start + at_once, count))]
         found.append(engine.evaluate_parameters(torch.stack(some)))
-    return tuple(v for part in found for v in part.loss), tuple(v for part in found for v in part.accuracy)
+    loss = tuple(v for part in found for v in part.loss)
+    return Evaluation(loss, tuple(v for part in found for v in part.accuracy))
 
 
 def evaluate_masks(
@@ -129,7 +130,7 @@ def evaluate_masks(
     found = evaluate(engine, lambda i: masked(candidates[i][1]), len(candidates))
     return [
         _result(network, amount, kept, loss, accuracy)
-        for (amount, kept), loss, accuracy in zip(candidates, *found, strict=True)
+        for (amount, kept), loss, accuracy in zip(candidates, found.loss, found.accuracy, strict=True)
     ]
 
 

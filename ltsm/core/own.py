@@ -8,15 +8,18 @@ import re
 import struct
 import zipfile
 import zlib
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltsm.core.images import Labelled, RawData, content_digest
+from ltsm.core.folders import HINT, read_folder
+from ltsm.core.images import Labelled, Origin, RawData, content_digest
 from ltsm.errors import DataError
+from ltsm.paths import read_path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.lib.npyio import NpzFile
     from numpy.typing import NDArray
 
@@ -31,7 +34,7 @@ DENSEST = 100
 DIGEST_DIGITS = 16
 """As many digits of the content's SHA-256 stand in a data set's name."""
 IMAGE_SIZE = (32, 32)
-VALIDATION_FOLDERS = ("val", "validation", "test")
+NPZ = ".npz"
 _ARCHIVE = b"PK\3\4"
 # zipfile has a sort of error for each thing that it cannot do: RuntimeError for a version or a cipher it lacks
 _UNREADABLE = (
@@ -39,7 +42,7 @@ _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
 _NPZ = "an .npz file has x_train, y_train, x_val and y_val: docs/guide.md"
-_FOLDER = "DIR/train/CLASS/… and DIR/val/CLASS/… hold images: docs/guide.md"
+_SEEN = "are these the files that you meant?"
 _FORM = re.compile(
     r"(?P<path>.*?)(?P<form>@(?P<height>\d{1,4})x(?P<width>\d{1,4})(?P<grey>:grey)?)?(#(?P<digest>\w+))?"
 )
@@ -49,16 +52,20 @@ _FORM = re.compile(
 def located(name: str, folder: Path) -> Path:
     """Where the data lies: at its path, or where its last part lies in `folder`.
 
+    What looks like a form or a digest may belong to the name of a file that is there.
+
     Raises:
         DataError: at neither.
     """
-    path = Path(_part(name, "path")).expanduser()
-    for candidate in (path, folder / path.name):
-        if candidate.exists():
-            return candidate
+    names = dict.fromkeys([name, name.removesuffix(f"#{_part(name, 'digest')}"), _part(name, "path")])
+    paths = [read_path(one, "the data") for one in names if one]
+    for path in paths:
+        for candidate in (path, folder / path.name):
+            if candidate.exists():
+                return candidate
     raise DataError(
-        f"there is no data at {path}, nor in {folder}.",
-        f"name the path where it lies; {_NPZ if path.suffix == '.npz' else _FOLDER}",
+        f"there is no data at {paths[-1]}, nor in {folder}.",
+        f"name the path where it lies; {_NPZ if paths[-1].suffix.lower() == NPZ else HINT}",
     )
 
 
@@ -70,24 +77,72 @@ def content_name(name: str, path: Path) -> str:
     Raises:
         DataError: as `read`.
     """
-    raw = read(name, path)
-    return f"{path.resolve().name}{_part(name, 'form')}#{_digest(raw)}"
+    return named(read(name, path), name, path)
+
+
+def named(raw: RawData, name: str, path: Path) -> str:
+    """The same of data that has been read."""
+    return f"{path.resolve().name}{_part(name, 'form', path)}#{_digest(raw)}"
 
 
 def read(name: str, path: Path) -> RawData:
     """The data at `path`; `name` says how images are resized, and may say what its digest has to be.
 
     Raises:
-        DataError: it is unreadable, breaks the contract, or is not what the name says.
+        DataError: it is unreadable, breaks the contract, is not what the name says, or nothing can be learnt of it.
     """
-    is_file = path.suffix == ".npz"
-    raw = read_npz(path) if is_file else read_folder(path, *_image_form(name))
-    expected = _part(name, "digest")
+    if path.is_dir():
+        raw = read_folder(path, *_image_form(name, path))
+    elif path.suffix.lower() == NPZ:
+        raw = read_npz(path)
+    else:
+        raise DataError(
+            f"{path} is a {path.suffix} file: data of your own is an .npz file or a folder of images.",
+            "numpy.savez('mine.npz', x_train=…, y_train=…, x_val=…, y_val=…) writes one: docs/guide.md",
+        )
+    expected = _part(name, "digest", path)
     if expected and not _digest(raw).startswith(expected):
         raise DataError(
             f"{path} is not the data that {name} names: its content differs.", "bring back that data"
         )
+    _check_learnable(path, raw)
     return raw
+
+
+def contents(raw: RawData) -> dict[str, Any]:
+    """What there is in data of one's own, as JSON values: the sets, the classes with their images, what is left out."""
+    origin, sets = raw.origin, (raw.train, raw.validation)
+    assert origin is not None  # noqa: S101 - data of one's own says where it comes from
+    counts = [np.bincount(part.labels, minlength=raw.classes).tolist() for part in sets]
+    return {
+        "training_set": origin.train,
+        "validation_set": origin.validation,
+        "test_set": origin.test,
+        "training_images": len(raw.train.labels),
+        "validation_images": len(raw.validation.labels),
+        "image_shape": list(raw.train.images.shape[1:]),
+        "classes": raw.classes,
+        "images_of_classes": [
+            {"name": name, "training": n, "validation": m}
+            for name, n, m in zip(origin.classes, *counts, strict=True)
+        ],
+        "pixels": [
+            min(part.images.min().item() for part in sets),
+            max(part.images.max().item() for part in sets),
+        ],
+        "left_out": {reason: count for reason, count in origin.skipped.items() if count},
+    }
+
+
+def summary(raw: RawData) -> str:
+    """The same in a line."""
+    found = contents(raw)
+    sets = [f"{len(raw.train.labels):,} training images from {found['training_set']}"]
+    sets.append(f"{len(raw.validation.labels):,} validation images from {found['validation_set']}")
+    if found["test_set"]:
+        sets.append(f"{found['test_set']} is a test set, and is not used")
+    left = ", ".join(f"{count:,} {reason}" for reason, count in found["left_out"].items())
+    return f"{', '.join(sets)}; {raw.classes} classes{f'; left out: {left}' if left else ''}"
 
 
 def read_npz(path: Path) -> RawData:
@@ -105,9 +160,7 @@ def read_npz(path: Path) -> RawData:
     if train.images.shape[1:] != validation.images.shape[1:] or train.images.dtype != validation.images.dtype:
         forms = [f"{part.images.dtype.name} {part.images.shape[1:]}" for part in (train, validation)]
         raise _broken(path, f"x_train holds {forms[0]} and x_val {forms[1]}")
-    classes = int(train.labels.max()) + 1
-    if classes < 2:  # noqa: PLR2004 - a network with one output has nothing to decide
-        raise _broken(path, "y_train knows only one class")
+    classes = _classes(path, train.labels)
     if int(validation.labels.max()) >= classes:
         raise _broken(
             path,
@@ -118,33 +171,43 @@ def read_npz(path: Path) -> RawData:
         validation=validation,
         classes=classes,
         white=255 if train.images.dtype == np.uint8 else 1,
+        origin=_origin(path, classes),
     )
 
 
-def read_folder(path: Path, size: tuple[int, int], mode: str) -> RawData:
-    """Images in path/train/CLASS and path/val/CLASS (or validation, or test), resized, in order of their names.
-
-    Args:
-        path: the folder.
-        size: height and width that every image is brought to.
-        mode: Pillow's name for the pixels: RGB, or L for grey.
+def _classes(path: Path, labels: NDArray[Any]) -> int:
+    """How many classes there are: as many as the largest label says, each with an image.
 
     Raises:
-        DataError: a folder is missing or empty, an image is unreadable, or val has a class that train lacks.
+        DataError: there is one class alone, or one without an image, such as 0 where they are counted from 1.
     """
-    below = next((path / name for name in VALIDATION_FOLDERS if (path / name).is_dir()), path / "val")
-    names, train = _image_folder(path / "train", size, mode)
-    found, validation = _image_folder(below, size, mode)
-    if unknown := [name for name in found if name not in names]:
-        raise DataError(f"{below} has the class {unknown[0]!r}, which {path / 'train'} lacks.", _FOLDER)
-    if len(names) < 2:  # noqa: PLR2004
-        raise DataError(f"{path / 'train'} has only one class.", _FOLDER)
-    places = np.array([names.index(name) for name in found], np.int64)
-    return RawData(
-        train=train,
-        validation=Labelled(validation.images, places[validation.labels]),
-        classes=len(names),
-        white=255,
+    counts = np.bincount(labels)
+    if len(counts) < 2:  # noqa: PLR2004 - a network with one output has nothing to decide
+        raise _broken(path, "y_train knows only one class")
+    if lacking := np.flatnonzero(counts == 0).tolist():
+        found = f"{int(labels.min()):,} … {len(counts) - 1:,}"
+        raise DataError(
+            f"{path}: y_train's labels are {found}, and no image has the label {lacking[0]:,}: they have to be 0, 1, 2 …",
+            "np.unique(y, return_inverse=True)[1] numbers them so; y_val the same way",
+        )
+    return len(counts)
+
+
+def _origin(path: Path, classes: int) -> Origin:
+    with np.load(path, allow_pickle=False) as file:
+        others = [name for name in file.files if name not in ARRAYS]
+    test = [name for name in others if name.startswith("x_test")]
+    skipped = (
+        {f"array{'s' * (len(others) > 1)} ({', '.join(map(repr, others[:4]))})": len(others)}
+        if others
+        else {}
+    )
+    return Origin(
+        train="x_train",
+        validation="x_val",
+        test=test[0] if test else "",
+        classes=tuple(map(str, range(classes))),
+        skipped=skipped,
     )
 
 
@@ -152,14 +215,31 @@ def _digest(raw: RawData) -> str:
     return content_digest(raw.train, raw.validation)[:DIGEST_DIGITS]
 
 
-def _part(name: str, which: str) -> str:
-    found = _FORM.fullmatch(name)
+def _part(name: str, which: str, path: Path | None = None) -> str:
+    """A part of a name; nothing of it is looked for in what `path`, the file itself, is called."""
+    at = name.rfind(path.name) if path is not None and path.name else -1
+    rest = name if at < 0 or path is None else f"_{name[at + len(path.name) :]}"
+    found = _FORM.fullmatch(rest)
     return (found[which] if found else None) or ""
 
 
-def _image_form(name: str) -> tuple[tuple[int, int], str]:
-    height, width = (int(_part(name, which) or 0) for which in ("height", "width"))
-    return (height, width) if height * width else IMAGE_SIZE, "L" if _part(name, "grey") else "RGB"
+def _image_form(name: str, path: Path | None = None) -> tuple[tuple[int, int], str]:
+    height, width = (int(_part(name, which, path) or 0) for which in ("height", "width"))
+    return (height, width) if height * width else IMAGE_SIZE, "L" if _part(name, "grey", path) else "RGB"
+
+
+def _check_learnable(path: Path, raw: RawData) -> None:
+    """Refuse a set whose images are all the same, or all of one class.
+
+    Raises:
+        DataError: one is.
+    """
+    for part, what in ((raw.train, "training"), (raw.validation, "validation")):
+        images, labels = part.images, part.labels
+        if (images == images[0]).all():
+            raise DataError(f"{path}: all {what} images are the same: nothing can be learnt of them.", _SEEN)
+        if (labels == labels[0]).all():
+            raise DataError(f"{path}: all {what} images are of one class: there is nothing to tell.", _SEEN)
 
 
 def _broken(path: Path, what: str) -> DataError:
@@ -175,14 +255,26 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
                 raise _broken(path, "it is no readable .npz file, such as numpy.savez writes")
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as file:
-                if lacking := [name for name in ARRAYS if name not in file.files]:
-                    raise _broken(path, f"it lacks {', '.join(lacking)}")
+                _refuse_members(path, file)
                 _refuse_bombs(path, file)
                 return {name: file[name] for name in ARRAYS}
     except _UNREADABLE as error:
         raise _broken(path, f"it is no readable .npz file ({' '.join(str(error).split())[:120]})") from None
     except OSError as error:
         raise _broken(path, f"it cannot be read ({error.strerror or error})") from None
+
+
+def _refuse_members(path: Path, file: NpzFile) -> None:
+    """Refuse an archive without the four arrays.
+
+    Raises:
+        DataError: naming what it lacks.
+    """
+    if lacking := [name for name in ARRAYS if name not in file.files]:
+        raise _broken(path, f"it lacks {', '.join(lacking)}")
+    members = file.zip.namelist() if file.zip else []
+    if bare := [name for name in ARRAYS if f"{name}.npy" not in members]:
+        raise _broken(path, f"its member {bare[0]} is no array {bare[0]}.npy, as numpy.savez writes one")
 
 
 def _refuse_bombs(path: Path, file: NpzFile) -> None:
@@ -201,19 +293,25 @@ def _refuse_bombs(path: Path, file: NpzFile) -> None:
         )
     for member in members:
         with archive.open(member) as stream:
-            announced = _announced(stream)
+            shape, dtype = _announced(stream)
+        if dtype.hasobject:
+            raise _broken(
+                path,
+                f"it is no readable .npz file of numbers: {member.filename} holds Python objects; np.stack makes one array of many",
+            )
+        announced = math.prod(shape) * dtype.itemsize
         if announced > member.file_size:
             raise _broken(
                 path, f"{member.filename} announces {announced:,} bytes and holds {member.file_size:,}"
             )
 
 
-def _announced(stream: IO[bytes]) -> int:
-    """How many bytes an array's header says will follow."""
+def _announced(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and type that an array's header announces."""
     version = np.lib.format.read_magic(stream)
     reader = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
     shape, _, dtype = reader(stream)
-    return math.prod(shape) * dtype.itemsize
+    return shape, dtype
 
 
 def _labelled(path: Path, part: str, images: NDArray[Any], labels: NDArray[Any]) -> Labelled:
@@ -249,27 +347,3 @@ def _labels(path: Path, part: str, labels: NDArray[Any]) -> NDArray[np.int64]:
             path, f"y_{part} has the label {low if low < 0 else high:,}, not 0 … {MOST_CLASSES - 1:,}"
         )
     return labels.astype(np.int64)
-
-
-def _image_folder(path: Path, size: tuple[int, int], mode: str) -> tuple[list[str], Labelled]:
-    """The classes' names and the images of one part, by torchvision's ImageFolder."""
-    from ltsm.core.download import torchvision_datasets  # noqa: PLC0415 - costs seconds
-
-    try:
-        folder = torchvision_datasets().ImageFolder(str(path))
-        images = np.stack([_image(file, size, mode) for file, _ in folder.samples])
-    except OSError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path} is no folder of readable images: {reason}", _FOLDER) from None
-    return folder.classes, Labelled(images, np.array(folder.targets, np.int64))
-
-
-def _image(file: str, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
-    from PIL import Image  # noqa: PLC0415 - comes with torchvision
-
-    try:
-        with Image.open(file) as image:
-            resized = image.convert(mode).resize(size[::-1], Image.Resampling.BILINEAR)
-            return np.asarray(resized, np.uint8)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise OSError(f"{file} ({error})") from None

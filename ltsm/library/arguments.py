@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-T = TypeVar("T")
+    from types import UnionType
 
 
 def number(name: str, value: Any) -> float:
@@ -66,7 +65,7 @@ def one_of(name: str, value: Any, known: Iterable[str]) -> None:
         raise UsageError(f"{name} must be {' or '.join(words)}, not {quoted(value)}.")
 
 
-def instance(name: str, value: Any, kind: type[T], words: str) -> T:
+def instance(name: str, value: Any, kind: type[Any] | UnionType, words: str) -> Any:
     """The value, where it is of the kind.
 
     Args:

@@ -38,6 +38,11 @@ class Chain:
             for part, tensor in zip(("weight", "bias"), layer.tensors(flat), strict=True)
         }
 
+    def shapes(self) -> dict[str, torch.Size]:
+        """The parameters' shapes under the state dict's names."""
+        flat = torch.empty(self.network.parameters, device="meta")
+        return {name: view.shape for name, view in self.views(flat).items()}
+
     def flat(self, state: Mapping[str, Tensor]) -> Tensor:
         """(P,) the state dict's values as float32, which is all that our engines take."""
         flat = torch.empty(self.network.parameters, dtype=torch.float32, device="cpu")

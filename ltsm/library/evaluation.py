@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from ltsm.core.datasets import Dataset
 from ltsm.core.engine import choose_engine
-from ltsm.core.masking import MODELS_AT_ONCE
+from ltsm.core.masking import evaluate
 from ltsm.core.records import Evaluation
 from ltsm.errors import DataError, UsageError
 from ltsm.library.batches import Pair, as_pair, evaluation_batches, whole
@@ -51,13 +51,11 @@ def through_ours(
     data = as_dataset(validation, chain.network)
     check_learnable(data.validation_images, data.validation_labels, "validation")
     engine = choose_engine(data, chain.network, PAPER.changed(activation=chain.network.activation))
-    found = []
-    for start in range(0, len(thresholds), MODELS_AT_ONCE):
-        masks = [mask_of(scores, t) for t in thresholds[start : start + MODELS_AT_ONCE]]
-        masked = torch.stack([chain.flat(masked_state(initial, m)) for m in masks])
-        found.append(engine.evaluate_parameters(masked))
-    loss = tuple(v for part in found for v in part.loss)
-    return engine.name, Evaluation(loss, tuple(v for part in found for v in part.accuracy))
+
+    def masked(place: int) -> Tensor:
+        return chain.flat(masked_state(initial, mask_of(scores, thresholds[place])))
+
+    return engine.name, evaluate(engine, masked, len(thresholds))
 
 
 def as_dataset(data: Data | Dataset, network: Network, training: Pair | None = None) -> Dataset:

@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import os
 import pickle
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
-from ltsm.errors import StoreError, UsageError
+from ltsm import regular
+from ltsm.errors import RunError, StoreError, UsageError
+from ltsm.library.foreign import theirs
 from ltsm.library.weights import State, state_of
+
+log = logging.getLogger(__name__)
 
 _INSIDE = ("state_dict", "model_state_dict", "model")
 """Under which names checkpoints commonly hold their state dict."""
+DEEPEST = 3
+"""How many levels of a checkpoint are looked through."""
 
 
-def read_weights(path: Path) -> State:
+def read_weights(path: Path, key: str | None = None) -> State:
     """The state dict in a safetensors file, or in a PyTorch file, which is read with weights_only=True.
 
+    Args:
+        path: the file.
+        key: where in a checkpoint the weights lie, with a dot between levels; None: where they commonly do.
+
     Raises:
-        StoreError: the file is missing or damaged, or holds more than weights.
-        UsageError: a tensor is not dense.
+        StoreError: the file is missing, damaged, no file, longer than half of the memory, or holds more than weights.
+        UsageError: a tensor is not dense, or there is nothing under the key.
     """
     try:
         if path.suffix == ".safetensors":
-            return state_of(load_file(path))
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+            return state_of(load(regular.read(path)))
+        with regular.opened(path) as file:
+            regular.refuse_size(os.fstat(file.fileno()).st_size)
+            content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         hint = "torch.save(model.state_dict(), FILE), not torch.save(model, FILE)"
         raise StoreError(f"{path} is damaged, or holds more than weights.", hint) from None
@@ -39,17 +54,45 @@ def read_weights(path: Path) -> State:
     except Exception:  # noqa: BLE001 - on other bytes torch's unpickler raises whatever it stumbles over
         raise StoreError(f"{path} is no file of weights, or only a part of one.") from None
     try:
-        return state_of(_state_dict(path, content))
+        return state_of(_state_dict(path, content, key))
     except UsageError as error:
         raise UsageError(f"{path}: {error.message}", error.hint) from None
 
 
-def _state_dict(path: Path, content: Any) -> Mapping[str, torch.Tensor]:
-    if isinstance(content, Mapping):
-        inside = next((content[n] for n in _INSIDE if isinstance(content.get(n), Mapping)), content)
-        if any(isinstance(value, torch.Tensor) for value in inside.values()):
-            return inside
-    raise StoreError(f"{path} holds no state dict.", "torch.save(model.state_dict(), FILE)")
+def _state_dict(path: Path, content: Any, key: str | None) -> Mapping[str, torch.Tensor]:
+    """The one that the key names, else the file's own, else one in a usual place, else the only one."""
+    found = _state_dicts(content)
+    if key is not None:
+        if key not in found:
+            raise UsageError(f"there are no weights under {key!r}.", _keys(found))
+        return found[key]
+    if not found:
+        raise StoreError(f"{path} holds no state dict.", "torch.save(model.state_dict(), FILE)")
+    usual = next((name for name in ("", *_INSIDE) if name in found), None)
+    networks = [name for name in found if not name.startswith("optim")]
+    if usual is None and len(networks) == 1:
+        usual = networks[0]
+        log.warning("the weights of %s lie under %r", path, usual)
+    if usual is None:
+        raise StoreError(f"{path} holds no state dict where one commonly lies.", _keys(found))
+    return found[usual]
+
+
+def _state_dicts(content: Any, depth: int = DEEPEST) -> dict[str, Mapping[str, torch.Tensor]]:
+    """Every mapping that holds tensors, by its key; the file's own by an empty one."""
+    if not isinstance(content, Mapping) or depth < 0:
+        return {}
+    found = {"": content} if any(isinstance(v, torch.Tensor | np.ndarray) for v in content.values()) else {}
+    for name, value in content.items():
+        inner = _state_dicts(value, depth - 1)
+        found |= {f"{name}.{key}" if key else str(name): state for key, state in inner.items()}
+    return found
+
+
+def _keys(found: Mapping[str, Any]) -> str:
+    names = [name for name in found if name]
+    listed = f"{', '.join(names[:8])}{' …' if len(names) > 8 else ''}"  # noqa: PLR2004
+    return f"--key names one of: {listed}" if names else "leave out --key: the file is a state dict"
 
 
 def state_bytes(state: Mapping[str, torch.Tensor]) -> bytes:
@@ -61,19 +104,35 @@ def network_named(name: str) -> nn.Module:
     """The module that `module:function` makes; the current folder is looked in first. It runs that code.
 
     Raises:
-        UsageError: there is no such function, it fails, or it makes something else.
+        UsageError: there is no such function, or it makes something else.
+        RunError: it fails.
     """
     module_name, _, function = name.partition(":")
     if not (module_name and function):
         raise UsageError(f"a network is named as module:function, not {name!r}.", "e.g. --network model:make")
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path.insert(0, here := str(Path.cwd()))
     try:
-        made = getattr(importlib.import_module(module_name), function)()
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise UsageError(f"{name} makes no network: {reason}", "it is called without arguments") from error
+        with theirs(f"the network {name}"):
+            made: Any = _function(module_name, function)()
+    except SystemExit as error:
+        raise RunError(
+            f"the network {name} ends the program ({error}).", 'if __name__ == "__main__": …'
+        ) from None
     finally:
-        sys.path.pop(0)
+        if here in sys.path:
+            sys.path.remove(here)
     if not isinstance(made, nn.Module):
         raise UsageError(f"{name} gives {type(made).__name__}, not a torch.nn.Module.")
     return made
+
+
+def _function(module_name: str, function: str) -> Any:
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name.partition(".")[0]:
+            raise
+        raise UsageError(f"{error}.", "--network module:function; the current folder is looked in") from None
+    if not callable(found := getattr(module, function, None)):
+        raise UsageError(f"there is no function {function!r} in {module_name}.", "--network module:function")
+    return found

@@ -10,14 +10,23 @@ from torch import nn
 
 from ltsm.core.activations import ACTIVATIONS
 from ltsm.core.ambient import own_state
+from ltsm.core.masking import choose
 from ltsm.errors import UsageError
 from ltsm.library.arguments import function, instance, interval, number, numbers, one_of
 from ltsm.library.chains import Chain, chain_of_module, chain_of_state, obstacle
 from ltsm.library.coverage import Coverage, Kinds, coverage, coverage_of_state
 from ltsm.library.evaluation import through_module, through_ours
-from ltsm.library.masks import mask_of, masked_state, scores_of
+from ltsm.library.masks import criterion_named, mask_of, masked_state, scores_of
 from ltsm.library.outputs import check_loss
-from ltsm.library.weights import State, Weights, as_computed, check_pair, state_of, under_all_names
+from ltsm.library.weights import (
+    State,
+    Weights,
+    as_computed,
+    check_pair,
+    check_whole,
+    state_of,
+    under_all_names,
+)
 from ltsm.library.wrappers import aligned, unwrapped
 from ltsm.notation import quoted
 from ltsm.protocol import PAPER, MaskScope
@@ -25,6 +34,7 @@ from ltsm.protocol import PAPER, MaskScope
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ltsm.core.criteria import Criterion
     from ltsm.core.datasets import Dataset
     from ltsm.core.records import Evaluation
     from ltsm.library.batches import Data
@@ -63,7 +73,7 @@ class Supermask:
         left_alone: parameters that the mask does not cover; they keep their initial values.
         through: what evaluated: the name of an engine of ours, or "module".
         initial: the initial state dict, in the types that the network computes in.
-        scores: sign(initial)·trained, of which t is a threshold, in the trained values' types.
+        scores: of the criterion, of which t is a threshold; the paper's is sign(initial)·trained.
         model: the module it was evaluated with, None where there was none.
         chain: the network as ours, where it is one.
         shared: the further names of shared parameters, each with the one under which it counts.
@@ -82,7 +92,7 @@ class Supermask:
     shared: Mapping[str, str] = field(default_factory=dict)
 
     def mask_at(self, threshold: float) -> State:
-        """The mask of any threshold t: True where sign(initial)·trained ≥ t."""
+        """The mask of any threshold t: True where the score is at least t."""
         return mask_of(self.scores, number("threshold", threshold))
 
 
@@ -93,6 +103,7 @@ def find_supermask(
     validation: Data | Dataset,
     *,
     model: nn.Module | None = None,
+    criterion: str | Criterion = "sign",
     thresholds: Sequence[float] | None = None,
     select: tuple[float, float] | None = None,
     mask: MaskScope = "all",
@@ -113,6 +124,8 @@ def find_supermask(
         validation: (images, labels), a DataLoader, or a `Dataset`; images as the network takes them.
         model: the module to evaluate with; by default `trained` or `initial`, whichever is one. With two
             state dicts and no module, linear layers with `activation` between them are assumed.
+        criterion: what scores a parameter: a name in `ltsm.core.criteria`, or a function of its values before and
+            after training; "sign" is the paper's.
         thresholds: every t to evaluate; by default the paper's, -0.1 to 0.4.
         select: the smallest and largest t that may be chosen; by default 0 to 0.2, the paper's, and with
             `thresholds` of one's own all of them.
@@ -129,14 +142,15 @@ def find_supermask(
         RunError: the caller's own code failed.
     """
     _check(mask, only, loss, activation)
+    scored = criterion_named(criterion)
     values = PAPER.thresholds if thresholds is None else numbers("thresholds", thresholds)
     low, high = _selectable(select, paper=thresholds is None)
     model = _module(initial, trained, model)
     before, after = _named_alike(state_of(initial), state_of(trained), model)
     before = as_computed(before, model)
     chain, covered = _structure(before, model, mask, only, activation)
-    before, after = _checked(before, after, covered)
-    scores = scores_of(before, after, covered.masked)
+    before, after = _checked(before, after, covered, model)
+    scores = scores_of(before, after, covered.masked, scored)
     if chain is not None and loss is None and (model is None or chain.network.sizes[-1] > 1):
         through, found = through_ours(chain, before, scores, values, validation)
     else:
@@ -210,7 +224,9 @@ def _structure(
     return chain, coverage_of_state({name: state[name] for name in names}, mask)
 
 
-def _checked(initial: State, trained: State, covered: Coverage) -> tuple[State, State]:
+def _checked(
+    initial: State, trained: State, covered: Coverage, model: nn.Module | None
+) -> tuple[State, State]:
     """Both state dicts with all names of every parameter.
 
     Raises:
@@ -219,6 +235,7 @@ def _checked(initial: State, trained: State, covered: Coverage) -> tuple[State, 
     before = under_all_names("initial", initial, covered.shared)
     after = under_all_names("trained", trained, covered.shared)
     check_pair(before, after, covered.masked)
+    check_whole(before, model)
     return before, after
 
 
@@ -255,9 +272,10 @@ def _results(
 
 
 def _best(results: Sequence[ThresholdResult], low: float, high: float) -> ThresholdResult:
-    allowed = [r for r in results if low - 1e-9 <= r.threshold <= high + 1e-9]
-    if not allowed:
+    amounts, accuracies = [r.threshold for r in results], [r.val_accuracy for r in results]
+    best = choose(amounts, accuracies, lambda threshold: low - 1e-9 <= threshold <= high + 1e-9)
+    if best is None:
         raise UsageError(
             f"no threshold lies in {low:g} … {high:g}.", "other thresholds, or another range to select from"
         )
-    return max(allowed, key=lambda r: (r.val_accuracy, -r.threshold))
+    return results[best]

@@ -15,7 +15,7 @@ from ltsm.core.engine import choose_engine
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
 from ltsm.library.evaluation import as_dataset, as_taken, copied, evaluate_states
-from ltsm.library.tickets import check_ticket
+from ltsm.library.tickets import checked_ticket
 from ltsm.library.training import load_exactly
 from ltsm.library.wrappers import unwrapped
 from ltsm.protocol import PAPER
@@ -53,7 +53,7 @@ def evaluate_ticket(
         UsageError: the module is missing, or the ticket is of another network.
         DataError: the data does not fit the network.
     """
-    check_ticket(ticket)
+    ticket = checked_ticket(ticket)
     states = [ticket.initial] if ticket.trained is None else [ticket.initial, ticket.trained]
     if model is None and ticket.chain is not None and ticket.chain.network.sizes[-1] > 1:
         found = _by_ours(ticket.chain, states, validation)

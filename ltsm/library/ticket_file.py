@@ -11,23 +11,25 @@ import hashlib
 import json
 import math
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import safetensors
 import torch
 from safetensors.torch import load, save
 
+from ltsm import regular
 from ltsm.core.activations import ACTIVATIONS
 from ltsm.core.masking import pack_bits, unpack_bits
 from ltsm.core.network import Network, initial_values
 from ltsm.errors import StoreError
 from ltsm.library.chains import Chain
-from ltsm.library.tickets import Recipe, Ticket, TrainingRecord
+from ltsm.library.tickets import Recipe, Ticket, TrainingRecord, checked_ticket
+from ltsm.paths import read_path
 from ltsm.store import artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of the files."""
 _BITS = "mask"
+_FEW = 2**20
+_PER_BIT = 4
+"""As many values as are drawn in any case, and for each bit of the mask: a few bytes must not ask for all memory."""
 _BROKEN = (
     LookupError,
     TypeError,
@@ -54,8 +59,9 @@ def save_ticket(ticket: Ticket, path: Path | str) -> None:
 
     Raises:
         StoreError: the file cannot be written.
+        UsageError: it is no ticket, or the path no path.
     """
-    write_whole(Path(path), ticket_bytes(ticket))
+    write_whole(read_path(path), ticket_bytes(checked_ticket(ticket)))
 
 
 def load_ticket(path: Path | str) -> Ticket:
@@ -65,7 +71,7 @@ def load_ticket(path: Path | str) -> Ticket:
         StoreError: the file is missing, damaged, of another version, or something else.
     """
     try:
-        content = Path(path).read_bytes()
+        content = regular.read(path := read_path(path))
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}.", "ltsm ticket export") from None
     try:
@@ -154,9 +160,22 @@ def _regenerates(ticket: Ticket) -> bool:
     """Whether the recipe gives the very bits of the initial values that the mask keeps."""
     if ticket.chain is None or ticket.recipe is None:
         return False
+    if ticket.chain.network.parameters > _regenerable(sum(kept.numel() for kept in ticket.mask.values())):
+        return False
     made = _regenerated(ticket.chain, ticket.recipe)
     masked = {name: _zeroed(made[name], ticket.mask.get(name)) for name in made}
     return made.keys() == ticket.initial.keys() and all(_same(masked[n], ticket.initial[n]) for n in masked)
+
+
+def _regenerable(bits: int) -> int:
+    """How many values a file with so many bits of mask may ask to be drawn."""
+    return max(_FEW, _PER_BIT * bits)
+
+
+def _fits(chain: Chain, entries: Sequence[_Entry], bits: Tensor) -> bool:
+    """Whether the network is the entries', and no larger than the file's own mask speaks for."""
+    size = sum(math.prod(shape) for _, shape, _, _ in entries)
+    return chain.network.parameters == size <= _regenerable(8 * bits.numel())
 
 
 def _regenerated(chain: Chain, recipe: Recipe) -> State:
@@ -206,9 +225,7 @@ def _ticket(description: dict[str, Any], tensors: State) -> Ticket:
     chain, recipe = _chain(description["network"], entries), _recipe(description["recipe"])
     if recipe is None:
         initial = _restored("initial", entries, tensors, mask)
-    elif chain is not None and chain.network.parameters == sum(
-        math.prod(shape) for _, shape, _, _ in entries
-    ):
+    elif chain is not None and _fits(chain, entries, tensors[_BITS]):
         made = _regenerated(chain, recipe)
         initial = {name: _zeroed(made[name], mask.get(name)).clone() for name, *_ in entries}
     else:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
+from ltsm.library.chains import Chain
 from ltsm.library.masks import checked_mask
-from ltsm.library.weights import plain_tensor
-from ltsm.notation import quoted
+from ltsm.library.weights import state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from ltsm.library.chains import Chain
     from ltsm.library.supermasks import Supermask
     from ltsm.library.weights import State
 
@@ -80,23 +79,36 @@ class Ticket:
         return sum(flags.numel() for name, flags in self.mask.items() if name not in self.shared)
 
 
-def check_ticket(ticket: Any) -> None:
-    """Nothing, for a ticket whose parts belong together; one may be made by hand.
+def checked_ticket(ticket: Any) -> Ticket:
+    """The ticket with values and masks as tensors on the CPU; one may be made by hand.
 
     Raises:
-        UsageError: they do not, or it is no ticket.
+        UsageError: it is no ticket, or its parts do not belong together.
     """
-    instance("ticket", ticket, Ticket, "a ticket, as train_ticket or ticket_of gives it")
-    for what in ("initial", "trained"):
-        state = getattr(ticket, what)
-        if state is None and what == "trained":
-            continue
-        if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-            raise UsageError(f"the ticket's {what} values are no state dict.", "model.state_dict()")
-        shapes = {name: plain_tensor(f"{what} {quoted(name)}", t).shape for name, t in state.items()}
-        checked_mask(ticket.mask, shapes)
-    if ticket.trained is not None and ticket.trained.keys() != ticket.initial.keys():
-        raise UsageError("the ticket's initial and trained values have different names.")
+    checked: Ticket = instance("ticket", ticket, Ticket, "a ticket, as train_ticket or ticket_of gives it")
+    initial = state_of(checked.initial)
+    trained = None if checked.trained is None else state_of(checked.trained)
+    shapes = {name: t.shape for name, t in initial.items()}
+    mask = checked_mask(checked.mask, shapes)
+    if trained is not None and {name: t.shape for name, t in trained.items()} != shapes:
+        raise UsageError("the ticket's initial and trained values are of two networks.")
+    instance("chain", checked.chain, Chain | None, "a chain of layers, or None")
+    if checked.chain is not None and checked.chain.shapes() != shapes:
+        raise UsageError("the ticket's values are not those of its chain of layers.")
+    instance("recipe", checked.recipe, Recipe | None, "a Recipe, or None")
+    instance("records", checked.records, tuple, "a tuple of TrainingRecord")
+    for record in checked.records:
+        instance("each of records", record, TrainingRecord, "a TrainingRecord")
+    _check_json({"about": checked.about, "shared": checked.shared})
+    return replace(checked, mask=mask, initial=initial, trained=trained)
+
+
+def _check_json(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        try:
+            json.dumps(dict(value), allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UsageError(f"the ticket's `{name}` is no JSON: {error}.") from None
 
 
 def ticket_of(supermask: Supermask) -> Ticket:

@@ -161,6 +161,22 @@ def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
         )
 
 
+def check_whole(initial: State, model: nn.Module | None) -> None:
+    """Refuse initial weights that leave a value of the module's to whatever it happens to have.
+
+    Raises:
+        UsageError: naming the first that they lack, or have in another shape.
+    """
+    for name, own in ({} if model is None else model.state_dict()).items():
+        if not isinstance(own, Tensor) or not own.is_floating_point():
+            continue
+        if name not in initial:
+            raise UsageError(f"the initial weights lack {name!r}{_instead(name, initial)}.", _PAIR)
+        if initial[name].shape != own.shape:
+            shapes = f"{tuple(initial[name].shape)}, and in the module {tuple(own.shape)}"
+            raise UsageError(f"{name!r} has the shape {shapes}.", _PAIR)
+
+
 def _instead(name: str, state: State) -> str:
     """What the state dict has in place of a name, where the two differ by what stands in front."""
     near = next((k for k in state if k.endswith(f".{name}") or name.endswith(f".{k}")), None)

@@ -15,7 +15,7 @@ from ltsm.report.paper.table_1 import table_1
 from ltsm.studies import paper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from ltsm.protocol import Protocol
     from ltsm.report.contents import Contents
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class _Report:
     table: Callable[[Evaluation], Table]
-    figures: Mapping[int, Callable[[Evaluation, Table], Figure]]
+    figures: Mapping[int, Callable[[Evaluation, Table], Figure | None]]
     contents: Callable[[Evaluation], Contents]
 
 
@@ -49,16 +49,12 @@ def contents(evaluation: Evaluation) -> Contents:
     return _of(evaluation.study.name).contents(evaluation)
 
 
-def figure_numbers(study: str) -> tuple[int, ...]:
-    """The numbers of the figures that a study of this name can have."""
-    return tuple(_of(study).figures)
-
-
-def figures(evaluation: Evaluation, numbers: Iterable[int] | None = None) -> tuple[Figure, ...]:
-    """These figures, or all that there is something to draw for. Needs all records, and the paper's 8 the masks' bits."""
-    made = _of(evaluation.study.name).figures
-    found = table(evaluation)
-    return tuple(made[number](evaluation, found) for number in (made if numbers is None else numbers))
+def figures(evaluation: Evaluation, numbers: Container[int] | None = None) -> tuple[Figure, ...]:
+    """These figures, of those that there is something to draw for, or all of those. Needs all records, and the paper's 8 the masks' bits."""
+    report = _of(evaluation.study.name)
+    rows = report.table(evaluation)
+    made = (make(evaluation, rows) for n, make in report.figures.items() if numbers is None or n in numbers)
+    return tuple(figure for figure in made if figure is not None)
 
 
 def published_mask(study: Study, protocol: Protocol, recipe: str) -> PublishedMask | None:

@@ -37,9 +37,15 @@ def differences(reference: str, comparison: Comparison) -> Claim:
         most = max(pair.difference.n for pair in comparison.pairs)
         return not_enough(name, f"in whose {what} {reference} differs from the others", most)
     found = {d: [pair.label for pair in tested if pair.direction == d] for d in (-1, 1, 0)}
-    verbs = {-1: "is lower than that of", 1: "is higher than that of", 0: "is not shown to differ from that of"}
+    verbs = {
+        -1: "is lower than that of",
+        1: "is higher than that of",
+        0: "is not shown to differ from that of",
+    }
     said = "; it ".join(f"{verbs[d]} {_listed(labels)}" for d, labels in found.items() if labels)
-    corrected = f" (paired by seed; p corrected for {comparison.tested} comparisons)" if comparison.tested > 1 else ""
+    corrected = (
+        f" (paired by seed; p corrected for {comparison.tested} comparisons)" if comparison.tested > 1 else ""
+    )
     answer: Answer = "yes" if found[-1] or found[1] else "not shown"
     return Claim(name, answer, f"{reference}: its {what} {said}{corrected}.")
 

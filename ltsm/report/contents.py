@@ -41,7 +41,8 @@ def contents(evaluation: Evaluation) -> Contents:
     study = evaluation.study
     reference = title(study.reference)
     compared = tuple(
-        against_reference(evaluation, column, reference, column.name) for column in (FINAL_LOSS, UNTRAINED_ACCURACY)
+        against_reference(evaluation, column, reference, column.name)
+        for column in (FINAL_LOSS, UNTRAINED_ACCURACY)
     )
     comparisons = tuple(c for c in compared if c.pairs)
     claims = tuple(differences(reference, c) for c in comparisons)

@@ -34,7 +34,13 @@ class Part(NamedTuple):
     subject: str
 
 
-ADVANTAGE = Part("advantage", "all of it", TICKET, DENSE, "The ticket's {} {} the dense network's from the same initial values")
+ADVANTAGE = Part(
+    "advantage",
+    "all of it",
+    TICKET,
+    DENSE,
+    "The ticket's {} {} the dense network's from the same initial values",
+)
 STEPS = (
     Part("mask", "the mask", REDRAWN, DENSE, "The mask: with values drawn afresh, the masked network's {} {} the dense one's"),
     Part("signs", "the signs", SAME_SIGNS, REDRAWN, "The signs: with fresh values of the initial signs, its {} {} with ones of any signs"),
@@ -57,7 +63,9 @@ def _parts(evaluation: Evaluation, column: Column) -> Comparison:
     # The same seeds in every step, else they would not add up.
     seeds = set.intersection(*(set(values[label]) for label in (TICKET, DENSE, REDRAWN, SAME_SIGNS)))
     common = {label: {s: v for s, v in found.items() if s in seeds} for label, found in values.items()}
-    pairs = [difference(_label(part), common[part.first], common[part.second]) for part in (ADVANTAGE, *STEPS)]
+    pairs = [
+        difference(_label(part), common[part.first], common[part.second]) for part in (ADVANTAGE, *STEPS)
+    ]
     pairs.append(difference(_label(RANDOM), values[RANDOM.first], values[RANDOM.second]))
     title = f"What the ticket's advantage is made of: {column.heading.lower()}"
     return Comparison(f"parts_of_{column.name}", title, "Part", column, holm_together(pairs))

@@ -27,7 +27,8 @@ class Evaluation:
     """A study's runs and results; recipes are called as the study calls them.
 
     `records` has those that `cut_short` names, or of all runs where asked for; `supermasks` (the selected masks with
-    their bits) are only filled where asked for; `masks` come without bits.
+    their bits) are only filled where asked for; `masks` come without bits. `others` are the recipes of the protocol's
+    other runs.
     """
 
     protocol: Protocol
@@ -37,6 +38,7 @@ class Evaluation:
     masks: tuple[MaskRow, ...] = ()
     records: Mapping[int, Sequence[Metric]]
     supermasks: tuple[MaskRow, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -188,6 +190,7 @@ def load(
         masks=tuple(read.masks(store, found.id, run_ids=ids)),
         records=read.metrics(store, ids if records else cut_short(of_study, runs)),
         supermasks=tuple(read.masks(store, found.id, run_ids=ids, selected=True, bits=True)) if bits else (),
+        others=tuple(dict.fromkeys(r.recipe for r in everything if r.id not in set(ids))),
     )
 
 

@@ -77,7 +77,9 @@ def of_comparison(comparison: Comparison) -> Grid:
         name=comparison.name,
         title=comparison.title,
         headings=(comparison.heading, "n", "Mean difference", "95% interval", "p", "p, Holm", "Lower"),
-        entries=tuple(Entry(pair.label, tuple((c,) for c in _pair(comparison, pair))) for pair in comparison.pairs),
+        entries=tuple(
+            Entry(pair.label, tuple((c,) for c in _pair(comparison, pair))) for pair in comparison.pairs
+        ),
         caption=(
             f"{comparison.column.heading}, mean difference over the n seeds that have both{unit}. Interval and p are of "
             f"one paired t-test: the interval leaves 0 out exactly when p < 0.05. “p, Holm” is corrected for the "
@@ -93,4 +95,11 @@ def _pair(comparison: Comparison, pair: Paired) -> tuple[str, ...]:
         return (str(n), "not enough seeds", *[MISSING] * 4)
     low, high = signed(pair.interval.low, digits), signed(pair.interval.high, digits)
     mean = signed(pair.difference.mean, digits)
-    return (str(n), mean, f"{low} to {high}", p_text(pair.p), p_text(pair.corrected_p), f"{pair.lower} of {n}")
+    return (
+        str(n),
+        mean,
+        f"{low} to {high}",
+        p_text(pair.p),
+        p_text(pair.corrected_p),
+        f"{pair.lower} of {n}",
+    )

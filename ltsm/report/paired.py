@@ -78,7 +78,7 @@ class Comparison:
     @property
     def tested(self) -> int:
         """How many comparisons were corrected together."""
-        return sum(pair.corrected_p == pair.corrected_p for pair in self.pairs)  # noqa: PLR0124 - NaN is not itself
+        return sum(pair.corrected_p == pair.corrected_p for pair in self.pairs)
 
 
 def against_reference(evaluation: Evaluation, column: Column, label: str, name: str) -> Comparison:
@@ -101,7 +101,9 @@ def difference(label: str, first: Mapping[int, float], second: Mapping[int, floa
     """The first minus the second over the seeds that have both, not corrected yet."""
     found = [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
     interval, p = one_sample(found)
-    return Paired(label, summarise(found), interval, p, sum(d < 0 for d in found), sum(d > 0 for d in found), p)
+    return Paired(
+        label, summarise(found), interval, p, sum(d < 0 for d in found), sum(d > 0 for d in found), p
+    )
 
 
 def holm_together(pairs: Sequence[Paired]) -> tuple[Paired, ...]:

@@ -48,9 +48,9 @@ def origins(evaluation: Evaluation) -> list[tuple[str, str]]:
         found.append(("First run started", f"{min(started):%Y-%m-%d %H:%M} UTC"))
     if finished:
         found.append(("Last run finished", f"{max(finished):%Y-%m-%d %H:%M} UTC"))
-    found.append(
-        ("Time in training", f"{sum(run.seconds for run in runs) / 60:.1f} min over {len(runs)} runs")
-    )
+    trained = [run for run in runs if run.seconds]
+    minutes = sum(run.seconds for run in trained) / 60
+    found.append(("Time in training", f"{minutes:.1f} min over {len(trained)} runs"))
     found.append(("Protocol's fingerprint", evaluation.protocol.fingerprint))
     return [(name, value) for name, value in found if value]
 

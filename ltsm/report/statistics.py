@@ -123,10 +123,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def one_sample(values: Sequence[float], null: float = 0.0) -> tuple[Interval, float]:
-    """The mean's 95 % interval and the two-sided p that it is `null`, by Student's t: the interval leaves `null` out
-    exactly when p is below 0.05.
+    """The mean's 95 % interval and the two-sided p that it is `null`, by Student's t.
 
-    NaN for fewer than two values; of equal ones the interval is a point, and p is 0 unless that is `null`.
+    The interval leaves `null` out exactly when p is below 0.05. NaN for fewer than two values; of equal ones the interval is a point, and p is 0 unless that is `null`.
     """
     found = summarise(values)
     if found.n < 2:  # noqa: PLR2004 - one value has no spread
@@ -137,7 +136,9 @@ def one_sample(values: Sequence[float], null: float = 0.0) -> tuple[Interval, fl
 
     error = found.sd / math.sqrt(found.n)
     half = float(stdtrit(found.n - 1, 1 - LEVEL / 2)) * error
-    return Interval(found.mean - half, found.mean + half), _two_sided((found.mean - null) / error, found.n - 1)
+    return Interval(found.mean - half, found.mean + half), _two_sided(
+        (found.mean - null) / error, found.n - 1
+    )
 
 
 def _two_sided(t: float, freedom: float) -> float:

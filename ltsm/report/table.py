@@ -41,7 +41,12 @@ class Column:
 
 SIZE = Column("relative_size", "relative_size_percent", "Relative size", 100, 1, "%")
 UNTRAINED_ACCURACY = Column(
-    "untrained_val_accuracy", "untrained_validation_accuracy_percent", "Untrained validation accuracy", 100, 1, "%"
+    "untrained_val_accuracy",
+    "untrained_validation_accuracy_percent",
+    "Untrained validation accuracy",
+    100,
+    1,
+    "%",
 )
 UNTRAINED_LOSS = Column("untrained_val_loss", "untrained_validation_loss", "Untrained validation loss", 1, 3)
 FINAL_LOSS = Column("final_val_loss", "final_validation_loss", "Final validation loss", 1, 3)
@@ -196,7 +201,10 @@ def notes(evaluation: Evaluation, rows: Sequence[Row]) -> Iterator[str]:
     if missing and evaluation.runs:
         yield f"No run is finished of: {', '.join(missing)}."
     if not evaluation.runs:
-        yield f"The store has no run of the study {evaluation.study.name} yet."
+        others = (
+            f"; it has runs of other studies: {', '.join(evaluation.others)}" if evaluation.others else ""
+        )
+        yield f"The store has no run of the study {evaluation.study.name} yet{others}."
     if evaluation.protocol.order == "shuffled":
         yield "The training images were reshuffled every epoch; the paper's are taken in file order."
 

@@ -79,18 +79,24 @@ class Fitting:
 
 def wide(grid: Grid, label: int = LABEL) -> Table:
     """A line a row: cells as wide as what is in them, labels folded between words, a line above each group."""
-    table = Table(box=box.SIMPLE_HEAD, title=grid.title or None, pad_edge=False, collapse_padding=True, **_TITLE)
+    table = Table(
+        box=box.SIMPLE_HEAD, title=grid.title or None, pad_edge=False, collapse_padding=True, **_TITLE
+    )
     table.add_column(grid.headings[0], min_width=label, overflow="fold")
     for i, heading in enumerate(grid.headings[1:]):
         # One column alone may shrink: Rich takes from the widest without asking what is in it.
         width = _longest(heading.split(), *(entry.cells[i] for entry in grid.entries))
-        table.add_column(heading, justify="left" if i + 1 in grid.words else "right", width=width, overflow="fold")
+        table.add_column(
+            heading, justify="left" if i + 1 in grid.words else "right", width=width, overflow="fold"
+        )
     for group, entries in groupby(grid.entries, lambda entry: entry.group):
         table.add_section()
         if grid.grouped and group != grid.entries[0].group:
             table.add_row(Text(f"{group}s" if group != MISSING else group, style="italic"))
         for entry in entries:
-            name = Text("\n").join([Text(entry.label), *(Text(f"  {part}", style=_LESS) for part in grid.parts)])
+            name = Text("\n").join(
+                [Text(entry.label), *(Text(f"  {part}", style=_LESS) for part in grid.parts)]
+            )
             table.add_row(name, *map(_text, entry.cells), style="bold" if entry.bold else "")
     return table
 
@@ -112,7 +118,9 @@ def stacked(grid: Grid) -> Table:
 
 def _text(cell: tuple[str, ...]) -> Text:
     first, *rest = cell
-    return Text("\n").join([Text(first, style=_STYLES.get(first, "")), *(Text(below, style=_LESS) for below in rest)])
+    return Text("\n").join(
+        [Text(first, style=_STYLES.get(first, "")), *(Text(below, style=_LESS) for below in rest)]
+    )
 
 
 def _longest(*texts: Iterable[str]) -> int:

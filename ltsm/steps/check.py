@@ -32,7 +32,9 @@ def check(study: Study, protocol: Protocol) -> None:
             raise _refusal(name, f"keeps iteration {odd[0]}, which has no record")
         for source in _sources(recipe):
             if isinstance(source.at, int) and source.at not in study.recipes[source.of].keep:
-                raise _refusal(name, f"needs iteration {source.at} of {quoted(source.of)}, which does not keep it")
+                raise _refusal(
+                    name, f"needs iteration {source.at} of {quoted(source.of)}, which does not keep it"
+                )
 
 
 def _names(recipe: Recipe) -> Iterator[tuple[str, str, Iterable[str]]]:

@@ -47,7 +47,9 @@ class Experiment:
             StoreError: it was never planned.
         """
         # The caller holds the claim: somebody writes.
-        found = read.find_run(self.store, self.protocol_id, self.fingerprints[key.recipe], key.seed, alive=True)
+        found = read.find_run(
+            self.store, self.protocol_id, self.fingerprints[key.recipe], key.seed, alive=True
+        )
         if found is None:
             raise StoreError(f"the store has no run for {named(key)}.", "ltsm db check")
         return found

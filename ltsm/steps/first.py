@@ -127,7 +127,18 @@ def _mask(making: _Making, inputs: Inputs) -> tuple[Tensor | None, tuple[MaskRow
     best = choose([r.amount for r in found], [r.val_accuracy for r in found], selectable)
     assert best is not None  # noqa: S101 - a study has no masking without an amount to choose
     rows = (
-        MaskRow(0, making.seed, r.amount, r.relative_size, r.kept, r.val_loss, r.val_accuracy, i == best, r.bits, by)
+        MaskRow(
+            0,
+            making.seed,
+            r.amount,
+            r.relative_size,
+            r.kept,
+            r.val_loss,
+            r.val_accuracy,
+            i == best,
+            r.bits,
+            by,
+        )
         for i, r in enumerate(found)
     )
     return candidates[best][1], tuple(rows)
@@ -148,7 +159,5 @@ def _candidates(
     before, after = (read_weights(net, inputs.weights[role]) for role in ("before", "after"))
     within = unpack_bits(inputs.masks["within"], net.parameters) if mask.within else None
     scores = CRITERIA[mask.criterion](before, after)
-    found = masks(
-        net, scores, mask.amounts, by=mask.by, scope=mask.scope, covers=mask.covers, within=within
-    )
+    found = masks(net, scores, mask.amounts, by=mask.by, scope=mask.scope, covers=mask.covers, within=within)
     return list(zip(mask.amounts, found, strict=True)), mask.by, mask.selectable

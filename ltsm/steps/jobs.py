@@ -73,7 +73,9 @@ class Job:
             return
         self.iteration = result.iteration
         if result.ended:
-            self.ended = "done" if self.iteration == self.iterations and finite(result.metrics) else "diverged"
+            self.ended = (
+                "done" if self.iteration == self.iterations and finite(result.metrics) else "diverged"
+            )
 
     def commit(self, result: FirstState | Trained) -> Sequence[Metric]:
         """Write it to the store: files first, then their rows. The new records come back."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ltsm import regular
 from ltsm.errors import StoreError
 from ltsm.store.values import Artifact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
     from pathlib import Path
 
 
@@ -23,6 +27,8 @@ def write(folder: Path, path: str, content: bytes) -> Artifact:
     """
     target = _inside(folder, path)
     try:
+        # A store's folder that was renamed is not made anew: its files would be lost where nobody looks.
+        os.stat(folder)  # noqa: PTH116 - for its error
         write_whole(target, content)
     except OSError as error:
         hint = "make space or choose another --store, then type the same command again: it goes on where it stopped"
@@ -31,13 +37,14 @@ def write(folder: Path, path: str, content: bytes) -> Artifact:
 
 
 def write_whole(target: Path, content: bytes) -> None:
-    """Write any file as `write` does.
+    """Write any file as `write` does, links followed.
 
     Raises:
-        OSError: it cannot be written; what was begun is gone.
+        OSError: it cannot be written, or something that is no file has the name; what was begun is gone.
     """
+    target = regular.replaceable(target)
     partial = target.with_name(f".{target.name}.partial")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     partial.unlink(missing_ok=True)  # a killed command's, or a link that somebody put there
     try:
         with partial.open("xb") as file:
@@ -52,20 +59,41 @@ def write_whole(target: Path, content: bytes) -> None:
 
 
 def read(folder: Path, artifact: Artifact) -> bytes:
-    """The file's bytes.
+    """The file's bytes, taken into memory once it is known to be the one that was written.
 
     Raises:
         StoreError: it is missing, unreadable, or not the one that was written.
     """
+    with _checked(folder, artifact) as file:
+        return file.read(os.fstat(file.fileno()).st_size)
+
+
+def check(folder: Path, artifact: Artifact) -> None:
+    """Compare the file with what was written.
+
+    Raises:
+        StoreError: as `read`.
+    """
+    with _checked(folder, artifact):
+        pass
+
+
+@contextmanager
+def _checked(folder: Path, artifact: Artifact) -> Iterator[BufferedReader]:
+    """The file, open, and the one that was written: hashed piece by piece, however long it is."""
     target = _inside(folder, artifact.path)
-    hint = "ltsm db check names all such files; --force redoes the step that wrote it"
     try:
-        content = target.read_bytes()
+        with regular.opened(target) as file:
+            regular.refuse_size(os.fstat(file.fileno()).st_size)
+            if hashlib.file_digest(file, "sha256").hexdigest() != artifact.sha256:
+                raise StoreError(f"{target} is not the file that was written: its SHA-256 differs.", _HINT)
+            file.seek(0)
+            yield file
     except OSError as error:
-        raise StoreError(f"cannot read {target}: {error.strerror}.", hint) from None
-    if hashlib.sha256(content).hexdigest() != artifact.sha256:
-        raise StoreError(f"{target} is not the file that was written: its SHA-256 differs.", hint)
-    return content
+        raise StoreError(f"cannot read {target}: {error.strerror}.", _HINT) from None
+
+
+_HINT = "ltsm db check names all such files; --force redoes the step that wrote it"
 
 
 def remove(folder: Path, artifact: Artifact | None) -> None:
@@ -102,6 +130,14 @@ def _inside(folder: Path, path: str) -> Path:
     if not allowed:
         raise StoreError(f"the store names a file outside its folder: {path!r}.", "do not use this store")
     return target
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each name flushed: a file in a folder that is lost is lost."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        flush_folder(folder.parent)
 
 
 def flush_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ clock and no process id to be taken over.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
+from ltsm import regular
 from ltsm.errors import StoreError
 from ltsm.notation import visible
 from ltsm.store.values import Holder
@@ -38,8 +40,11 @@ def lock_path(store: Path) -> Path:
 
 
 @contextmanager
-def claim(store: Path, command: str, now: datetime, *, wait: bool = False) -> Iterator[None]:
-    """Be the store's only writer while the block runs.
+def claim(store: Path, command: str, now: datetime, *, wait: bool = False) -> Iterator[int]:
+    """Be the store's only writer while the block runs; the descriptor of the locked file comes back.
+
+    The lock is the file's, not the name's: whoever deletes the name lets another command in. So `ownership` looks
+    before every commit whether the name is still the locked file's.
 
     Args:
         store: the SQLite file; its folder is made if it is missing.
@@ -50,28 +55,35 @@ def claim(store: Path, command: str, now: datetime, *, wait: bool = False) -> It
     Raises:
         StoreError: another process writes to it, or the folder cannot be written.
     """
-    path = lock_path(store)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a+", encoding="utf-8", opener=_not_through_links)  # noqa: SIM115 - Path has no opener
-    except OSError as error:
-        hint = "choose another with --store FILE"
-        raise StoreError(f"cannot write to {path.parent}: {error.strerror}.", hint) from None
-    with file:
-        _acquire(file, store, wait=wait)
+    with _acquired(store, wait=wait) as file:
         try:
             _sign(file, command, now)
-            yield
+            yield file.fileno()
         finally:
             with suppress(OSError):
                 file.truncate(0)
             _unlock(file)
 
 
+def named(path: Path) -> tuple[int, int] | None:
+    """Device and inode of what is at `path`, which no other file has as long as this one is open; None for nothing."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def held(descriptor: int) -> tuple[int, int]:
+    """The same of an open file, whatever its name is by now."""
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino
+
+
 def holder(store: Path) -> Holder | None:
     """The process that writes to this store now, or None. Changes nothing."""
     try:
-        file = lock_path(store).open("r", encoding="utf-8")
+        file = io.TextIOWrapper(regular.opened(lock_path(store)), encoding="utf-8")
     except OSError:
         return None
     with file:
@@ -85,9 +97,39 @@ def holder(store: Path) -> Holder | None:
         return _signature(file)
 
 
+def _acquired(store: Path, *, wait: bool) -> IO[str]:
+    """The locked file, open; once more where its name was deleted between opening and locking it."""
+    path = lock_path(store)
+    while True:
+        file = _opened(path)
+        try:
+            _acquire(file, store, wait=wait)
+        except BaseException:
+            file.close()
+            raise
+        if held(file.fileno()) == named(path):
+            return file
+        file.close()
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "a+", encoding="utf-8", opener=_not_through_links)
+    except OSError as error:
+        hint = "choose another with --store FILE"
+        raise StoreError(f"cannot write to {path.parent}: {error.strerror}.", hint) from None
+
+
 def _not_through_links(path: str, flags: int) -> int:
     """Open the lock's file itself: it is emptied and signed, so a link would have another file emptied."""
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+    try:
+        regular.refuse_other_kinds(os.fstat(handle))
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
 def _acquire(file: IO[str], store: Path, *, wait: bool) -> None:

@@ -17,7 +17,17 @@ from ltsm.errors import StoreError, UsageError
 from ltsm.notation import parse_sizes
 from ltsm.store import models, seal
 from ltsm.store.claim import holder
-from ltsm.store.values import Artifact, File, MaskRow, Metric, ProtocolRow, RecipeSpec, ResultRow, RunRow
+from ltsm.store.values import (
+    FINISHED,
+    Artifact,
+    File,
+    MaskRow,
+    Metric,
+    ProtocolRow,
+    RecipeSpec,
+    ResultRow,
+    RunRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -101,6 +111,23 @@ def runs(
         for run_id, role, iteration, path, sha256 in connection.execute(its):
             files[run_id].append(File(cast("Role", role), iteration, Artifact(path, sha256)))
         return [_run(row, tuple(files.get(row.id, ())), alive=alive) for row in connection.execute(query)]
+
+
+def ended(store: Store, protocol_id: int) -> set[tuple[str, int]]:
+    """The runs of a protocol in which nothing is left to do, by their recipe's fingerprint and their seed."""
+    run = models.run.c
+    query = select(models.recipe.c.fingerprint, run.seed).join(models.run)
+    with _reading(store) as connection:
+        rows = connection.execute(query.where(run.protocol_id == protocol_id, run.state.in_(FINISHED)))
+        return {(row.fingerprint, row.seed) for row in rows}
+
+
+def data_digests(store: Store, protocol_id: int) -> set[str]:
+    """The SHA-256 of whatever data the runs of a protocol have used."""
+    digest = "json_extract(provenance, '$.data_sha256')"
+    query = f"SELECT DISTINCT {digest} FROM run WHERE protocol_id = ? AND {digest} IS NOT NULL"  # noqa: S608 - our own words
+    with _reading(store) as connection:
+        return set(connection.exec_driver_sql(query, (protocol_id,)).scalars())
 
 
 def find_run(

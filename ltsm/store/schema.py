@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DatabaseError
 
+from ltsm import regular
 from ltsm.errors import StoreError
-from ltsm.store import seal, write
+from ltsm.store import companions, mend, seal, write
 from ltsm.store.artifacts import flush_folder
 from ltsm.store.claim import claim
 from ltsm.store.engine import Store, connect
+from ltsm.store.locked import cannot_write, is_locked
+from ltsm.store.ownership import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +47,7 @@ def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
     found = version(store)
     if found is None:
         store.close()
-        raise StoreError(f"the store {path} is empty.", "ltsm sweep fills it")
+        raise companions.empty(path)
     if found != HEAD:
         store.close()
         raise StoreError(
@@ -55,10 +58,11 @@ def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
     return store
 
 
-def open_for_writing(path: Path, *, unchecked: bool = False) -> Store:
+def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False) -> Store:
     """The store at `path`, made if there is none, brought up to date if it is older. The caller holds its claim.
 
     An older store is copied to `<name>.before-<version>` first. All of it is checked, unless the caller says not to.
+    With `wait` every transaction waits for another program that writes, as long as it takes.
 
     Raises:
         StoreError: it is damaged, foreign, newer, or cannot be written.
@@ -71,13 +75,15 @@ def open_for_writing(path: Path, *, unchecked: bool = False) -> Store:
         ) from None
     _refuse_other_files(path)
     found = _version_at(path, unchecked=unchecked)
-    store = connect(path, read_only=False)
+    store = connect(path, read_only=False, wait=wait)
     try:
         store.engine.connect().close()  # whatever hinders a connection is said here and now
         if found != HEAD:
             _upgrade(store, found)
     except (DatabaseError, sqlite3.Error, OSError) as error:
         store.close()
+        if not isinstance(error, OSError) and is_locked(error):
+            raise cannot_write(path, error) from None
         cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
         raise StoreError(
             f"cannot write the store {path}: {cause}.", "choose another with --store FILE"
@@ -117,11 +123,13 @@ def _version_at(path: Path, *, unchecked: bool) -> str | None:
     if not path.exists():
         return None
     if path.stat().st_size == 0:
-        _refuse_emptied(path)
+        companions.refuse_emptied(path)
         return None
     store = connect(path, read_only=True)
     try:
         found = version(store)
+        if found is None:
+            companions.refuse_emptied(path)
         if found is not None and not unchecked:
             _refuse_damage(store)
         return found
@@ -143,15 +151,6 @@ def _refuse_damage(store: Store) -> None:
         raise StoreError(f"the store {store.path} is damaged: {faults[0]}{more}.", hint)
 
 
-def _refuse_emptied(path: Path) -> None:
-    """An empty file becomes a store; but not where results were, which it would bury."""
-    log = path.with_name(f"{path.name}-wal")
-    weights = path.parent / "weights"
-    if (log.exists() and log.stat().st_size) or (weights.is_dir() and any(weights.iterdir())):
-        hint = f"restore a backup; or delete {path} to begin anew"
-        raise StoreError(f"the store {path} is damaged: it is empty, and weights lie beside it.", hint)
-
-
 def migrations_folder() -> Path:
     """Where the migrations lie: in the wheel, or beside an editable install."""
     installed = Path(str(files("ltsm"))) / "_migrations"
@@ -170,12 +169,10 @@ def _stamped(connection: Connection) -> str | None:
 
 
 def _refuse_other_files(path: Path) -> None:
-    """Refuse what is no SQLite file, and companions that lead elsewhere: SQLite would write through them."""
-    for suffix in ("-wal", "-shm", "-journal"):
-        if (companion := path.with_name(path.name + suffix)).is_symlink():
-            raise StoreError(f"{companion} is a link, which SQLite never makes.", "do not use this store")
+    """Refuse what is no SQLite file, and companions that are not SQLite's."""
+    companions.refuse_strange(path)
     try:
-        with path.open("rb") as file:
+        with regular.opened(path) as file:
             start = file.read(len(_MAGIC))
     except FileNotFoundError:
         return
@@ -192,7 +189,7 @@ def beside(path: Path) -> list[Path]:
     found = []
     for other in sorted(path.parent.iterdir()):
         if other.is_file() and not other.name.startswith((path.name, f".{path.name}.")):
-            with suppress(OSError), other.open("rb") as file:
+            with suppress(OSError), regular.opened(other) as file:
                 if file.read(len(_MAGIC)) == _MAGIC:
                     found.append(other)
     return found
@@ -245,10 +242,12 @@ def writer(path: Path, command: str, now: datetime, *, wait: bool = False) -> It
     Raises:
         StoreError: as `open_for_writing` and `claim`.
     """
-    with claim(path, command, now, wait=wait):
-        store = open_for_writing(path)
+    with claim(path, command, now, wait=wait) as locked:
+        store = open_for_writing(path, wait=wait)
         try:
-            write.mark_interrupted(store, now)
-            yield store
+            with guarded(store, locked, backup):
+                write.mark_interrupted(store, now)
+                mend.mend(store, now)
+                yield store
         finally:
             store.close()

@@ -39,8 +39,8 @@ def broken(driver: sqlite3.Connection) -> Iterator[str]:
     digests: dict[int, Any] = {}
     for query in (_RUNS, _RECORDS, _MASKS):
         for run_id, rows in groupby(driver.execute(query), key=itemgetter(0)):
-            records = query is _RECORDS
-            packed = b"".join(starmap(_RECORD.pack, rows)) if records else _packed(rows)
+            found = list(rows)
+            packed = b"".join(starmap(_RECORD.pack, found)) if query is _RECORDS else _packed(found)
             digests.setdefault(run_id, hashlib.sha256()).update(packed)
     for run_id, digest in digests.items():
         if seals.get(str(run_id)) != digest.hexdigest():

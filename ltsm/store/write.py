@@ -11,9 +11,9 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import DatabaseError
 
-from ltsm.errors import StoreError
 from ltsm.notation import format_sizes
 from ltsm.store import models
+from ltsm.store.locked import cannot_write
 from ltsm.store.seal import seal_plan, seal_runs
 from ltsm.store.values import Artifact
 from ltsm.studies.names import kind
@@ -51,11 +51,10 @@ def add_runs(
         run = models.run.c
         newest = connection.execute(select(func.coalesce(func.max(run.id), 0))).scalar_one()
         row = insert_or(models.run).on_conflict_do_nothing()
-        names = {recipe_id: name for recipe_id, name in ids.values()}
         pending = [_pending(protocol_id, spec, ids[spec.fingerprint], now) for spec in specs]
         connection.execute(row, pending)
         query = select(run.id, run.seed, run.recipe_id).where(run.protocol_id == protocol_id)
-        known = {(seed, recipe_id): run_id for run_id, seed, recipe_id in connection.execute(query) if recipe_id in names}
+        known = {(seed, recipe_id): run_id for run_id, seed, recipe_id in connection.execute(query)}
         added = [
             {"run_id": run_id, "role": role, "needs_id": known[spec.seed, ids[needed][0]]}
             for spec in specs
@@ -162,7 +161,11 @@ def rewind(store: Store, run_id: int, now: datetime) -> None:
     file, metric = models.file.c, models.metric.c
     with _transaction(store) as connection:
         last, found = _checkpoints(connection, run_id)[:2]
-        connection.execute(delete(models.file).where(file.run_id == run_id, file.role == "checkpoint", file.iteration == last))
+        connection.execute(
+            delete(models.file).where(
+                file.run_id == run_id, file.role == "checkpoint", file.iteration == last
+            )
+        )
         connection.execute(delete(models.metric).where(metric.run_id == run_id, metric.iteration > found))
         best = _best_iteration(connection, run_id, -1, None)
         _change(connection, run_id, {"iteration": found, "best_iteration": best}, now)
@@ -181,10 +184,7 @@ def _transaction(store: Store) -> Iterator[Connection]:
         with store.engine.begin() as connection:
             yield connection
     except (DatabaseError, sqlite3.Error) as error:  # seals are read through the driver itself
-        hint = "make space if the disk is full, then type the same command again: it goes on where it stopped"
-        raise StoreError(
-            f"cannot write the store {store.path}: {getattr(error, 'orig', error)}.", hint
-        ) from None
+        raise cannot_write(store.path, error) from None
 
 
 def _change(
@@ -218,7 +218,9 @@ def _add_files(connection: Connection, run_id: int, files: Mapping[tuple[Role, i
     if rows:
         row = insert_or(models.file)
         new = {"path": row.excluded.path, "sha256": row.excluded.sha256}
-        connection.execute(row.on_conflict_do_update(index_elements=["run_id", "role", "iteration"], set_=new), rows)
+        connection.execute(
+            row.on_conflict_do_update(index_elements=["run_id", "role", "iteration"], set_=new), rows
+        )
 
 
 def _checkpoints(connection: Connection, run_id: int) -> Sequence[int]:
@@ -246,7 +248,9 @@ def _artifacts(connection: Connection, which: ColumnElement[bool]) -> list[Artif
 def _recipe_ids(connection: Connection, recipes: Iterable[RecipeSpec]) -> dict[str, tuple[int, str]]:
     """The id and name of each recipe by its fingerprint; those that are not there yet are added."""
     values = [{"fingerprint": r.fingerprint, "name": r.name, "settings": dict(r.settings)} for r in recipes]
-    connection.execute(insert_or(models.recipe).on_conflict_do_nothing(index_elements=["fingerprint"]), values)
+    connection.execute(
+        insert_or(models.recipe).on_conflict_do_nothing(index_elements=["fingerprint"]), values
+    )
     recipe = models.recipe.c
     rows = connection.execute(select(recipe.fingerprint, recipe.id, recipe.name))
     return {fingerprint: (recipe_id, name) for fingerprint, recipe_id, name in rows}

@@ -44,7 +44,7 @@ def maker(name: str) -> Maker:
 
 
 def study(name: str, protocol: Protocol) -> Study:
-    """The study of that name under a protocol.
+    """The study of that name under a protocol; whatever goes wrong in a function of one's own is said as its fault.
 
     Raises:
         UsageError: there is none, or what its function gives is none.
@@ -55,7 +55,9 @@ def study(name: str, protocol: Protocol) -> Study:
     except LtsmError:
         raise
     except Exception as error:
-        raise UsageError(f"the study {name} fails: {type(error).__name__}: {error}.", "--debug shows where") from error
+        raise UsageError(
+            f"the study {name} fails: {type(error).__name__}: {error}.", "--debug shows where"
+        ) from error
     if not isinstance(found, Study):
         raise UsageError(f"{name} gives {quoted(found)}, and no Study.", "ltsm study show paper")
     return found
@@ -73,7 +75,9 @@ def _own(name: str) -> Maker:
     try:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"there is no study {name}: {error}.", "module:function, importable from this folder") from error
+        raise UsageError(
+            f"there is no study {name}: {error}.", "module:function, importable from this folder"
+        ) from error
     if not callable(found) or not inspect.signature(found).parameters:
         raise UsageError(f"{name} is no function of a protocol.", "def study(protocol): return ltsm.Study(…)")
     return found  # type: ignore[no-any-return]  # a person's own function

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ltsm.studies import paper
-from ltsm.studies.recipe import Mask, Random, Recipe, Weights
+from ltsm.studies.recipe import Mask, Recipe, Weights
 from ltsm.studies.study import Group, Study
 
 if TYPE_CHECKING:
@@ -50,4 +50,6 @@ def _dense(protocol: Protocol, initial: Recipe) -> tuple[dict[str, Recipe], Grou
     length = protocol.iterations
     if length <= protocol.initial_iterations and length % protocol.record_every == 0:
         return {}, Group(DENSE, (paper.INITIAL,), until=length)
-    return {DENSE: replace(initial, start=Weights(paper.INITIAL, "initial"), iterations=length)}, Group(DENSE, (DENSE,))
+    return {DENSE: replace(initial, start=Weights(paper.INITIAL, "initial"), iterations=length)}, Group(
+        DENSE, (DENSE,)
+    )

@@ -16,7 +16,7 @@ def sizes(hidden: tuple[int, ...]) -> str:
 
 def kind(recipe: str) -> str:
     """The word by which a recipe's runs are found: the first of its name."""
-    return recipe.split()[0].rstrip(",:")
+    return recipe.split(maxsplit=1)[0].rstrip(",:")
 
 
 def run_name(recipe: str, seed: int) -> str:

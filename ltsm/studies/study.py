@@ -64,7 +64,9 @@ class Study:
     )
 
     def __post_init__(self) -> None:
-        groups = self.groups or tuple(Group(n, (n,)) for n, r in self.recipes.items() if r.trains != "nothing")
+        groups = self.groups or tuple(
+            Group(n, (n,)) for n, r in self.recipes.items() if r.trains != "nothing"
+        )
         object.__setattr__(self, "groups", groups)
         object.__setattr__(self, "reference", self.reference or (groups[0].label if groups else ""))
         for name, recipe in self.recipes.items():
@@ -135,7 +137,9 @@ def _check(name: str, recipe: Recipe) -> None:
     masked = recipe.mask is not None
     if recipe.trains == "nothing" and not masked:
         raise _refusal(name, "trains nothing and makes no mask")
-    if isinstance(recipe.mask, recipes_.Masking) and not any(map(recipe.mask.selectable, recipe.mask.amounts)):
+    if isinstance(recipe.mask, recipes_.Masking) and not any(
+        map(recipe.mask.selectable, recipe.mask.amounts)
+    ):
         raise _refusal(name, "has no amount that may be chosen")
 
 

@@ -32,7 +32,8 @@ SELECT protocol, recipe, kind, hidden, count(*) AS n, avg(relative_size) AS rela
        avg(final_val_loss) AS final_val_loss, avg(minimal_val_loss) AS minimal_val_loss,
        avg(minimal_iteration) AS minimal_iteration
 FROM result
-WHERE final_val_loss IS NOT NULL AND recipe NOT IN ('initial training', 'baseline')
+WHERE recipe NOT IN ('initial training', 'baseline')
+      AND EXISTS (SELECT 1 FROM metric WHERE metric.run_id = result.run_id)
 GROUP BY protocol_id, fingerprint
 ORDER BY protocol_id, kind DESC, final_val_loss
 """
@@ -76,6 +77,14 @@ INSERT INTO metric (run_id, iteration, train_loss, val_loss, val_accuracy)
 SELECT run_id, iteration, train_loss, val_loss, val_accuracy FROM old_metric
 """
 
+NEED = """
+INSERT INTO need
+SELECT r.id, :role, n.id
+FROM run AS r
+JOIN run AS n ON n.protocol_id = r.protocol_id AND n.seed = r.seed AND n.hidden = r.hidden AND n.kind = :needed
+WHERE r.kind = :kind
+"""
+
 FILES = (
     ("initial", "0", "initial_weights"),
     ("final", "iteration", "final_weights"),
@@ -102,18 +111,17 @@ def upgrade() -> None:
     for table in ("metric", "mask", "run"):
         op.rename_table(table, f"old_{table}")
     _make_tables()
-    for protocol_id, settings in connection.execute(sa.text("SELECT id, settings FROM protocol ORDER BY id")).all():
+    for protocol_id, settings in connection.execute(
+        sa.text("SELECT id, settings FROM protocol ORDER BY id")
+    ).all():
         _runs(connection, protocol_id, json.loads(settings))
     for statement in (MASKS, METRICS):
         connection.execute(sa.text(statement))
     for role, iteration, column in FILES:
-        values = f"SELECT id, '{role}', {iteration}, {column}, {column}_sha256 FROM old_run"
+        values = f"SELECT id, '{role}', {iteration}, {column}, {column}_sha256 FROM old_run"  # noqa: S608 - our own words
         op.execute(f"INSERT INTO file {values} WHERE {column} IS NOT NULL AND {column}_sha256 IS NOT NULL")
     for kind, role, needed in NEEDS:
-        op.execute(
-            f"INSERT INTO need SELECT r.id, '{role}', n.id FROM run AS r JOIN run AS n ON n.protocol_id = r.protocol_id "
-            f"AND n.seed = r.seed AND n.hidden = r.hidden AND n.kind = '{needed}' WHERE r.kind = '{kind}'"
-        )
+        connection.execute(sa.text(NEED), {"kind": kind, "role": role, "needed": needed})
     for table in ("metric", "mask", "run"):
         op.drop_table(f"old_{table}")
     op.execute(RESULT)
@@ -123,7 +131,8 @@ def upgrade() -> None:
 def _runs(connection, protocol_id, settings):
     """All runs of a protocol, and one for each search."""
     rows = connection.execute(
-        sa.text("SELECT kind, hidden, parameters FROM old_run WHERE protocol_id = :id ORDER BY id"), {"id": protocol_id}
+        sa.text("SELECT kind, hidden, parameters FROM old_run WHERE protocol_id = :id ORDER BY id"),
+        {"id": protocol_id},
     ).all()
     inputs, classes = _shape({(hidden, count) for kind, hidden, count in rows if count and kind != "ticket"})
     for kind, hidden in dict.fromkeys((kind, hidden) for kind, hidden, _ in rows):
@@ -160,7 +169,9 @@ def _recipe(connection, settings, kind, hidden):
     name, value = _recipes(settings, hidden)[kind]
     found = {"fingerprint": _fingerprint(value), "name": name, "settings": json.dumps(value)}
     connection.execute(
-        sa.text("INSERT OR IGNORE INTO recipe (fingerprint, name, settings) VALUES (:fingerprint, :name, :settings)"),
+        sa.text(
+            "INSERT OR IGNORE INTO recipe (fingerprint, name, settings) VALUES (:fingerprint, :name, :settings)"
+        ),
         found,
     )
     query = sa.text("SELECT id FROM recipe WHERE fingerprint = :fingerprint")

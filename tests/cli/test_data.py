@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from ltsm.cli.data import app
@@ -168,3 +169,38 @@ def test_an_unknown_data_set_gets_a_hint_that_fits(command: str, name: str) -> N
     assert isinstance(found.exception, UsageError)
     assert f"there is no data set {name!r}: there are mnist" in found.exception.message
     assert found.exception.hint.startswith("name one of these")
+
+
+def test_check_of_ones_own_data_says_what_was_taken_as_what(tmp_path: Path) -> None:
+    """Folders, classes with their counts, pixels, and what was left out; the same as JSON."""
+    for part, count in (("train", 3), ("valid", 2), ("test", 2)):
+        for shade, name in ((40, "cat"), (200, "dog")):
+            place = tmp_path / "photos" / part / name
+            place.mkdir(parents=True)
+            for i in range(count):
+                Image.new("L", (4, 4), shade + i).save(place / f"{i}.png")
+            (place / ".hidden.png").write_bytes(b"")
+    done = run("check", f"{tmp_path}/photos@4x4:grey")
+    assert done.exit_code == 0
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[1:] == [
+        "training set train",
+        "validation set valid",
+        "test set test",
+        "the test set is not used",
+        "label 0 cat: 3 training, 2 validation images",
+        "label 1 dog: 3 training, 2 validation images",
+        "pixels 40 … 202",
+        "left out 4 hidden",
+    ]
+    report = json.loads(run("check", f"{tmp_path}/photos@4x4:grey", "--json").stdout)
+    assert report["images_of_classes"][1] == {"name": "dog", "training": 3, "validation": 2}
+    assert (report["pixels"], report["left_out"], report["test_set"]) == ([40, 202], {"hidden": 4}, "test")
+
+
+def test_a_home_folder_is_found_in_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell leaves ~ alone after an = sign."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = run("check", "--data=~/none")
+    assert isinstance(done.exception, DataError)
+    assert f"{tmp_path}/none" in done.exception.message

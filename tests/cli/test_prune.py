@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from ltsm.cli.commands import app
 from ltsm.core.masking import pack_bits
-from ltsm.errors import DataError, LtsmError, StoreError, UsageError
+from ltsm.errors import DataError, LtsmError, RunError, StoreError, UsageError
 from ltsm.store import schema
 
 MODULE = """
@@ -299,8 +299,13 @@ class TestRefusals:
             (["--data=digits"], DataError, "an image has 64 numbers"),
             (["--data=digits", "--network=own_plain:Own"], UsageError, "lack 'first.weight'"),
             (["--network=own_plain"], UsageError, "named as module:function"),
+            (["--network=own_plain:nothing"], UsageError, "no function 'nothing' in own_plain"),
             (["--network=nowhere:make"], UsageError, "No module named 'nowhere'"),
-            (["--network=own_plain:fails"], UsageError, "no such size"),
+            (
+                ["--network=own_plain:fails"],
+                RunError,
+                r"fails: ValueError: no such size \(.*own_plain.py, line \d+\)",
+            ),
             (["--network=own_plain:text"], UsageError, "gives str, not a torch.nn.Module"),
             (["--thresholds=1"], UsageError, "--thresholds takes 3 numbers"),
             (["--thresholds=0:1:nan"], UsageError, "--thresholds takes 3 numbers"),
@@ -344,7 +349,9 @@ class TestRefusals:
         ltsm("prune", *files, "--network=own_plain:Own", "--out", "own")
         with pytest.raises(UsageError, match="of one's own"):
             ltsm("ticket", "evaluate", "own/network.ticket")
-        with pytest.raises(DataError, match="the network cannot take these images"):
+        with pytest.raises(
+            RunError, match=r"forward pass on images of shape \(360, 64\) fails.*own_plain\.py, line"
+        ):
             ltsm("ticket", "evaluate", "own/network.ticket", "--network=own_plain:Own", "--data=digits")
 
 

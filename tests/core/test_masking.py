@@ -1,25 +1,54 @@
-"""Masks by sign(w_initial)·w_trained ≥ t, and the choice of the supermask."""
+"""Masks from scores by threshold and by fraction, how they are evaluated, and the choice of the supermask."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
+from ltsm.core.criteria import CRITERIA
+from ltsm.core.engine import choose_engine
 from ltsm.core.evaluation import Evaluation, evaluate
-from ltsm.core.masking import MaskResult, evaluate_masks, mask, pack_bits, select, unpack_bits
+from ltsm.core.masking import (
+    MaskResult,
+    at_least,
+    choose,
+    covered_by,
+    evaluate_masks,
+    largest,
+    masks,
+    pack_bits,
+    unpack_bits,
+)
 from ltsm.core.network import Network, initial_values, is_weight
 from ltsm.core.training import advance, fresh_state
 from ltsm.errors import StoreError
 from ltsm.protocol import Protocol
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ltsm.core.datasets import Dataset
 
 pytestmark = pytest.mark.usefixtures("each_engine")
+
+
+def mask(initial: Tensor, trained: Tensor, threshold: float) -> Tensor:
+    """The paper's mask of one tensor."""
+    return at_least([CRITERIA["sign"](initial, trained)], threshold, "global")[0]
+
+
+def results_of(
+    data: Dataset, network: Network, protocol: Protocol, initial: Tensor, trained: Tensor
+) -> list[MaskResult]:
+    """Every threshold of the protocol."""
+    scores = CRITERIA["sign"](initial, trained)
+    found = masks(network, scores, protocol.thresholds, covers=protocol.mask)
+    candidates = list(zip(protocol.thresholds, found, strict=True))
+    engine = choose_engine(data, network, protocol)
+    return evaluate_masks(engine, network, candidates, lambda kept: initial.where(kept, 0.0))
 
 
 def test_the_example_of_section_2_1() -> None:
@@ -57,8 +86,34 @@ def test_a_parameter_equal_to_the_threshold_is_kept(threshold: float) -> None:
 def test_biases_are_kept_where_only_weights_are_masked() -> None:
     network = Network((3, 2, 1))
     values = initial_values(network, 0, "test")
-    kept = mask(values, -values, 0.0, is_weight(network))
+    (kept,) = masks(network, -values.abs(), [0.0], covers="weights")
     assert torch.equal(kept, ~is_weight(network))
+    assert torch.equal(covered_by(network, "weights"), is_weight(network))
+    assert covered_by(network, "all").all()
+
+
+def test_a_fraction_is_an_exact_count_and_ties_go_to_who_comes_first() -> None:
+    """Of 1, 3, 3, 3, 2 two fifths are the first two threes; of all together, or of each part by itself."""
+    parts = [torch.tensor([1.0, 3.0, 3.0]), torch.tensor([3.0, 2.0])]
+    assert [p.tolist() for p in largest(parts, 0.4, "global")] == [[False, True, True], [False, False]]
+    assert [p.tolist() for p in largest(parts, 0.4, "layer")] == [[False, True, False], [True, False]]
+    assert [int(sum(p.sum() for p in largest(parts, f, "global"))) for f in (0.0, 0.5, 1.0)] == [0, 2, 5]
+
+
+def test_a_score_that_is_no_number_is_kept_last() -> None:
+    scores = [torch.tensor([math.nan, -5.0, math.nan, -7.0])]
+    assert largest(scores, 0.5, "global")[0].tolist() == [False, True, False, True]
+
+
+def test_a_fraction_within_a_mask_is_of_what_that_keeps() -> None:
+    """A round of pruning: of 10 weights 8 are left, of these the smaller half goes; biases stay."""
+    network = Network((4, 2, 1))
+    scores = torch.arange(float(network.parameters))
+    within = torch.ones(network.parameters, dtype=torch.bool)
+    within[[0, 1]] = False
+    (kept,) = masks(network, scores, [0.5], by="fraction", covers="weights", within=within)
+    assert kept.nonzero()[:, 0].tolist() == [6, 7, 8, 9, 10, 11, 12]
+    assert is_weight(network).nonzero()[:, 0].tolist() == [*range(8), 10, 11]
 
 
 def test_a_mask_comes_back_from_its_bits() -> None:
@@ -83,12 +138,12 @@ def test_every_threshold_is_evaluated_as_its_masked_network_alone(
     scoped = protocol.changed(mask=scope)
     initial = initial_values(network, 0, "test")
     trained, _ = advance(data, scoped, fresh_state(network, (0,), initial[None]), 200)
-    results = evaluate_masks(data, scoped, network, initial, trained.parameters[0])
-    assert [result.threshold for result in results] == list(scoped.thresholds)
+    results = results_of(data, network, scoped, initial, trained.parameters[0])
+    assert [result.amount for result in results] == list(scoped.thresholds)
     for result in results:
         kept = unpack_bits(result.bits, network.parameters)
-        covered = is_weight(network) if scope == "weights" else None
-        assert torch.equal(kept, mask(initial, trained.parameters[0], result.threshold, covered))
+        expected = mask(initial, trained.parameters[0], result.amount)
+        assert torch.equal(kept, expected | ~is_weight(network) if scope == "weights" else expected)
         assert sum(result.kept) == int(kept.sum())
         assert result.relative_size == sum(result.kept) / network.parameters
         alone = evaluate(data, network, scoped, (initial * kept)[None])
@@ -102,20 +157,14 @@ def test_kept_is_counted_layer_by_layer(data: Dataset, network: Network, protoco
     initial = torch.ones(network.parameters)
     trained = initial.clone()
     trained[:100], trained[-1] = -1.0, -1.0
-    results = evaluate_masks(data, protocol, network, initial, trained)
+    results = results_of(data, network, protocol, initial, trained)
     assert results[0].kept == (20 * 12 + 12 - 100, 12 * 7 + 7, 7 * 4 + 4 - 1)
 
 
 def test_a_network_that_diverged_keeps_nothing(data: Dataset, network: Network, protocol: Protocol) -> None:
     initial = initial_values(network, 0, "test")
-    results = evaluate_masks(data, protocol, network, initial, torch.full_like(initial, math.nan))
+    results = results_of(data, network, protocol, initial, torch.full_like(initial, math.nan))
     assert {result.relative_size for result in results} == {0.0}
-
-
-def result(threshold: float, accuracy: float) -> MaskResult:
-    return MaskResult(
-        threshold=threshold, kept=(), relative_size=0, val_loss=0, val_accuracy=accuracy, bits=b""
-    )
 
 
 @pytest.mark.parametrize(
@@ -133,10 +182,12 @@ def result(threshold: float, accuracy: float) -> MaskResult:
 def test_the_supermask_is_the_most_accurate_at_the_smallest_threshold(
     accuracies: dict[float, float], chosen: float
 ) -> None:
-    results = [result(threshold, accuracy) for threshold, accuracy in accuracies.items()]
-    assert results[select(results, Protocol())].threshold == chosen
+    place = choose(list(accuracies), list(accuracies.values()), Protocol().selectable)
+    assert place is not None
+    assert list(accuracies)[place] == chosen
 
 
-def test_negative_thresholds_can_be_chosen_where_the_protocol_says_so() -> None:
-    results = [result(-0.05, 0.9), result(0.0, 0.1)]
-    assert select(results, replace(Protocol(), select_min=-0.1)) == 0
+def test_any_amount_can_be_chosen_unless_somebody_says_which() -> None:
+    assert choose([-0.05, 0.0], [0.9, 0.1]) == 0
+    assert choose([-0.05, 0.0], [0.9, 0.1], lambda amount: amount >= 0) == 1
+    assert choose([-0.05], [0.9], lambda amount: amount >= 0) is None

@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from ltsm.core.criteria import CRITERIA
 from ltsm.core.datasets import Dataset, load_dataset, missing
-from ltsm.core.masking import evaluate_masks, select
+from ltsm.core.engine import choose_engine
+from ltsm.core.masking import choose, evaluate_masks, masks
 from ltsm.core.network import Network, initial_values, named_tensors
 from ltsm.core.training import advance, fresh_state
 from ltsm.protocol import PAPER
@@ -62,5 +64,9 @@ def test_a_briefly_trained_network_has_a_supermask_that_beats_chance(mnist: Data
     trained, records = advance(mnist, PAPER, start, 400)
     assert records[0].val_accuracy[0] < 0.2
     assert records[-1].val_accuracy[0] > 0.9
-    results = evaluate_masks(mnist, PAPER, NETWORK, initial, trained.parameters[0])
-    assert results[select(results, PAPER)].val_accuracy > records[0].val_accuracy[0] + 0.1
+    kept = masks(NETWORK, CRITERIA["sign"](initial, trained.parameters[0]), PAPER.thresholds)
+    candidates = list(zip(PAPER.thresholds, kept, strict=True))
+    engine = choose_engine(mnist, NETWORK, PAPER)
+    results = evaluate_masks(engine, NETWORK, candidates, lambda mask: initial.where(mask, 0.0))
+    best = choose(PAPER.thresholds, [result.val_accuracy for result in results], PAPER.selectable)
+    assert results[best].val_accuracy > records[0].val_accuracy[0] + 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from ltsm.core import datasets, own
 from ltsm.errors import DataError
-from ltsm.protocol import PAPER, load
+from ltsm.protocol import PAPER, is_own_data, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,6 +114,7 @@ class TestNpz:
                 "x_train has the shape",
             ),
             ({"x_train": np.array([{}] * 6)}, "no readable .npz"),
+            ({"x_train": np.array([{}] * 6)}, "x_train.npy holds Python objects; np.stack"),
         ],
     )
     def test_what_breaks_the_contract_is_refused_in_a_sentence(
@@ -151,6 +153,75 @@ class TestNpz:
             with pytest.raises(DataError, match="no readable") as caught:
                 loaded(tmp_path / name)
             assert "pickle" not in caught.value.message
+
+    @pytest.mark.parametrize(
+        ("labels", "words"),
+        [
+            ([1, 2, 3, 1, 2, 3], "labels are 1 … 3, and no image has the label 0"),
+            ([0, 2, 5, 0, 2, 5], "labels are 0 … 5, and no image has the label 1"),
+            ([0, 255, 0, 255, 0, 255], "no image has the label 1"),
+        ],
+    )
+    def test_labels_that_are_not_numbered_from_0_on_are_refused(
+        self, tmp_path: Path, labels: list[int], words: str
+    ) -> None:
+        """They would be classes without an image; it is said how to number them."""
+        with pytest.raises(DataError, match=words) as caught:
+            loaded(saved(tmp_path, y_train=np.array(labels), y_val=np.array(labels[:3])))
+        assert "np.unique" in caught.value.hint
+
+    @pytest.mark.parametrize(
+        ("changed", "words"),
+        [
+            ({"x_train": np.full((6, 2, 2), 7, np.uint8)}, "all training images are the same"),
+            ({"x_val": np.full((3, 2, 2), 7, np.uint8)}, "all validation images are the same"),
+            ({"y_val": np.array([1, 1, 1])}, "all validation images are of one class"),
+        ],
+    )
+    def test_data_of_which_nothing_can_be_learnt_is_refused(
+        self, tmp_path: Path, changed: dict[str, Any], words: str
+    ) -> None:
+        with pytest.raises(DataError, match=words):
+            loaded(saved(tmp_path, **changed))
+
+    def test_a_member_that_is_no_array_is_named(self, tmp_path: Path) -> None:
+        """An archive that another program has packed."""
+        with zipfile.ZipFile(tmp_path / "bare.npz", "w") as archive:
+            for name, values in arrays().items():
+                archive.writestr(name, values.tobytes())
+        with pytest.raises(DataError, match=r"its member x_train is no array x_train\.npy"):
+            loaded(tmp_path / "bare.npz")
+
+    def test_a_suffix_in_capitals_is_the_same(self, tmp_path: Path) -> None:
+        here = saved(tmp_path).rename(tmp_path / "MINE.NPZ")
+        assert is_own_data("MINE.NPZ")
+        assert len(loaded(here).train_labels) == 6
+
+    @pytest.mark.parametrize("name", ["mine.csv", "mine.mat", "mine.npy", "mine.pt", "mine"])
+    def test_another_kind_of_file_is_called_one(self, tmp_path: Path, name: str) -> None:
+        """And it is said how to make the one that is read."""
+        (tmp_path / name).write_bytes(b"1,2,3")
+        assert is_own_data(name) == ("." in name)
+        with pytest.raises(DataError, match=r"data of your own is an \.npz file or a folder") as caught:
+            loaded(tmp_path / name)
+        assert "numpy.savez" in caught.value.hint
+
+    @pytest.mark.parametrize("odd", ["mine#1.npz", "mine@8x8.npz", "a#b", "photos@8x8", "photos@8x8:grey"])
+    def test_a_name_may_look_like_a_form_or_a_digest(self, tmp_path: Path, odd: str) -> None:
+        """What is there is taken, its own name belongs to no form, and the stored name finds it again."""
+        path = tmp_path / odd
+        plain = saved(tmp_path) if odd.endswith(".npz") else images_below(tmp_path / "photos")
+        plain.rename(path)
+        found = datasets.resolve_dataset(str(path), None, {})
+        assert found.folder == path
+        assert found.name.rpartition("#")[0] == odd
+        again = datasets.resolve_dataset(found.name, tmp_path, {})
+        assert again == found
+        shape = datasets.load_dataset(again.name, again.folder).image_shape
+        assert shape == ((2, 2) if odd.endswith(".npz") else (32, 32, 3))
+        if not odd.endswith(".npz"):
+            sized = datasets.resolve_dataset(f"{path}@4x6:grey", None, {})
+            assert datasets.load_dataset(sized.name, sized.folder).image_shape == (4, 6)
 
     def test_every_truncation_is_refused(self, tmp_path: Path) -> None:
         content = saved(tmp_path).read_bytes()

@@ -34,11 +34,11 @@ AROUND = {
     "autocast to float16": lambda: torch.autocast("cpu", dtype=torch.float16),
     "no gradients": torch.no_grad,
     "inference": torch.inference_mode,
-    "deterministic": lambda: setting(torch.use_deterministic_algorithms, True, False),  # noqa: FBT003
+    "deterministic": lambda: setting(torch.use_deterministic_algorithms, True, False),
     "threads": lambda: setting(torch.set_num_threads, 3, 1),
     "precision": lambda: setting(torch.set_float32_matmul_precision, "medium", "highest"),
     "generator": lambda: setting(torch.manual_seed, 99, 0),
-    "denormals": lambda: setting(torch.set_flush_denormal, True, False),  # noqa: FBT003
+    "denormals": lambda: setting(torch.set_flush_denormal, True, False),
 }
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 import ltsm
-from ltsm.core.masking import mask
+from ltsm.core.criteria import sign
+from ltsm.core.masking import at_least
 from ltsm.errors import UsageError
 
 TYPES = [torch.float64, torch.bfloat16, torch.float16]
@@ -56,11 +57,11 @@ def test_initial_values_of_another_type_are_the_networks(pair, images, dtype, mo
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
 def test_a_trained_value_meets_a_threshold_in_its_own_type(images, dtype):
-    """0.07, rounded to whatever type, is kept at t = 0.07, as `ltsm.core.masking.mask` keeps it."""
+    """0.07, rounded to whatever type, is kept at t = 0.07, as `ltsm.core.masking.at_least` keeps it."""
     initial = {"fc.weight": torch.full((3, 6), 0.5), "fc.bias": torch.tensor([-0.5, 0.0, 0.5])}
     after = {"fc.weight": torch.full((3, 6), 0.07, dtype=dtype), "fc.bias": torch.full((3,), -0.07)}
     found = ltsm.find_supermask(initial, after, images, thresholds=[0.07, 0.0701])
-    expected = {name: mask(initial[name], after[name], 0.07) for name in initial}
+    expected = {n: at_least([sign(initial[n], after[n])], 0.07, "global")[0] for n in initial}
     assert all(torch.equal(found.mask_at(0.07)[name], expected[name]) for name in expected)
     assert found.results[0].kept == {"fc.weight": 18, "fc.bias": 1}
     assert all(
@@ -84,7 +85,8 @@ def test_two_states_of_one_type_need_no_module(pair, images, dtype):
     initial, trained = of_type(model.state_dict(), dtype), of_type(after, dtype)
     found = ltsm.find_supermask(initial, trained, images)
     assert found.through != "module"
-    expected = {name: mask(initial[name], trained[name], found.selected.threshold) for name in initial}
+    t = found.selected.threshold
+    expected = {n: at_least([sign(initial[n], trained[n])], t, "global")[0] for n in initial}
     assert all(torch.equal(found.mask[name], expected[name]) for name in expected)
 
 

@@ -26,7 +26,9 @@ ITERATION = "Iteration"
 def loss_band(evaluation: Evaluation, group: Group) -> Band:
     """Validation losses of a group's finished runs: each seed's mean over the group's recipes, then over seeds."""
     seeds = evaluation.whole(group).values()
-    return band(seed_curve([_losses(evaluation, r.run_id, group.until) for r in results]) for results in seeds)
+    return band(
+        seed_curve([_losses(evaluation, r.run_id, group.until) for r in results]) for results in seeds
+    )
 
 
 def mask_band(masks: Iterable[MaskRow], value: Callable[[MaskRow], float]) -> Band:
@@ -34,7 +36,9 @@ def mask_band(masks: Iterable[MaskRow], value: Callable[[MaskRow], float]) -> Ba
     return band([[(mask.amount, value(mask)) for mask in masks]])
 
 
-def layers(found: Band, style: Style, label: str, band_label: str = "", floor: float = -np.inf) -> list[Layer]:
+def layers(
+    found: Band, style: Style, label: str, band_label: str = "", floor: float = -np.inf
+) -> list[Layer]:
     """The mean, on the band of one deviation to each side, not below `floor`; no band where no deviation is."""
     x, mean = tuple(found.x.tolist()), tuple(found.mean.tolist())
     curve = Curve(x, mean, style, label)

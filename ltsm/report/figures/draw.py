@@ -55,9 +55,12 @@ _ON_PAGE = {"svg.fonttype": "none", "font.size": 10, "savefig.transparent": True
 
 def draw(figure: Figure, form: Format) -> bytes:
     """One figure as a file's content, without its caption."""
-    alone = len(figure.panels) == 1
-    names = len(figure.panels[0].x.names)
-    return _drawn(figure, form, (max(6.4, 0.8 * names), 4.2) if alone else (3.7 * len(figure.panels), 3.9), {})
+    if len(figure.panels) == 1:
+        (panel,) = figure.panels
+        size = (max(6.4, 0.8 * len(panel.x.names)), 4.2 + _key_height(panel, 2))
+    else:
+        size = (3.7 * len(figure.panels), 3.9 + max(_key_height(panel, 1) for panel in figure.panels))
+    return _drawn(figure, form, size, {})
 
 
 def for_page(figure: Figure) -> list[str]:
@@ -76,12 +79,14 @@ def css(*, dark: bool) -> str:
 def _for_page(figure: Figure, panel: Panel) -> str:
     if not panel.layers:
         return f"<p>{escape(panel.missing)}</p>"
-    size = (max(5.0, 0.75 * len(panel.x.names)), 3.7)
+    size = (max(5.0, 0.75 * len(panel.x.names)), 3.7 + _key_height(panel, 2))
     text = _drawn(replace(figure, panels=(panel,)), "svg", size, _ON_PAGE).decode()
     text = re.sub(r"^.*?<svg[^>]*?(viewBox=\"[^\"]*\")[^>]*>|<metadata>.*?</metadata>|<style.*?</style>", r"\1", text, flags=re.DOTALL)  # fmt: skip
     view, _, inside = text.partition("\n")
     used = set(re.findall(r"#([\w-]+)", inside))
-    inside = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", inside).replace("xlink:href", "href")
+    inside = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", inside).replace(
+        "xlink:href", "href"
+    )
     for name, colour in _COLOURS.items():
         inside = inside.replace(colour, name)
     label = escape(f"Figure {figure.number}: {panel.title or figure.title}", quote=True)
@@ -94,6 +99,12 @@ _COLOURS = {
     "var(--paper)": _PAPER,
     **{f"var(--{name})": look.colour for name, look in LOOKS.items()},
 }
+
+
+def _key_height(panel: Panel, columns: int) -> float:
+    """The inches that a long key takes above the picture, which shall not be pressed flat by it."""
+    lines = sum(bool(getattr(layer, "label", "")) for layer in panel.layers) / columns
+    return 0.17 * max(0.0, lines - 2)
 
 
 def _drawn(figure: Figure, form: Format, size: tuple[float, float], more: dict[Any, Any]) -> bytes:
@@ -144,7 +155,7 @@ def _layer(axes: Axes, layer: Layer) -> None:
         case Bars():
             _bars(axes, layer)
         case Shade():
-            axes.axvspan(layer.low, layer.high, color="#999999", alpha=0.18, linewidth=0, label=layer.label)
+            axes.axvspan(layer.low, layer.high, color=_INK, alpha=0.11, linewidth=0, label=layer.label)
         case Level():
             axes.axhline(layer.y, color=_INK, linewidth=1, linestyle=(0, (1, 2)), label=layer.label)
         case Picture():
@@ -181,7 +192,7 @@ def _points(axes: Axes, layer: Points) -> None:
             xerr=layer.x_error or None,
             yerr=layer.y_error or None,
             fmt="none",
-            ecolor=look.colour,
+            color=look.colour,
             capsize=2.5,
             elinewidth=1.2,
         )

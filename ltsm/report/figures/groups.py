@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, get_args
 
 from ltsm.report.evaluation import dataset_title
@@ -69,7 +69,11 @@ def start_and_end(evaluation: Evaluation, table: Table) -> Figure:
     drawn: list[Layer] = []
     means: list[Layer] = []
     for row, style in _styled(table):
-        results = [r for r in evaluation.finished(row.group) if math.isfinite(r.final_val_loss + r.untrained_val_accuracy)]
+        results = [
+            r
+            for r in evaluation.finished(row.group)
+            if math.isfinite(r.final_val_loss + r.untrained_val_accuracy)
+        ]
         if results:
             x, y = UNTRAINED_ACCURACY.values(results), FINAL_LOSS.values(results)
             drawn.append(Points(tuple(x), tuple(y), style, small=True))
@@ -111,12 +115,14 @@ FIGURES = {1: curves, 2: untrained, 3: start_and_end, 4: amounts}
 
 
 def searches(evaluation: Evaluation) -> dict[str, list[MaskRow]]:
-    """The masks of each recipe whose runs have several amounts, by amount and seed."""
+    """The masks of each recipe whose runs try several amounts, by amount and seed."""
     recipe = {run.id: run.recipe for run in evaluation.runs}
+    tried = Counter(mask.run_id for mask in evaluation.masks)
     found: dict[str, list[MaskRow]] = defaultdict(list)
     for mask in evaluation.masks:
-        found[recipe[mask.run_id]].append(mask)
-    return {name: masks for name, masks in found.items() if len({m.amount for m in masks}) > 1}
+        if tried[mask.run_id] > 1:
+            found[recipe[mask.run_id]].append(mask)
+    return found
 
 
 def classes_of(evaluation: Evaluation) -> int | None:
@@ -134,13 +140,16 @@ def _amount_panels(found: Mapping[str, list[MaskRow]], by: str) -> list[Panel]:
         accuracies += layers(mask_band(masks, lambda m: 100 * m.val_accuracy), style, title(name), floor=0)
         at, best = tuple(m.amount for m in chosen), tuple(100 * m.val_accuracy for m in chosen)
         accuracies.append(Points(at, best, style, "chosen" if not i else "", small=True))
-    x = Axis(AMOUNTS.get(by, title(by)), *limits(tuple(m.amount for masks in found.values() for m in masks), 0))
+    x = Axis(
+        AMOUNTS.get(by, title(by)), *limits(tuple(m.amount for masks in found.values() for m in masks), 0)
+    )
     return [_panel_of(x, "Relative size (%)", sizes), _panel_of(x, "Validation accuracy (%)", accuracies)]
 
 
 def _panel_of(x: Axis, label: str, drawn: list[Layer]) -> Panel:
-    tops = [v for layer in drawn for v in (layer.high if isinstance(layer, Area) else layer.y) if math.isfinite(v)]  # type: ignore[union-attr]  # only areas, curves and points
-    return Panel(x, Axis(label, 0.0, 1.05 * max(tops, default=1.0) or 1.0), tuple(drawn))
+    areas = [v for layer in drawn if isinstance(layer, Area) for v in layer.high]
+    lines = [v for layer in drawn if isinstance(layer, Curve | Points) for v in layer.y]
+    return Panel(x, Axis(label, 0.0, limits((0.0, *areas, *lines))[1]), tuple(drawn))
 
 
 def _styled(table: Table) -> list[tuple[Row, Style]]:

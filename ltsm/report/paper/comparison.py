@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ltsm.report.paper import published
+from ltsm.report.paper.table_1 import COLUMNS, INITIAL
+from ltsm.report.paper.text_numbers import text_numbers
 from ltsm.report.statistics import (
     Summary,
     equal_spreads,
@@ -15,8 +17,6 @@ from ltsm.report.statistics import (
     summarise,
     welch,
 )
-from ltsm.report.paper.table_1 import COLUMNS, INITIAL
-from ltsm.report.paper.text_numbers import text_numbers
 from ltsm.report.words import mean_and_spread, p_text
 
 if TYPE_CHECKING:

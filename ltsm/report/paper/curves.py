@@ -70,16 +70,16 @@ def retraining(evaluation: Evaluation, _table: Table) -> Figure:
 def tickets_and_hyperops(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 5: the ticket and the three groups of dense networks."""
     drawn: list[Layer] = []
-    bands: list[bands.Band] = []
+    of_groups: list[bands.Band] = []
     for category, group in categories(table):
         found = loss_band(evaluation, group)
         if len(found.x):
-            bands.append(found)
+            of_groups.append(found)
             n = len(evaluation.whole(group))
             drawn += layers(found, STYLES[category], f"{category}s (n = {n})")
     drawn.sort(key=lambda layer: not isinstance(layer, Band))
     groups = evaluation.study.groups
-    panel, above = loss_panel(bands, drawn, nothing_yet(evaluation, "ticket or hyperop", *groups))
+    panel, above = loss_panel(of_groups, drawn, nothing_yet(evaluation, "ticket or hyperop", *groups))
     caption = (
         f"The validation loss of lottery tickets and hyperoptimized networks, every "
         f"{evaluation.protocol.record_every} iterations: for each seed the mean over a group's networks, then mean ± "

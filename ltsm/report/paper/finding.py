@@ -43,7 +43,9 @@ def _mean_of(high: tuple[tuple[int, ...], ...]) -> str:
     """Which networks the group is made of: it is computed, and may be another than the paper's."""
     names = [sizes(hidden) for hidden in high]
     if not 1 < len(names) <= MOST_NAMES:
-        return "the high performers' mean" if len(names) != 1 else f"that of the only high performer, {names[0]}"
+        return (
+            "the high performers' mean" if len(names) != 1 else f"that of the only high performer, {names[0]}"
+        )
     return f"the mean of the high performers {', '.join(names[:-1])} and {names[-1]}"
 
 

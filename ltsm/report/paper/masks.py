@@ -113,7 +113,9 @@ def _layers_panel(evaluation: Evaluation) -> Panel:
         drawn += layers(share, STYLES[i % len(STYLES)], f"layer {i + 1} ({size} parameters)")[-1:]
     if drawn:
         drawn = [_range(evaluation), *drawn]
-    missing = "The store does not say how many inputs and classes its networks have: they have no layer sizes."
+    missing = (
+        "The store does not say how many inputs and classes its networks have: they have no layer sizes."
+    )
     y = Axis("Relative size of the layer (%)", 0, 105)
     return Panel(_thresholds(found), y, tuple(drawn), missing=missing if evaluation.masks else NO_MASKS)
 

@@ -31,4 +31,6 @@ def paired(evaluation: Evaluation, table: Table) -> Comparison:
 
 def of_category(table: Table, category: str) -> Group:
     """The networks of one kind as one group."""
-    return Group(category, tuple(name for row in table.rows if row.category == category for name in row.group.recipes))
+    return Group(
+        category, tuple(name for row in table.rows if row.category == category for name in row.group.recipes)
+    )

@@ -79,7 +79,12 @@ def _place(evaluation: Evaluation, row: Row) -> tuple[int, int, bool, tuple[int,
     order = (LOTTERY_TICKET, *CATEGORIES, None)
     known = list(published.table_1())
     place = known.index(row.label) if row.label in known else len(known)
-    return order.index(row.category), place, not is_baseline(evaluation, row.group), hidden(evaluation, row.group)
+    return (
+        order.index(row.category),
+        place,
+        not is_baseline(evaluation, row.group),
+        hidden(evaluation, row.group),
+    )
 
 
 def _caption(evaluation: Evaluation, rows: Sequence[Row]) -> str:

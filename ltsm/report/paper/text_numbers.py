@@ -47,11 +47,7 @@ class TextNumber:
 def text_numbers(evaluation: Evaluation, table: Table) -> tuple[TextNumber, ...]:
     """Every number with a mean and a spread, in the text's order. Needs the evaluation's records."""
     chosen = [mask for mask in evaluation.masks if mask.selected]
-    high = [
-        r.final_val_loss
-        for row in _high_performers(table)
-        for r in evaluation.finished(row.group)
-    ]
+    high = [r.final_val_loss for row in _high_performers(table) for r in evaluation.finished(row.group)]
     return (
         _number("validation_accuracy_before_training", "Accuracy before training", _first(evaluation), 3),
         _number(

@@ -25,30 +25,30 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ltsm.report.paper.comparison import Line, Verdict, lines
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.plain import plain
-from ltsm.report.statistics import holm
 from ltsm.report.paper import published
+from ltsm.report.paper.comparison import Line, Verdict, lines
 from ltsm.report.paper.table_1 import table_1
+from ltsm.report.plain import plain
+from ltsm.report.statistics import LEVEL, holm
+from ltsm.studies import paper
 
 if TYPE_CHECKING:
     from ltsm.report.evaluation import Evaluation
 
-LEVEL = 0.05
-"""The family's error rate."""
-
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """All lines, the settings in which the protocol is not the paper's, and the data if that is not the paper's.
-
-    On `other_data` (its name; empty where it is the paper's) there are no lines.
-    """
+    """All lines, the settings in which the protocol is not the paper's, and why there are no lines if there are none."""
 
     lines: tuple[Line, ...]
     other_settings: tuple[str, ...]
-    other_data: str = ""
+    nothing: str = ""
+
+    @property
+    def compared(self) -> bool:
+        """Whether anything was compared."""
+        return not self.nothing
 
     def count(self, verdict: Verdict) -> int:
         """How many numbers, and how many spreads, have this verdict."""
@@ -57,11 +57,8 @@ class Verification:
     @property
     def summary(self) -> str:
         """The counts in words, and what the comparison can mean."""
-        if self.other_data:
-            return (
-                f"Nothing is compared: the results are on {self.other_data}. "
-                "The paper's are on MNIST, and no measure for them."
-            )
+        if self.nothing:
+            return f"Nothing is compared: {self.nothing}"
         counts = [f"{self.count(v)} {v}" for v in ("reproduced", "differs", "not enough seeds")]
         spreads = sum(not math.isnan(line.theirs.sd) for line in self.lines)
         words = f"{len(self.lines)} published numbers and {spreads} spreads: {', '.join(counts)}."
@@ -72,18 +69,24 @@ class Verification:
     @property
     def reproduced(self) -> bool:
         """Whether something was compared, nothing of it differs and nothing is missing."""
-        return not (self.other_data or self.count("differs") or self.count("not enough seeds"))
+        return not (self.nothing or self.count("differs") or self.count("not enough seeds"))
 
 
 def verify(evaluation: Evaluation) -> Verification:
-    """Compare with the paper, if the data is the paper's. Needs the evaluation's records."""
+    """Compare with the paper, if study and data are the paper's. Needs the evaluation's records."""
+    other_settings = published.other_settings(evaluation.protocol)
+    if evaluation.study.name != paper.NAME:
+        nothing = f"the study {evaluation.study.name} has no published numbers; the paper's has."
+        return Verification((), other_settings, nothing)
     if not published.comparable(evaluation.protocol):
-        return Verification((), published.other_settings(evaluation.protocol), dataset_title(evaluation.protocol))
+        data = dataset_title(evaluation.protocol)
+        nothing = f"the results are on {data}. The paper's are on MNIST, and no measure for them."
+        return Verification((), other_settings, nothing)
     table = table_1(evaluation)
     found = lines(evaluation, table)
     corrected = holm([p for line in found for p in (line.p, line.spread_p)])
     judged = [_judged(line, *corrected[2 * i : 2 * i + 2]) for i, line in enumerate(found)]
-    return Verification(tuple(judged), published.other_settings(evaluation.protocol))
+    return Verification(tuple(judged), other_settings)
 
 
 def _judged(line: Line, p: float, spread_p: float) -> Line:
@@ -110,7 +113,7 @@ def as_json(found: Verification) -> dict[str, object]:
     return {
         "schema": "ltsm-verify",
         "version": 1,
-        "reproduced": None if found.other_data else found.reproduced,
+        "reproduced": None if found.nothing else found.reproduced,
         "summary": found.summary,
         "level": LEVEL,
         "counts": {verdict: found.count(verdict) for verdict in verdicts},

@@ -1,0 +1,85 @@
+"""What becomes of values under a mask, and the masks that are controls, each on values worked out by hand."""
+
+import pytest
+import torch
+
+from ltsm.core.actions import CONTROLS, KEPT, PRUNED, Case
+from ltsm.core.masking import covered_by
+from ltsm.core.network import Network, initial_values, is_weight
+
+NETWORK = Network((3, 2, 2))
+"""Layer 1: weights 0 to 5, biases 6, 7; layer 2: weights 8 to 11, biases 12, 13."""
+VALUES = torch.tensor([1.0, -2.0, 3.0, -4.0, 5.0, -6.0, 0.5, -0.5, 1.0, -1.0, 3.0, -3.0, 0.0, -9.0])
+MASK = torch.tensor([True, True, False, True, False, True, True, True, True, False, True, True, False, True])
+
+
+def case(mask=MASK, covers="all", seed=0, draw=(), network=NETWORK, values=VALUES):
+    return Case(network, values, mask, covered_by(network, covers), seed, draw)
+
+
+def test_initial_values_stay_and_pruned_ones_are_nothing():
+    assert torch.equal(KEPT["initial"](case()), VALUES)
+    assert PRUNED["zero"](case()).tolist() == [0.0] * 14
+
+
+def test_signed_constants_have_the_deviation_of_the_layers_weights():
+    """Of 1, −2, 3, −4, 5, −6 the mean is −0.5 and the deviation √14.9166…; of 1, −1, 3, −3 it is √5."""
+    first, second = 14.916666666666666**0.5, 5**0.5
+    signs = [1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 0, -1]
+    expected = [s * (first if i < 8 else second) for i, s in enumerate(signs)]
+    assert KEPT["signed_constant"](case()).tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_shuffled_values_are_the_kept_ones_in_another_order_within_their_layer():
+    network = Network((30, 20, 5))
+    values = initial_values(network, 0, "test")
+    mask = values > -0.05
+    found = KEPT["shuffled"](case(mask, network=network, values=values))
+    assert torch.equal(found[~mask], values[~mask])
+    for layer in network.layers:
+        for part in (layer.weight, layer.bias):
+            kept = mask[part]
+            assert torch.equal(found[part][kept].sort().values, values[part][kept].sort().values)
+        assert not torch.equal(found[layer.weight], values[layer.weight])
+
+
+def test_redrawn_values_are_drawn_as_initial_ones_are():
+    """Each action has a stream of its own; the signs are those of the start values where that is asked for."""
+    fresh = KEPT["reinitialised"](case(seed=3))
+    assert torch.equal(fresh, initial_values(NETWORK, 3, "reinitialised"))
+    same = KEPT["reinitialised_same_sign"](case(seed=3))
+    assert torch.equal(same.sign(), VALUES.sign())
+    assert not torch.equal(same.abs(), fresh.abs())
+    assert all(abs(v) <= 1 / 3**0.5 for v in fresh.tolist())
+
+
+@pytest.mark.parametrize("action", ["reinitialised", "reinitialised_same_sign", "shuffled"])
+def test_chance_depends_on_the_seed_and_on_what_the_recipe_draws(action):
+    found = [
+        KEPT[action](case(torch.ones(14, dtype=torch.bool), seed=seed, draw=draw)).tolist()
+        for seed, draw in ((0, ()), (1, ()), (0, (7,)), (0, ()))
+    ]
+    assert found[0] == found[3]
+    assert len({tuple(f) for f in found}) == 3
+
+
+def test_the_inverted_mask_keeps_what_was_pruned():
+    assert torch.equal(CONTROLS["inverted"](case()), ~MASK)
+    only = MASK | ~is_weight(NETWORK)
+    assert torch.equal(
+        CONTROLS["inverted"](case(only, "weights")), torch.where(is_weight(NETWORK), ~only, True)
+    )
+
+
+@pytest.mark.parametrize("covers", ["all", "weights"])
+def test_a_random_mask_keeps_as_many_in_every_layer(covers):
+    """What no mask covers stays kept; over many draws every parameter that it covers is kept now and then."""
+    mask = MASK | ~covered_by(NETWORK, covers)
+    found = torch.stack([CONTROLS["random"](case(mask, covers, seed)) for seed in range(60)])
+    for layer in NETWORK.layers:
+        counts = found[:, layer.parameters].sum(1)
+        assert set(counts.tolist()) == {int(mask[layer.parameters].sum())}
+    assert found.any(0).all()
+    free = covered_by(NETWORK, covers)
+    assert not found[:, free].all(0).any()
+    assert found[:, ~free].all()
