@@ -153,17 +153,6 @@ def recipe(store: Store, run_id: int) -> RecipeSpec:
         return RecipeSpec(*connection.execute(query).one())
 
 
-def stored_recipes(store: Store) -> dict[int, frozenset[str]]:
-    """The fingerprints of the recipes of which each protocol has runs, by the protocol's id."""
-    run, recipe = models.run.c, models.recipe.c
-    query = select(run.protocol_id, recipe.fingerprint).join(models.recipe).distinct()
-    found: dict[int, set[str]] = defaultdict(set)
-    with _reading(store) as connection:
-        for protocol_id, fingerprint in connection.execute(query):
-            found[protocol_id].add(fingerprint)
-    return {protocol_id: frozenset(fingerprints) for protocol_id, fingerprints in found.items()}
-
-
 def needs(store: Store, run_id: int) -> dict[str, int]:
     """The ids of the runs that a run is made from, by role."""
     need = models.need.c

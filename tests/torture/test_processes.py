@@ -155,8 +155,8 @@ def dashboard(path, stop):
             return
         if moment is not None:
             source.records(moment.runs)
-            source.masks(moment)
-            source.table_1(moment)
+            source.masks(moment, moment.runs)
+            source.table(moment)
 
     until(stop, look)
 
