@@ -1,6 +1,7 @@
 """ltsm: lottery tickets and supermasks for fully connected networks.
 
-The library, for networks and data of one's own, is what is named in `__all__`; docs/guide.md shows it at work.
+The library, for networks, data and studies of one's own, is what is named in `__all__`; docs/guide.md and
+docs/studies.md show it at work.
 Importing `ltsm` imports no torch: each name is fetched when it is first asked for.
 """
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from ltsm.library.tickets import Ticket, TrainingRecord, ticket_of
     from ltsm.library.torch_prune import Count, apply_mask, count_parameters, make_permanent, read_mask
     from ltsm.library.training import load_exactly, train_ticket
+    from ltsm.protocol import Protocol
+    from ltsm.studies.recipe import BestOf, Mask, Masking, Random, Recipe, Weights
+    from ltsm.studies.study import Group, Study
 
     __version__: str
 
@@ -37,6 +41,9 @@ _MODULES = {
     "library.tickets": ("Ticket", "TrainingRecord", "ticket_of"),
     "library.torch_prune": ("Count", "apply_mask", "count_parameters", "make_permanent", "read_mask"),
     "library.training": ("load_exactly", "train_ticket"),
+    "protocol": ("Protocol",),
+    "studies.recipe": ("BestOf", "Mask", "Masking", "Random", "Recipe", "Weights"),
+    "studies.study": ("Group", "Study"),
 }
 
 

@@ -128,9 +128,9 @@ def exact(path, study, curves, *, masks=None, protocol=PAPER, states=None):
     protocol_id = write.add_protocol(store, protocol, NOW)
     ids = add_runs(store, protocol_id, study, sorted({seed for _, seed in {**curves, **(masks or {})}}))
     for (name, seed), given in (masks or {}).items():
+        by = study.recipes[name].mask.by
         rows = [
-            MaskRow(0, seed, a, size, (int(100 * size),), loss, acc, chosen)
-            for a, size, loss, acc, chosen in given
+            MaskRow(0, seed, a, size, (int(100 * size),), *rest, amount_by=by) for a, size, *rest in given
         ]
         _begin(store, ids[name, seed], 0, None, rows, next(m.relative_size for m in rows if m.selected))
     for (name, seed), records in curves.items():

@@ -17,6 +17,7 @@ from ltsm.cli import (
     doctor,
     figures,
     init,
+    limits,
     prune,
     report,
     say,
@@ -152,10 +153,12 @@ for _panel, _name, _commands in NOUNS:
 def command_line() -> None:
     """Run the command line; an error becomes a sentence, the next command to type, and an exit code."""
     debug = "--debug" in sys.argv
+    limits.raise_files()
     try:
         app()
-    except LtsmError as error:
-        if debug:
+    except (LtsmError, OSError, ImportError, RuntimeError, MemoryError) as error:
+        told = error if isinstance(error, LtsmError) else limits.met(error)
+        if debug or told is None:
             raise
-        say.error(error)
-        sys.exit(error.exit_code)
+        say.error(told)
+        sys.exit(told.exit_code)

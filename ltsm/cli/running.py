@@ -15,7 +15,6 @@ from ltsm.grammar import stored_words, sweep_words, typed
 from ltsm.protocol import AUTO, is_own_data, settled
 from ltsm.protocol import PAPER as PAPER_PROTOCOL
 from ltsm.steps import plan
-from ltsm.steps.check import check
 from ltsm.steps.execute import Outcome, execute
 from ltsm.steps.experiment import Experiment
 from ltsm.steps.machine import cores
@@ -86,7 +85,6 @@ def run(
     Raises:
         LtsmError: as the steps do; `RunError` if a run failed.
     """
-    check(study, setup.protocol)
     path, protocol = store_path(choices.store), setup.protocol
     asked_for = plan.keys(names, protocol.seeds)
     with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now(), wait=options.wait) as store:
@@ -112,7 +110,7 @@ def carried_out(
 ) -> Outcome:
     """Run what is missing of these, with progress on the screen, until done or told to stop."""
     study = experiment.study
-    done = plan.finished(study, read.runs(experiment.store, experiment.protocol_id, alive=True))
+    done = plan.finished(study, read.ended(experiment.store, experiment.protocol_id))
     missing = [run for run in runs if run not in done]
     if first := [named(run) for run in missing if run not in asked_for]:
         say.note(f"runs what is missing first: {', '.join(first[:4])}{' …' if len(first) > 4 else ''}")  # noqa: PLR2004
@@ -163,8 +161,7 @@ def previewed(choices: Choices, protocol: Protocol) -> Setup:
 
 def with_digest(store: Store, protocol_id: int, setup: Setup) -> Setup:
     """The setup with the SHA-256 of the data that the protocol's earlier runs used: a changed file must not mix in."""
-    runs = read.runs(store, protocol_id, alive=True)
-    digests = {run.provenance.get("data_sha256", "") for run in runs} - {""}
+    digests = read.data_digests(store, protocol_id)
     return replace(setup, digest=min(digests)) if digests else setup
 
 

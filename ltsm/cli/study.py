@@ -71,10 +71,10 @@ def show(choices: Choices, study: options.StudyName = options.STUDY, json: optio
     from ltsm.steps import plan  # noqa: PLC0415
     from ltsm.steps.check import check  # noqa: PLC0415
 
-    studies.maker(study)
-    setup = running.previewed(choices, choices.made_protocol())
+    protocol = choices.made_protocol()
+    check(studies.study(study, protocol), protocol)
+    setup = running.previewed(choices, protocol)
     found = studies.study(study, setup.protocol)
-    check(found, setup.protocol)
     if json:
         say.as_json(_as_json(found))
         return

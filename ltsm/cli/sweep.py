@@ -66,9 +66,10 @@ def sweep(
 ) -> None:
     """A whole study."""
     from ltsm.cli import running  # noqa: PLC0415
+    from ltsm.steps.check import check  # noqa: PLC0415
 
-    studies.maker(study)  # refused before any data is looked for
     protocol = choices.made_protocol(seeds)
+    check(studies.study(study, protocol), protocol)  # refused before any data is looked for
     if dry_run:
         setup = running.previewed(choices, protocol)
         chosen = studies.study(study, setup.protocol)
@@ -98,10 +99,8 @@ def _named(study: Study, only: Sequence[str] | None) -> list[str]:
 def show_plan(choices: Choices, setup: Setup, study: Study, names: Sequence[str], jobs: int) -> None:
     """Print what a sweep would run, without making or changing anything."""
     from ltsm.steps import plan  # noqa: PLC0415
-    from ltsm.steps.check import check  # noqa: PLC0415
 
     protocol = setup.protocol
-    check(study, protocol)
     runs = plan.keys(study.ancestors(*names), protocol.seeds)
     done = already(choices, protocol, study)
     missing = [run for run in runs if run not in done]
@@ -157,6 +156,6 @@ def already(choices: Choices, protocol: Protocol, study: Study) -> set[RunKey]:
     store = schema.open_for_reading(path)
     try:
         same = [p.id for p in read.protocols(store) if p.fingerprint == protocol.fingerprint]
-        return finished(study, read.runs(store, same[0])) if same else set()
+        return finished(study, read.ended(store, same[0])) if same else set()
     finally:
         store.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ from ltsm.errors import UsageError
 from ltsm.notation import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 T = TypeVar("T")
 
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 COMPILED = "_orig_mod."
 """What torch.compile puts in front of the names of what it compiled, at any depth."""
-WRAPPED = ("module.", COMPILED)
-"""What stands in front of all names in weights that were saved from inside a wrapper."""
+WRAPPED = "module."
+"""What stands before all names in weights that were saved from inside another wrapper."""
 _INSIDE: tuple[tuple[type[nn.Module], str], ...] = (
     (nn.DataParallel, "module"),
     (nn.parallel.DistributedDataParallel, "module"),
@@ -92,11 +92,10 @@ def aligned(what: str, state: Mapping[str, T], names: Collection[str]) -> dict[s
     Raises:
         UsageError: several prefixes would do.
     """
-    if any(name in state for name in names):
+    if names and all(name in state for name in names):
         return dict(state)
-    ours = {name.replace(COMPILED, ""): name for name in names}
-    theirs = {name.replace(COMPILED, ""): value for name, value in state.items()}
-    prefixes = _prefixes(theirs, ours) if ours else _wrapped(theirs)
+    ours, theirs = _without_compiled(names), _without_compiled(state)
+    prefixes = _prefixes(theirs, ours) if ours else [_wrapped(theirs)]
     if len(prefixes) > 1:
         raise UsageError(
             f"the {what} weights hold several networks, under {' and '.join(map(repr, prefixes))}.",
@@ -104,22 +103,28 @@ def aligned(what: str, state: Mapping[str, T], names: Collection[str]) -> dict[s
         )
     if not prefixes or len(theirs) < len(state):
         return dict(state)
-    found = {k.removeprefix(prefixes[0]): v for k, v in theirs.items() if k.startswith(prefixes[0])}
-    if found.keys() != state.keys():
-        log.warning("left out of the names of the %s weights: %s", what, prefixes[0] or COMPILED)
-    return {ours.get(name, name): value for name, value in found.items()}
+    short = {k.removeprefix(prefixes[0]): old for k, old in theirs.items() if k.startswith(prefixes[0])}
+    taken = {ours.get(name, name): old for name, old in short.items()}
+    if renamed := next((new for new, old in taken.items() if new != old), ""):
+        log.warning("%r of the %s weights is taken as %r", taken[renamed], what, renamed)
+    return {new: state[old] for new, old in taken.items()}
 
 
-def _prefixes(state: Mapping[str, Any], names: Collection[str]) -> list[str]:
+def _without_compiled(names: Iterable[str]) -> dict[str, str]:
+    """Each name by what torch.compile had before it put its own into it."""
+    return {name.replace(COMPILED, ""): name for name in names}
+
+
+def _prefixes(state: Collection[str], names: Collection[str]) -> list[str]:
     """Which prefixes make all of a network's names names of the state dict."""
     one = min(names)
     candidates = [k.removesuffix(one) for k in state if k.endswith(one)]
     return [p for p in candidates if (p == "" or p.endswith(".")) and all(p + n in state for n in names)]
 
 
-def _wrapped(state: Mapping[str, Any]) -> list[str]:
-    """The wrappers' prefixes that all names begin with, one inside the other."""
+def _wrapped(names: Collection[str]) -> str:
+    """The wrappers' prefixes that all names begin with, one inside the other; what torch.compile put is gone already."""
     prefix = ""
-    while state and (more := [p for p in WRAPPED if all(k.startswith(prefix + p) for k in state)]):
-        prefix += more[0]
-    return [prefix]
+    while names and all(name.startswith(f"{prefix}{WRAPPED}") for name in names):
+        prefix += WRAPPED
+    return prefix

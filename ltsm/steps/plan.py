@@ -5,14 +5,13 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
-from ltsm.store.values import FINISHED, RecipeSpec, RunSpec
+from ltsm.store.values import RecipeSpec, RunSpec
 from ltsm.studies.recipe import BestOf, Masking
 from ltsm.studies.study import RunKey
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from ltsm.store.values import RunRow
     from ltsm.studies.recipe import Recipe
     from ltsm.studies.study import Study
 
@@ -45,11 +44,10 @@ def length(recipe: Recipe) -> int | None:
     return None if isinstance(recipe.iterations, BestOf) else recipe.iterations
 
 
-def finished(study: Study, runs: Iterable[RunRow]) -> set[RunKey]:
-    """The runs of a study in which nothing is left to do."""
+def finished(study: Study, ended: Iterable[tuple[str, int]]) -> set[RunKey]:
+    """The runs of a study among those that have ended, by fingerprint and seed."""
     names = {fingerprint: name for name, fingerprint in study.fingerprints().items()}
-    ended = (run for run in runs if run.state in FINISHED and run.fingerprint in names)
-    return {RunKey(names[run.fingerprint], run.seed) for run in ended}
+    return {RunKey(names[fingerprint], seed) for fingerprint, seed in ended if fingerprint in names}
 
 
 class Plan:
@@ -71,7 +69,7 @@ class Plan:
         self._ready: dict[str, list[int]] = {}
         needs = {name: set(recipe.needs.values()) for name, recipe in study.recipes.items()}
         for place, run in enumerate(self._runs):
-            needed = {RunKey(name, run.seed) for name in needs[run.recipe]} - set(done)
+            needed = {key for name in needs[run.recipe] if (key := RunKey(name, run.seed)) not in done}
             self._missing[place] = len(needed)
             for other in needed:
                 self._waiting.setdefault(other, []).append(place)

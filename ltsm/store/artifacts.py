@@ -44,7 +44,7 @@ def write_whole(target: Path, content: bytes) -> None:
     """
     target = regular.replaceable(target)
     partial = target.with_name(f".{target.name}.partial")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     partial.unlink(missing_ok=True)  # a killed command's, or a link that somebody put there
     try:
         with partial.open("xb") as file:
@@ -130,6 +130,14 @@ def _inside(folder: Path, path: str) -> Path:
     if not allowed:
         raise StoreError(f"the store names a file outside its folder: {path!r}.", "do not use this store")
     return target
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each name flushed: a file in a folder that is lost is lost."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        flush_folder(folder.parent)
 
 
 def flush_folder(folder: Path) -> None:

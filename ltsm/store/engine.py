@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sqlite3
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from sqlalchemy.pool import QueuePool
 
 from ltsm.errors import StoreError, UsageError
 from ltsm.paths import read_path
+from ltsm.store import locked
 from ltsm.store.filesystem import is_network
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BUSY_SECONDS = 30.0
 SQLITE_VERSION = sqlite3.sqlite_version
 OLDEST_SQLITE = (3, 24, 0)
 """Before it there was no ON CONFLICT, and there were faults that damage files (sqlite.org/howtocorrupt.html, section 8)."""
@@ -103,8 +104,10 @@ def synchronous(environ: Mapping[str, str]) -> str:
     return named
 
 
-def connect(path: Path, *, read_only: bool) -> Store:
+def connect(path: Path, *, read_only: bool, wait: bool = False) -> Store:
     """Connections to the SQLite file at `path`; opened when first used.
+
+    A writer waits half a minute for another program that writes, or with `wait` as long as it takes.
 
     Readers cannot write, whatever they try. Where even SQLite's own shared memory cannot be made
     beside the file (a read-only folder) they read it as immutable.
@@ -125,13 +128,15 @@ def connect(path: Path, *, read_only: bool) -> Store:
 
     def opened() -> sqlite3.Connection:
         return sqlite3.connect(
-            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            uri, uri=True, timeout=locked.BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
 
     # None of SQLAlchemy's own transaction control: `isolation_level=None` hands it all to _begin.
     engine = create_engine("sqlite://", creator=opened, poolclass=QueuePool, pool_size=2)
     event.listen(engine, "connect", _reading if read_only else partial(_writing, path=path, level=level))
-    event.listen(engine, "begin", _begin_reading if read_only else _begin_writing)
+    patience = math.inf if wait else locked.BUSY_SECONDS
+    writing = partial(locked.begin, path=path, patience=patience)
+    event.listen(engine, "begin", _begin_reading if read_only else writing)
     return Store(path, engine)
 
 
@@ -139,7 +144,7 @@ def _readable_mode(path: Path) -> str:
     """`mode=ro`, or `immutable=1` where a write-ahead log cannot be shared and none is there to be read."""
     try:
         probe = sqlite3.connect(
-            f"file:{quote(os.fsencode(path.absolute()))}?mode=ro", uri=True, timeout=BUSY_SECONDS
+            f"file:{quote(os.fsencode(path.absolute()))}?mode=ro", uri=True, timeout=locked.BUSY_SECONDS
         )
     except sqlite3.OperationalError:
         return "mode=ro"  # the first query says what is wrong
@@ -210,8 +215,3 @@ def journal_mode(path: Path) -> str:
 
 def _begin_reading(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")
-
-
-def _begin_writing(connection: Connection) -> None:
-    # At once, or two writers that both began by reading would lock each other out.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -17,7 +17,17 @@ from ltsm.errors import StoreError, UsageError
 from ltsm.notation import parse_sizes
 from ltsm.store import models, seal
 from ltsm.store.claim import holder
-from ltsm.store.values import Artifact, File, MaskRow, Metric, ProtocolRow, RecipeSpec, ResultRow, RunRow
+from ltsm.store.values import (
+    FINISHED,
+    Artifact,
+    File,
+    MaskRow,
+    Metric,
+    ProtocolRow,
+    RecipeSpec,
+    ResultRow,
+    RunRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -103,6 +113,23 @@ def runs(
         return [_run(row, tuple(files.get(row.id, ())), alive=alive) for row in connection.execute(query)]
 
 
+def ended(store: Store, protocol_id: int) -> set[tuple[str, int]]:
+    """The runs of a protocol in which nothing is left to do, by their recipe's fingerprint and their seed."""
+    run = models.run.c
+    query = select(models.recipe.c.fingerprint, run.seed).join(models.run)
+    with _reading(store) as connection:
+        rows = connection.execute(query.where(run.protocol_id == protocol_id, run.state.in_(FINISHED)))
+        return {(row.fingerprint, row.seed) for row in rows}
+
+
+def data_digests(store: Store, protocol_id: int) -> set[str]:
+    """The SHA-256 of whatever data the runs of a protocol have used."""
+    digest = "json_extract(provenance, '$.data_sha256')"
+    query = f"SELECT DISTINCT {digest} FROM run WHERE protocol_id = ? AND {digest} IS NOT NULL"  # noqa: S608 - our own words
+    with _reading(store) as connection:
+        return set(connection.exec_driver_sql(query, (protocol_id,)).scalars())
+
+
 def find_run(
     store: Store, protocol_id: int, fingerprint: str, seed: int, *, alive: bool | None = None
 ) -> RunRow | None:
@@ -124,17 +151,6 @@ def recipe(store: Store, run_id: int) -> RecipeSpec:
     query = select(row.fingerprint, row.name, row.settings).join(models.run).where(models.run.c.id == run_id)
     with _reading(store) as connection:
         return RecipeSpec(*connection.execute(query).one())
-
-
-def stored_recipes(store: Store) -> dict[int, frozenset[str]]:
-    """The fingerprints of the recipes of which each protocol has runs, by the protocol's id."""
-    run, recipe = models.run.c, models.recipe.c
-    query = select(run.protocol_id, recipe.fingerprint).join(models.recipe).distinct()
-    found: dict[int, set[str]] = defaultdict(set)
-    with _reading(store) as connection:
-        for protocol_id, fingerprint in connection.execute(query):
-            found[protocol_id].add(fingerprint)
-    return {protocol_id: frozenset(fingerprints) for protocol_id, fingerprints in found.items()}
 
 
 def needs(store: Store, run_id: int) -> dict[str, int]:
@@ -292,50 +308,28 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
+_AS_STORED = set(RunRow.__slots__) - {"recipe", "hidden", "state", "files"}
+
+
 def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
-    r = row
     return RunRow(
-        id=r.id,
-        protocol_id=r.protocol_id,
-        seed=r.seed,
-        recipe=r.name,
-        fingerprint=r.fingerprint,
-        hidden=parse_sizes(r.hidden),
-        state=cast("State", "interrupted" if r.state == "running" and not alive else r.state),
-        iterations=r.iterations,
-        iteration=r.iteration,
-        best_iteration=r.best_iteration,
-        parameters=r.parameters,
-        relative_size=r.relative_size,
-        inputs=r.inputs,
-        classes=r.classes,
+        recipe=row.name,
+        hidden=parse_sizes(row.hidden),
+        state=cast("State", "interrupted" if row.state == "running" and not alive else row.state),
         files=files,
-        device=r.device,
-        seconds=r.seconds,
-        started_at=r.started_at,
-        finished_at=r.finished_at,
-        updated_at=r.updated_at,
-        error=r.error,
-        provenance=r.provenance,
+        **{name: getattr(row, name) for name in _AS_STORED},
     )
+
+
+_NUMBERS = [
+    name for name in ResultRow.__slots__ if "_val_" in name or name in {"relative_size", "minimal_iteration"}
+]
 
 
 def _result(row: Row[Any]) -> ResultRow:
-    r = row
-    return ResultRow(
-        run_id=r.run_id,
-        seed=r.seed,
-        recipe=r.recipe,
-        hidden=parse_sizes(r.hidden),
-        state=r.state,
-        relative_size=_number(r.relative_size),
-        untrained_val_loss=_number(r.untrained_val_loss),
-        untrained_val_accuracy=_number(r.untrained_val_accuracy),
-        final_val_loss=_number(r.final_val_loss),
-        final_val_accuracy=_number(r.final_val_accuracy),
-        minimal_val_loss=_number(r.minimal_val_loss),
-        minimal_iteration=_number(r.minimal_iteration),
-    )
+    numbers = {name: _number(getattr(row, name)) for name in _NUMBERS}
+    hidden = parse_sizes(row.hidden)
+    return ResultRow(row.run_id, row.seed, row.recipe, hidden, row.state, **numbers)
 
 
 def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:

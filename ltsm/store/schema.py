@@ -17,6 +17,7 @@ from ltsm.store import companions, mend, seal, write
 from ltsm.store.artifacts import flush_folder
 from ltsm.store.claim import claim
 from ltsm.store.engine import Store, connect
+from ltsm.store.locked import cannot_write, is_locked
 from ltsm.store.ownership import guarded
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
     return store
 
 
-def open_for_writing(path: Path, *, unchecked: bool = False) -> Store:
+def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False) -> Store:
     """The store at `path`, made if there is none, brought up to date if it is older. The caller holds its claim.
 
     An older store is copied to `<name>.before-<version>` first. All of it is checked, unless the caller says not to.
+    With `wait` every transaction waits for another program that writes, as long as it takes.
 
     Raises:
         StoreError: it is damaged, foreign, newer, or cannot be written.
@@ -73,13 +75,15 @@ def open_for_writing(path: Path, *, unchecked: bool = False) -> Store:
         ) from None
     _refuse_other_files(path)
     found = _version_at(path, unchecked=unchecked)
-    store = connect(path, read_only=False)
+    store = connect(path, read_only=False, wait=wait)
     try:
         store.engine.connect().close()  # whatever hinders a connection is said here and now
         if found != HEAD:
             _upgrade(store, found)
     except (DatabaseError, sqlite3.Error, OSError) as error:
         store.close()
+        if not isinstance(error, OSError) and is_locked(error):
+            raise cannot_write(path, error) from None
         cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
         raise StoreError(
             f"cannot write the store {path}: {cause}.", "choose another with --store FILE"
@@ -239,7 +243,7 @@ def writer(path: Path, command: str, now: datetime, *, wait: bool = False) -> It
         StoreError: as `open_for_writing` and `claim`.
     """
     with claim(path, command, now, wait=wait) as locked:
-        store = open_for_writing(path)
+        store = open_for_writing(path, wait=wait)
         try:
             with guarded(store, locked, backup):
                 write.mark_interrupted(store, now)

@@ -11,9 +11,9 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import DatabaseError
 
-from ltsm.errors import StoreError
 from ltsm.notation import format_sizes
 from ltsm.store import models
+from ltsm.store.locked import cannot_write
 from ltsm.store.seal import seal_plan, seal_runs
 from ltsm.store.values import Artifact
 from ltsm.studies.names import kind
@@ -184,10 +184,7 @@ def _transaction(store: Store) -> Iterator[Connection]:
         with store.engine.begin() as connection:
             yield connection
     except (DatabaseError, sqlite3.Error) as error:  # seals are read through the driver itself
-        hint = "make space if the disk is full, then type the same command again: it goes on where it stopped"
-        raise StoreError(
-            f"cannot write the store {store.path}: {getattr(error, 'orig', error)}.", hint
-        ) from None
+        raise cannot_write(store.path, error) from None
 
 
 def _change(

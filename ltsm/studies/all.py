@@ -44,7 +44,7 @@ def maker(name: str) -> Maker:
 
 
 def study(name: str, protocol: Protocol) -> Study:
-    """The study of that name under a protocol.
+    """The study of that name under a protocol; whatever goes wrong in a function of one's own is said as its fault.
 
     Raises:
         UsageError: there is none, or what its function gives is none.

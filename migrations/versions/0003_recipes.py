@@ -32,7 +32,8 @@ SELECT protocol, recipe, kind, hidden, count(*) AS n, avg(relative_size) AS rela
        avg(final_val_loss) AS final_val_loss, avg(minimal_val_loss) AS minimal_val_loss,
        avg(minimal_iteration) AS minimal_iteration
 FROM result
-WHERE final_val_loss IS NOT NULL AND recipe NOT IN ('initial training', 'baseline')
+WHERE recipe NOT IN ('initial training', 'baseline')
+      AND EXISTS (SELECT 1 FROM metric WHERE metric.run_id = result.run_id)
 GROUP BY protocol_id, fingerprint
 ORDER BY protocol_id, kind DESC, final_val_loss
 """

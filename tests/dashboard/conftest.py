@@ -1,6 +1,5 @@
 """Stores to look at, and a dashboard that looks when it is told to."""
 
-import asyncio
 import sqlite3
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,8 +8,9 @@ import made_up
 import pytest
 
 from ltsm.dashboard.app import Dashboard
+from ltsm.dashboard.moment import Choice
 from ltsm.store import schema, seal
-from ltsm.store.values import RunSpec
+from ltsm.studies import controls
 
 NOW = made_up.NOW + timedelta(hours=3)
 NEVER = 3600.0
@@ -72,16 +72,12 @@ class Watched:
 
 
 @asynccontextmanager
-async def dashboard(path, *, size=(80, 24), protocol=None, clock=lambda: NOW):
-    """The dashboard on a store, after its first look and the check of the store."""
-    app = Dashboard(path, protocol, clock=clock, poll_seconds=NEVER)
+async def dashboard(path, *, size=(80, 24), choice=Choice(), clock=lambda: NOW):  # noqa: B008 - a value
+    """The dashboard on a store, after its first look."""
+    app = Dashboard(path, choice, clock=clock, poll_seconds=NEVER)
     async with app.run_test(size=size) as pilot:
         watched = Watched(app, pilot)
-        for _ in range(1000):
-            await watched.settle()
-            if app.problem is not None or (app.moment is not None and app.moment.checked):
-                break
-            await asyncio.sleep(0.01)
+        await watched.until(lambda: app.problem is not None or app.moment is not None)
         yield watched
 
 
@@ -106,12 +102,23 @@ def underway(tmp_path_factory):
         tmp_path_factory.mktemp("underway") / "ltsm.db",
         seeds=SEEDS,
         states={
-            RunSpec(1, "hyperop", (100, 15)): "failed",
-            RunSpec(2, "hyperop", (50, 5)): "diverged",
-            RunSpec(2, "ticket", (200, 30)): "running",
-            RunSpec(2, "hyperop", (100, 5)): "interrupted",
-            RunSpec(2, "hyperop", (150, 25)): "pending",
+            ("hyperop (100, 15)", 1): "failed",
+            ("hyperop (50, 5)", 2): "diverged",
+            ("ticket", 2): "running",
+            ("hyperop (100, 5)", 2): "interrupted",
+            ("hyperop (150, 25)", 2): "pending",
         },
+    )
+
+
+@pytest.fixture(scope="session")
+def controlled(tmp_path_factory):
+    """Three seeds of the controls, everything done but the last seed's random mask. Nobody may write to it."""
+    return made_up.evaluation(
+        tmp_path_factory.mktemp("controlled") / "ltsm.db",
+        seeds=SEEDS,
+        study=controls.study,
+        states={("random mask", 2): "failed"},
     )
 
 
@@ -132,11 +139,11 @@ def multiplied():
                 (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < {seeds - 1}) SELECT n FROM more;
             UPDATE mask SET bits = x'';
             INSERT INTO run (id, seed, {names}) SELECT id + {runs} * n, n, {names} FROM run, other WHERE id <= {runs};
-            INSERT INTO metric SELECT run_id + {runs} * n, iteration, train_loss, val_loss, val_accuracy
-                FROM metric, other;
+            INSERT INTO metric SELECT run_id + {runs} * n, iteration, train_loss, val_loss, val_accuracy,
+                test_loss, test_accuracy FROM metric, other;
             INSERT INTO mask
-                (run_id, threshold, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits)
-                SELECT run_id + {runs} * n, threshold, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits
+                (run_id, amount, amount_by, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits)
+                SELECT run_id + {runs} * n, amount, amount_by, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits
                 FROM mask, other;
             COMMIT;
         """)  # noqa: S608 - numbers and the schema's own names

@@ -2,20 +2,25 @@
 
 from dataclasses import replace
 
+import made_up
 import pytest
 from single_runs import DONE, PENDING
 
 from ltsm.dashboard import curve_groups, filters, selection
 from ltsm.dashboard.selection import Selection
-from ltsm.dashboard.sorting import in_order, next_order
 from ltsm.dashboard.source import Source
 from ltsm.dashboard.widgets.columns import Column
+from ltsm.dashboard.widgets.sorting import in_order, next_order
 from ltsm.errors import UsageError
+from ltsm.protocol import PAPER
+from ltsm.studies import paper
+from ltsm.studies.study import Group
 
+RECIPES = ["ticket", "hyperop (50, 5)", "hyperop (100, 15)"]
 RUNS = [
     DONE,
-    replace(DONE, id=2, seed=3, kind="ticket", hidden=(200, 30)),
-    replace(PENDING, id=3, seed=3, state="failed", hidden=(100, 15)),
+    replace(DONE, id=2, seed=3, recipe="ticket", hidden=(200, 30)),
+    replace(PENDING, id=3, seed=3, state="failed", recipe="hyperop (100, 15)", hidden=(100, 15)),
 ]
 
 
@@ -31,17 +36,21 @@ RUNS = [
         ("hidden:100,15", [3]),
         ("hyperop", [1, 3]),
         ("kind:ticket state:failed", []),
+        ("recipe:hyperop-100-15", [3]),
+        ("recipe:hyperop", [1, 3]),
     ],
 )
 def test_every_term_must_fit(text, ids):
-    passes = filters.parse(text)
+    passes = filters.parse(text, RECIPES)
     assert [run.id for run in RUNS if passes(run)] == ids
 
 
-@pytest.mark.parametrize("text", ["colour:red", "seed:x", "hidden:", "kind:", "state:asleep"])
+@pytest.mark.parametrize(
+    "text", ["colour:red", "seed:x", "hidden:", "kind:", "kind:x", "recipe:x", "state:asleep"]
+)
 def test_a_term_that_no_run_can_meet_is_refused_in_a_sentence(text):
     with pytest.raises(UsageError):
-        filters.parse(text)
+        filters.parse(text, RECIPES)
 
 
 def test_sorting_once_more_turns_round_and_then_takes_back():
@@ -73,26 +82,46 @@ def moment(finished):
     return Source(finished).look()
 
 
-def test_the_groups_are_the_papers(finished, moment):
+def test_the_lines_are_the_studys_groups_and_what_else_it_trains(finished, moment):
     source = Source(finished)
     source.look()
-    groups = {group.key: group for group in curve_groups.groups(moment, source.table_1(moment))}
-    assert list(groups)[:6] == [
-        "initial",
-        "baseline",
+    lines = {line.key: line for line in curve_groups.lines(moment, source.table(moment))}
+    assert list(lines) == [
         "ticket",
-        "High performer",
-        "Medium performer",
-        "Low performer",
+        *(paper.hyperop(h) for h in PAPER.hyperops),
+        "initial training",
+        "baseline",
     ]
-    assert groups["ticket"].published == 0.078
-    assert groups["hyperop (200, 30)"].published == 0.078
-    assert groups["initial"].published is None
-    assert sum(len(groups[f"{name} performer"].runs) for name in ("High", "Medium", "Low")) == 30
-    assert groups["ticket"].started == 3
+    assert lines["ticket"].published == 0.078
+    assert lines["hyperop (200, 30)"].published == 0.078
+    assert lines["initial training"].published is None
+    assert lines["ticket"].started == 3
 
 
 def test_first_seen_is_what_there_is(moment):
     assert selection.first_selection(moment).keys == ["ticket", "hyperop (200, 30)"]
-    early = replace(moment, runs=(PENDING,))
-    assert selection.first_selection(early).keys == ["initial"]
+    early = replace(moment, runs=(replace(DONE, recipe="initial training", iteration=100),))
+    assert selection.first_selection(early).keys == ["initial training"]
+    assert selection.first_selection(replace(moment, runs=(PENDING,))).keys == []
+
+
+def test_a_group_that_ends_early_is_drawn_so_far_and_no_further(controlled):
+    """The dense network of the controls is the beginning of the initial training."""
+    source = Source(controlled)
+    drawn = curve_groups.drawing(source, source.look(), ["dense", "initial training"], "val_loss")
+    assert drawn.curves["dense"].band.x[-1] == 5000
+    assert drawn.curves["initial training"].band.x[-1] == 20_000
+
+
+def test_a_group_of_several_recipes_is_averaged_by_seed(tmp_path):
+    """A deviation over a pool of networks would be one of networks, not of seeds."""
+    two = [paper.hyperop((50, 5)), paper.hyperop((50, 15))]
+    study = replace(paper.study(PAPER), groups=(Group("both", tuple(two)),), reference="both")
+    curves = {
+        (name, seed): [(0, 1.0 + i, 0.1), (100, seed + i, 0.1)]
+        for i, name in enumerate(two)
+        for seed in (1, 2)
+    }
+    source = Source(made_up.exact(tmp_path / "ltsm.db", paper.study(PAPER), curves))
+    drawn = curve_groups.drawing(source, replace(source.look(), study=study), ["both"], "val_loss")
+    assert drawn.curves["both"].band.at(100) == (2.0, pytest.approx(2**-0.5), 2)

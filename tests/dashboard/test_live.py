@@ -2,13 +2,11 @@
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 
 import made_up
 import pytest
@@ -23,18 +21,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from ltsm.protocol import PAPER
 from ltsm.store import claim, read, schema, write
-from ltsm.store.values import Artifact, Metric, RunSpec, Segment
+from ltsm.store.values import Artifact, Beginning, Metric, RecipeSpec, RunSpec, Segment
+from ltsm.studies import paper
 
 path, segments = Path(sys.argv[1]), int(sys.argv[2])
 time = datetime(2026, 2, 1, tzinfo=UTC)
 with claim.claim(path, "ltsm sweep", time):
     store = schema.open_for_writing(path)
     protocol = write.add_protocol(store, PAPER, time)
-    spec = RunSpec(77, "hyperop", (50, 5), 100 * segments)
-    write.add_runs(store, protocol, [spec], time)
-    run = read.find_run(store, protocol, spec)
-    write.start(store, run.id, iterations=spec.iterations, initial=Artifact("w", "00"), parameters=1,
-                relative_size=0.1, device="cpu", provenance={}, now=time)
+    study, name = paper.study(PAPER), "hyperop (50, 5)"
+    identity = study.fingerprints()[name]
+    spec = RunSpec(77, identity, (50, 5), 100 * segments, {})
+    write.add_runs(store, protocol, [RecipeSpec(identity, name, study.settings(name))], [spec], time)
+    run = read.find_run(store, protocol, identity, 77)
+    write.begin(store, run.id, Beginning(iterations=spec.iterations, initial=Artifact("w", "00"), inputs=784,
+                classes=10, parameters=1, relative_size=0.1, device="cpu", provenance={}), time)
     for number in range(1, segments + 1):
         print(number, flush=True)
         if not sys.stdin.readline():
@@ -80,11 +81,11 @@ async def test_every_segment_is_seen_on_every_screen(watching, path):
         async with watching(path, size=(120, 30)) as watched:
             one_more(writer)
             await watched.look()
-            assert "▶ hyperop (50, 5), seed 77" in watched.text
+            assert "▶ seed 77 hyperop (50, 5)" in watched.text
             assert "100/400" in watched.text
             assert "400 it/s" in watched.text
-            await watched.press("2", *["down"] * 7, "a")
-            seen = [watched.screen.legend.current.group.started]
+            await watched.press("2", *["down"] * 2, "a")
+            seen = [watched.screen.legend.current.line.started]
             await watched.press("5", "slash", *"seed:77", "enter", "enter")
             assert "100 of 400" in watched.text
             one_more(writer)
@@ -93,13 +94,13 @@ async def test_every_segment_is_seen_on_every_screen(watching, path):
             await watched.press("escape")
             assert "200/400" in watched.text
             await watched.press("2")
-            seen.append(watched.screen._drawing.bands["hyperop (50, 5)"].at(200)[2])
+            seen.append(watched.screen._drawing.curves["hyperop (50, 5)"].band.at(200)[2])
             assert seen == [4, 4]
             one_more(writer)
             assert one_more(writer) == "end\n"
             await watched.press("1")
             await watched.look()
-            assert "40/40 runs done" in watched.text
+            assert "43/43 runs done" in watched.text
 
 
 async def test_a_killed_sweep_is_shown_as_interrupted_at_the_next_look(watching, path):
@@ -130,11 +131,6 @@ async def test_a_writer_that_never_rests_and_a_reader_that_never_rests_do_not_mi
             assert (run.state, run.iteration) == ("done", 15_000)
         writer.stdin.close()
         assert writer.wait() == 0
-
-
-def heading(app):
-    """The first line."""
-    return app.screen._compositor.render_strips(app.size)[0].text
 
 
 async def until(pilot, condition):
@@ -189,37 +185,11 @@ async def test_a_store_that_breaks_while_open_is_said_above_what_was_last_seen(w
         flat = " ".join(watched.text.split())
         assert sentence in flat
         assert "✗ as last seen" in flat
-        assert "39/39" in flat
+        assert "42/42" in flat
         kept.replace(path)
         await watched.look()
         assert sentence not in " ".join(watched.text.split())
         assert watched.app.problem is None
-
-
-@pytest.mark.parametrize("size", [(80, 24), (40, 12)], ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_results_are_shown_on_trust_only_with_a_note(path, size, monkeypatch):
-    checked, go_on = Source.check, Event()
-    monkeypatch.setattr(Source, "check", lambda source: go_on.wait(30) and checked(source))
-    app = Dashboard(path, poll_seconds=3600)
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.moment is not None)
-        await until(pilot, lambda: "check" in heading(app))
-        go_on.set()
-        await until(pilot, lambda: app.moment.checked)
-        await until(pilot, lambda: "check" not in heading(app))
-
-
-async def test_damaged_results_are_taken_back(watching, path):
-    database = sqlite3.connect(path)
-    database.execute("UPDATE metric SET val_loss = 0.01 WHERE run_id = 5 AND iteration = 1000")
-    database.commit()
-    database.close()
-    async with watching(path) as watched:
-        await watched.settle()
-        flat = " ".join(watched.text.split())
-        assert "is damaged: the row, the records or the masks of run 5 are not as they were written" in flat
-        assert "runs done" not in flat
-        assert "ltsm db check" in flat
 
 
 async def test_a_replaced_store_is_shown_on_every_screen(watching, path, tmp_path):
@@ -228,7 +198,7 @@ async def test_a_replaced_store_is_shown_on_every_screen(watching, path, tmp_pat
             await watched.press(key)
         made_up.evaluation(tmp_path / "new.db", seeds=(5,), factor=2.0).replace(path)
         await watched.look()
-        assert "13 of 13 runs" in watched.text
+        assert "14 of 14 runs" in watched.text
         await watched.press("4")
         assert watched.screen.grid.rows[0].cells[1].ours.n == 1
         await watched.press("3")
@@ -240,7 +210,7 @@ async def test_a_thousand_seeds_open_and_scroll(watching, tmp_path, multiplied):
     path = multiplied(made_up.evaluation(tmp_path / "ltsm.db", seeds=(0,)), 1000)
     async with watching(path) as watched:
         await watched.settle()
-        assert len(watched.app.moment.runs) == 13_000
+        assert len(watched.app.moment.runs) == 14_000
         await watched.press("end")
         assert watched.screen.grid.current.seed == 999
         await watched.press("pageup", "2", "3", "end")
@@ -273,7 +243,7 @@ def test_a_store_in_a_read_only_folder_is_read(finished):
         source = Source(path)
         with nobody():
             moment = source.look()
-            assert len(moment.runs) == 39
+            assert len(moment.runs) == 42
             assert source.records(moment.runs)
             assert source.look() is None
             source.close()

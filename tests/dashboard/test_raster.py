@@ -43,25 +43,19 @@ def test_dashes_tell_lines_apart_without_colour():
     assert len(drawn) == len(DASHES)
 
 
-def test_a_band_is_sparse_dots_without_colour_and_quarters_with():
+def test_a_band_is_a_wash_and_sparse_dots_without_colour():
     raster = Raster(4, 4)
     raster.band(np.full(8, 0.0), np.full(8, 0.6), layer=0)
-    wash = raster.wash_of_cells()
-    assert wash.owner[3].tolist() == [0] * 4
-    assert wash.covered[3].all()
-    assert wash.owner[0].tolist() == [-1] * 4
+    assert raster.wash[:, 0].tolist() == [-1, 0, 0, 0], "half a cell is a cell"
     assert set("".join(raster.characters(dotted=True)[3])) != {"⠀"}
     assert set("".join(raster.characters(dotted=False)[3])) == {"⠀"}
 
 
 def test_where_a_band_ends_the_one_beneath_it_shows():
-    raster = Raster(1, 2)
+    raster = Raster(1, 4)
     raster.band(np.zeros(2), np.ones(2), layer=0)
-    raster.band(np.zeros(2), np.full(2, 0.7), layer=1)
-    wash = raster.wash_of_cells()
-    assert wash.owner.tolist() == [[1], [1]]
-    assert wash.beneath.tolist() == [[0], [-1]]
-    assert wash.covered[0, 0].tolist() == [False, False, True, True]
+    raster.band(np.zeros(2), np.full(2, 0.5), layer=1)
+    assert raster.wash.tolist() == [[0], [0], [1], [1]]
 
 
 LINES = arrays(float, 12, elements=st.floats(-5, 5) | st.just(np.nan))

@@ -8,8 +8,9 @@ import pytest
 from textual.app import App
 from textual.widget import Widget
 
+from ltsm.dashboard.moment import Choice
+from ltsm.dashboard.screens.choosing import Choosing
 from ltsm.dashboard.screens.keys import Keys
-from ltsm.dashboard.screens.protocols import Protocols
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.themes import THEMES
 from ltsm.dashboard.widgets.chart import Chart
@@ -17,9 +18,10 @@ from ltsm.dashboard.widgets.heading import Heading
 from ltsm.dashboard.widgets.sheet import Sheet
 from ltsm.errors import LtsmError
 from ltsm.protocol import PAPER
+from ltsm.report.figures.values import Curve
 from ltsm.store import claim, read, schema, write
 
-SCREENS = {"1": "overview", "2": "curves", "3": "supermask", "4": "table_1", "5": "runs"}
+SCREENS = {"1": "overview", "2": "curves", "3": "masks", "4": "table", "5": "runs"}
 LEAVES = {"quit", "app.command_palette"}
 
 
@@ -58,7 +60,7 @@ async def test_all_of_a_screen_fits_80_columns(watching, underway, key):
 
 async def test_in_40_columns_every_screen_still_has_its_number(watching, underway):
     async with watching(underway, size=(40, 12)) as watched:
-        for key, title in zip(SCREENS, ("Overview", "Curves", "Supermask", "Table 1", "Runs"), strict=True):
+        for key, title in zip(SCREENS, ("Overview", "Curves", "Masks", "Table", "Runs"), strict=True):
             await watched.press(key)
             tabs = watched.text.splitlines()[1]
             assert f" {key} {title} " in tabs
@@ -79,14 +81,14 @@ async def test_a_look_that_changes_one_run_draws_one_line_of_the_grid(watching, 
     async with watching(path, size=(160, 50)) as watched:
         lines = []
         watched.screen.grid.refresh = lambda *regions, **_: lines.append(regions)
-        drawn = watched.screen.query_one(Chart).picture
+        drawn = watched.screen.query_one(Chart).panel
         store = schema.open_for_writing(path)
         failed = next(run for run in read.runs(store) if run.state == "failed")
         write.stop(store, failed.id, "interrupted", None, made_up.NOW + timedelta(hours=1))
         store.close()
         await watched.look()
-        assert [[(region.y, region.height) for region in regions] for regions in lines] == [[(2, 1)]]
-        assert watched.screen.query_one(Chart).picture is drawn
+        assert [[(region.y, region.height) for region in regions] for regions in lines] == [[(3, 1)]]
+        assert watched.screen.query_one(Chart).panel is drawn
         assert "3 interrupted" in watched.text
 
 
@@ -105,7 +107,6 @@ async def test_without_colour_a_band_is_dots(watching, underway, monkeypatch):
         await watched.press("3")
         accuracy = watched.screen.query_one("#accuracy", Chart)
         body = "".join(accuracy.render_line(y).text for y in range(1, accuracy.size.height - 2))
-        assert not set("▂▄▆") & set(body)
         assert sum("\u2801" <= glyph <= "\u28ff" for glyph in body) > 40
 
 
@@ -118,7 +119,16 @@ async def test_q_quits(watching, finished):
 async def test_the_palette_leads_to_every_screen(watching, finished):
     async with watching(finished) as watched:
         names = {command.title for command in watched.app.get_system_commands(watched.screen)}
-        assert {"Overview", "Curves", "Supermask", "Table 1", "Runs", "Protocol", "Theme", "Quit"} <= names
+        assert {
+            "Overview",
+            "Curves",
+            "Masks",
+            "Table",
+            "Runs",
+            "Protocol and study",
+            "Theme",
+            "Quit",
+        } <= names
 
 
 async def test_the_keys_window_lists_the_screens_own_keys(watching, finished):
@@ -136,11 +146,11 @@ async def test_the_overview_tells_the_truth(watching, underway):
         async with watching(underway, size=(220, 40)) as watched:
             text = watched.text
     assert "sweep running since" in text
-    assert "35/39 runs done" in text
+    assert "38/42 runs done" in text
     assert "read-only" in text
-    assert "✗ hyperop (100, 15), seed 1 failed at iteration 1,900: out of memory" in text
-    assert "ltsm train-hyperop --seed 1 --sizes 100,15 --store " in text
-    assert "▶ ticket, seed 2" in text
+    assert "✗ seed 1 hyperop (100, 15) failed at iteration 1,900: out of memory" in text
+    assert "ltsm sweep --only 'hyperop (100, 15)' --seeds 1 --protocol 1 --store " in text
+    assert "▶ seed 2 ticket" in text
     assert "1,900/5,000" in text
 
 
@@ -149,7 +159,7 @@ async def test_without_a_driver_a_run_is_shown_as_interrupted(watching, underway
         assert "‖ interrupted" in watched.text
         assert "‖ 2 interrupted" in watched.text
         assert "▶" not in watched.text
-        assert "ltsm sweep goes on" in watched.text
+        assert "4 wait: ltsm sweep --seeds 0-2 --protocol 1 --stor" in watched.text
 
 
 async def test_enter_opens_the_run_under_the_cursor(watching, underway):
@@ -157,7 +167,7 @@ async def test_enter_opens_the_run_under_the_cursor(watching, underway):
         await watched.press("f", "enter")
         assert isinstance(watched.screen, OneRun)
         for expected in (
-            "hyperop (100, 15), seed 1",
+            "seed 1 hyperop (100, 15)",
             "out of memory",
             "Made-up CPU",
             "validation loss",
@@ -170,22 +180,22 @@ async def test_enter_opens_the_run_under_the_cursor(watching, underway):
         assert watched.screen.NAME == "overview"
 
 
-async def test_enter_on_a_supermask_leads_to_its_screen(watching, underway):
+async def test_enter_on_a_search_leads_to_its_masks(watching, underway):
     async with watching(underway) as watched:
         await watched.press("right", "right", "enter")
-        assert watched.screen.NAME == "supermask"
+        assert watched.screen.NAME == "masks"
 
 
 async def test_curves_are_chosen_and_read_off(watching, finished):
     async with watching(finished, size=(130, 40)) as watched:
         await watched.press("2")
-        assert "[a] Lottery ticket" in watched.text
-        assert "[b] (200, 30) baseline" in watched.text
-        await watched.press("down", "down", "space")
-        assert "[ ] Lottery ticket" in watched.text
+        assert "[a] Ticket" in watched.text
+        assert "[b] Hyperop (200, 30)" in watched.text
+        await watched.press("space")
+        assert "[ ] Ticket" in watched.text
         await watched.press("a", "left")
         assert "at 5,000" in watched.text
-        assert "[b] (200, 30)" not in watched.text
+        assert "[b]" not in watched.text
         await watched.press("left", "plus")
         assert "at 4,900" in watched.text
         assert watched.screen.view.window is not None
@@ -196,14 +206,20 @@ async def test_curves_are_chosen_and_read_off(watching, finished):
         assert watched.screen.view.log
 
 
+def published(screen):
+    """Where the dashed lines across are."""
+    layers = screen.query_one(Chart).panel.layers
+    return [layer.y[0] for layer in layers if isinstance(layer, Curve) and layer.dashed]
+
+
 async def test_the_published_minimum_stands_beside_validation_loss_alone(watching, finished):
-    """As a dashed line and in the legend. Taken out: the measure in `curves._columns`; accuracies stood beside losses."""
+    """As a dashed line and in the legend. Taken out: the measure in `Curves._list`; accuracies stood beside losses."""
     async with watching(finished) as watched:
         await watched.press("2")
-        assert [level.y for level in watched.screen.query_one(Chart).picture.levels] == [0.078, 0.078]
+        assert published(watched.screen) == [0.078, 0.078]
         assert "paper min" in watched.text
         await watched.press("v")
-        assert watched.screen.query_one(Chart).picture.levels == ()
+        assert published(watched.screen) == []
         assert "paper min" not in watched.text
 
 
@@ -217,7 +233,7 @@ async def test_supermasks_beside_the_papers(watching, finished):
         await watched.press("down", "down")
         assert watched.text.count("◆") == 2
         await watched.press("right", "right")
-        assert "t = 0.01" in watched.text
+        assert "▲ 0.01" in watched.text
         assert "42.6 ± 15.2" not in watched.text
         await watched.press("0")
         assert "42.6 ± 15.2" in watched.text
@@ -226,14 +242,15 @@ async def test_supermasks_beside_the_papers(watching, finished):
 async def test_the_considered_range_is_shaded(watching, finished):
     async with watching(finished) as watched:
         await watched.press("3")
-        assert watched.screen.query_one("#size", Chart).picture.shaded == pytest.approx((-0.005, 0.205))
+        shade = watched.screen.query_one("#size", Chart).panel.layers[0]
+        assert (shade.low, shade.high) == pytest.approx((-0.005, 0.205))
 
 
-async def test_table_1_has_ours_and_the_papers_and_sorts(watching, finished):
+async def test_the_papers_table_has_ours_and_the_published_and_sorts(watching, finished):
     async with watching(finished, size=(200, 30)) as watched:
         await watched.press("4")
         grid = watched.screen.grid
-        assert [row.label for row in grid.rows][:2] == ["Lottery ticket", "Hyperop (200, 30) [baseline]"]
+        assert [row.group.label for row in grid.rows][:2] == ["ticket", "hyperop (200, 30)"]
         for expected in ("0.091 ± 0.007", "4340.0 ± 222.1", "38.7% ± 17.9"):
             assert expected in watched.text
         await watched.press("right", "right", "s")
@@ -242,15 +259,15 @@ async def test_table_1_has_ours_and_the_papers_and_sorts(watching, finished):
         await watched.press("s")
         assert [row.cells[1].ours.mean for row in grid.rows] == losses[::-1]
         await watched.press("o")
-        assert grid.rows[0].label == "Lottery ticket"
+        assert grid.rows[0].group.label == "ticket"
 
 
 async def test_runs_are_filtered_and_sorted(watching, underway):
     async with watching(underway) as watched:
         await watched.press("5")
-        assert "39 of 39 runs" in watched.text
+        assert "42 of 42 runs" in watched.text
         await watched.press("slash", *"kind:t", "enter")
-        assert "3 of 39 runs" in watched.text
+        assert "3 of 42 runs" in watched.text
         await watched.press("slash", *" seed:9-", "enter")
         assert "seeds are numbers and ranges" in watched.text
         await watched.press("slash", *["backspace"] * 20, "enter", "s", "s")
@@ -265,12 +282,12 @@ async def test_typing_in_the_filter_presses_no_keys(watching, underway):
         assert watched.app.is_running
 
 
-async def test_a_protocol_is_chosen(watching, underway):
+async def test_a_protocol_and_study_is_chosen(watching, underway):
     async with watching(underway) as watched:
         await watched.press("p")
-        assert isinstance(watched.screen, Protocols)
+        assert isinstance(watched.screen, Choosing)
         await watched.press("enter")
-        assert watched.app.source.protocol == "1"
+        assert watched.app.source.choice == Choice("1", "paper")
         assert watched.screen.NAME == "overview"
 
 
@@ -288,7 +305,7 @@ async def test_the_mouse_does_what_keys_do(watching, finished):
         assert watched.screen.grid.row == 2
         await watched.pilot.click("#runs", offset=(3, 0))
         await watched.settle()
-        assert watched.screen._by == (0, False)
+        assert watched.screen.grid.by == (0, False)
         await watched.pilot.click("#runs", offset=(20, 4), times=2)
         await watched.settle()
         assert isinstance(watched.screen, OneRun)
@@ -310,9 +327,9 @@ async def test_copy_and_export(watching, finished, tmp_path, monkeypatch):
                 f"{stem}.svg",
             }
         assert "Wrote ltsm-paper-runs.svg" in {note.message for note in watched.app._notifications}
-    table = (tmp_path / "ltsm-paper-table_1.csv").read_text()
+    table = (tmp_path / "ltsm-paper-table.csv").read_text()
     assert table.splitlines()[0].startswith("network,n,final loss ours,final loss paper")
-    assert len((tmp_path / "ltsm-paper-runs.csv").read_text().splitlines()) == 40
+    assert len((tmp_path / "ltsm-paper-runs.csv").read_text().splitlines()) == 43
     assert (tmp_path / "ltsm-paper-curves.svg").read_text().startswith("<svg")
 
 
@@ -367,7 +384,7 @@ async def test_no_name_is_taken_for_markup(watching, tmp_path, monkeypatch):
     path = made_up.evaluation(tmp_path / "ltsm.db", seeds=(0,), protocol=PAPER.changed(name=name))
     async with watching(path, size=(120, 40)) as watched:
         await watched.press("p")
-        assert f"1  {name}  (mnist)" in watched.text
+        assert f"1  {name}  (mnist)  paper" in watched.text
         await watched.press("escape", "5", "slash")
         watched.screen.query_one("#filter").value = "[/x]:3"
         await watched.until(lambda: "there is no '[/x]' to filter by" in watched.text)

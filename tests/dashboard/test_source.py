@@ -1,8 +1,6 @@
 """The door to the store: what a look gives, and what goes wrong."""
 
-import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,25 +8,19 @@ from datetime import timedelta
 import made_up
 import pytest
 
+from ltsm.dashboard.moment import Choice
 from ltsm.dashboard.source import Source
 from ltsm.errors import LtsmError, StoreError
 from ltsm.protocol import PAPER
 from ltsm.store import claim, read, schema, write
-from ltsm.store.values import Metric, RunSpec, Segment
+from ltsm.store.values import Metric, Segment
+from ltsm.studies import paper
 
 
 @pytest.fixture
 def path(tmp_path, underway):
     shutil.copytree(underway.parent, tmp_path / "results")
     return tmp_path / "results" / "ltsm.db"
-
-
-def damage(path):
-    """One record's loss by another, as a flipped bit would leave it."""
-    database = sqlite3.connect(path)
-    database.execute("UPDATE metric SET val_loss = val_loss + 0.01 WHERE run_id = 5 AND iteration = 1000")
-    database.commit()
-    database.close()
 
 
 @pytest.fixture
@@ -45,10 +37,12 @@ def test_a_second_look_at_an_unchanged_store_gives_nothing(source):
 
 def test_a_look_has_everything_the_overview_needs(source):
     moment = source.look()
-    assert len(moment.runs) == 39
+    assert len(moment.runs) == 42
     assert moment.protocol.fingerprint == PAPER.fingerprint
     assert moment.protocol.seeds == (0, 1, 2)
-    assert set(moment.supermasks) == {0, 1, 2}
+    searches = {run.id: run.seed for run in moment.runs if run.recipe == "supermask"}
+    assert {searches[run_id] for run_id in moment.masks} == {0, 1, 2}
+    assert (moment.asked, moment.study.name, moment.stored) == ("paper", "paper", {1: ("paper",)})
     assert moment.holder is None
     assert moment.latest == {}, "without a writer nothing runs"
 
@@ -85,33 +79,6 @@ def test_only_the_records_of_changed_runs_are_read_again(source, path, monkeypat
     assert asked == [interrupted.id]
 
 
-def test_what_was_not_checked_from_end_to_end_says_so(source, path, tmp_path):
-    """A sweep's own checkpoints change the file every few seconds: it stays checked, but for another one."""
-    assert not source.look().checked
-    source.check()
-    assert source.look().checked
-    os.utime(path, (0, 0))
-    assert source.look().checked
-    shutil.copy(path, tmp_path / "other.db").replace(path)
-    assert not source.look().checked
-
-
-def test_damage_is_found_by_the_check_and_its_repair_seen(source, path, tmp_path, monkeypatch):
-    kept = shutil.copy(path, tmp_path / "kept.db")
-    damage(path)
-    assert not source.look().checked, "nothing but the seals can tell"
-    source.check()
-    monkeypatch.setattr(schema, "open_for_reading", None)  # nor is all of it read again at every look
-    for _ in range(2):
-        with pytest.raises(StoreError, match="damaged: the row, the records or the masks of run 5 are not"):
-            source.look()
-    monkeypatch.undo()
-    kept.replace(path)
-    assert not source.look().checked
-    source.check()
-    assert source.look().checked
-
-
 def test_only_runs_that_changed_are_read_again(source, path, monkeypatch):
     before = {run.id: run for run in source.look().runs}
     asked = []
@@ -119,7 +86,7 @@ def test_only_runs_that_changed_are_read_again(source, path, monkeypatch):
     monkeypatch.setattr(
         read,
         "runs",
-        lambda store, protocol, *, ids=None: asked.append(ids) or reading(store, protocol, ids=ids),
+        lambda *what, **how: asked.append(how["ids"]) or reading(*what, **how),
     )
     interrupted = next(run for run in before.values() if run.state == "interrupted")
     segment = Segment(metrics=[Metric(3000, 1, 1, 1)], iteration=3000, state="interrupted", seconds=1)
@@ -140,13 +107,16 @@ def test_a_replaced_store_is_read_anew(source, path, tmp_path):
 
 def test_a_protocol_may_be_chosen_and_its_absence_is_a_sentence(source, path):
     store = schema.open_for_writing(path)
-    second = write.add_protocol(store, PAPER.changed(lr=0.5), made_up.NOW + timedelta(days=1))
-    write.add_runs(store, second, [RunSpec(0, "initial", (200, 30), 1)], made_up.NOW + timedelta(days=1))
+    later = made_up.NOW + timedelta(days=1)
+    second = write.add_protocol(store, PAPER.changed(lr=0.5), later)
+    made_up.add_runs(store, second, paper.study(PAPER.changed(lr=0.5)), (0,))
+    (first, *_) = read.runs(store, second)
+    write.stop(store, first.id, "failed", "", later)
     store.close()
     assert source.look().protocol.lr == 0.5
-    source.protocol = "paper"
+    source.choice = Choice("paper")
     assert source.look().protocol.lr == PAPER.lr
-    source.protocol = "nonsense"
+    source.choice = Choice("nonsense")
     with pytest.raises(StoreError, match="no protocol"):
         source.look()
 
@@ -197,7 +167,7 @@ def test_every_fault_is_a_sentence_and_mending_it_is_seen(source, path, tmp_path
     shutil.copy(kept, tmp_path / "again.db").replace(path)
     for leftover in ("-wal", "-shm"):
         path.with_name(path.name + leftover).unlink(missing_ok=True)
-    assert len(source.look().runs) == 39
+    assert len(source.look().runs) == 42
 
 
 def test_an_older_store_names_the_command_that_upgrades_it(source, monkeypatch):
@@ -214,8 +184,8 @@ def test_looking_changes_nothing(source, path):
     }
     moment = source.look()
     source.records(moment.runs)
-    source.masks(moment)
-    source.table_1(moment)
+    source.masks(moment, moment.runs)
+    source.table(moment)
     source.close()
     assert {name: (path.parent / name).read_bytes() for name in before} == before
 

@@ -2,32 +2,12 @@
 
 from dataclasses import replace
 from math import nan
-from pathlib import Path
 from typing import get_args
 
-import pytest
 from rich.cells import cell_len
-from single_runs import DONE, PENDING
 
 from ltsm.dashboard import words
-from ltsm.dashboard.moment import Moment
-from ltsm.protocol import SMOKE
-from ltsm.store.values import State
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-1, "0 s"),
-        (7.6, "8 s"),
-        (90, "2 min"),
-        (3600, "1 h 00 min"),
-        (7500, "2 h 05 min"),
-        (200_000, "2.3 d"),
-    ],
-)
-def test_durations_have_two_figures(seconds, text):
-    assert words.duration(seconds) == text
+from ltsm.store.values import MaskRow, State
 
 
 def test_a_missing_number_is_nothing():
@@ -46,24 +26,19 @@ def test_every_state_has_a_glyph_of_its_own_and_one_cell():
     assert {cell_len(glyph) for glyph in words.GLYPHS.values()} == {1}
 
 
-def test_a_run_names_the_command_that_does_it_again():
-    """With the store and the protocol; a finished run is only done again by force."""
-    moment = Moment(
-        path=Path("x y.db"),
-        protocols=(),
-        protocol_id=1,
-        protocol=SMOKE,
-        runs=(DONE, PENDING),
-        latest={},
-        supermasks={},
-        holder=None,
-    )
-    expected = "ltsm train-hyperop --seed 0 --sizes 50,5 --smoke"
-    assert words.command(PENDING, moment) == f"{expected} --store 'x y.db'"
-    assert words.command(DONE, moment) == f"{expected} --force --store 'x y.db'"
+def test_a_mask_says_how_much_it_keeps_and_by_what():
+    mask = MaskRow(1, 0, 0.125, 0.1, (), 1.0, 0.5, selected=True)
+    assert words.amount(mask) == "t=0.125"
+    assert words.amount(replace(mask, amount_by="fraction")) == "12.5%"
 
 
-def test_percent_is_100_only_at_the_end():
-    assert words.percent(replace(PENDING, iteration=4999)) == 99
-    assert words.percent(DONE) == 100
-    assert words.percent(replace(PENDING, iterations=0)) is None
+async def test_a_run_names_the_command_that_does_it_again(watching, controlled):
+    """With the study, the store and the protocol; a finished run is only done again by force."""
+    async with watching(controlled) as watched:
+        moment = watched.app.moment
+        failed = next(run for run in moment.runs if run.state == "failed")
+        done = next(run for run in moment.runs if run.recipe == "redrawn, same signs")
+        where = f"--protocol 1 --store {controlled}"
+        assert words.command(failed, moment) == f"ltsm sweep controls --only 'random mask' --seeds 2 {where}"
+        expected = f"ltsm sweep controls --only 'redrawn, same signs' --seeds 0 --protocol 1 --force --store {controlled}"
+        assert words.command(done, moment) == expected

@@ -6,6 +6,7 @@ from odd_stores import STORES
 
 from ltsm.report.evaluation import load
 from ltsm.store import schema
+from ltsm.studies import controls, paper
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +30,8 @@ def evaluations(stores):
     def found(name):
         if name not in known:
             store = schema.open_for_reading(stores(name))
-            known[name] = load(store, None, records=True, bits=True)
+            study = controls.NAME if name == "controls" else paper.NAME
+            known[name] = load(store, None, study, records=True, bits=True)
             store.close()
         return known[name]
 

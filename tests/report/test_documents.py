@@ -7,12 +7,18 @@ import subprocess
 import sys
 from importlib.resources import files
 
+import own_study
 import pytest
 from odd_stores import ODD_NAME, STORES
 from pages import WellFormed
 
-from ltsm.report import escape
+from ltsm.errors import StoreError
+from ltsm.report import document, escape
 from ltsm.report.document import WRITERS
+from ltsm.report.evaluation import load
+from ltsm.store import schema
+from ltsm.studies import all as studies
+from ltsm.studies import paper
 
 NAMES = [name for name in STORES if name != "different"]
 
@@ -22,7 +28,7 @@ NAMES = [name for name in STORES if name != "different"]
 def test_every_store_becomes_every_document(evaluations, form, name):
     text = WRITERS[form](evaluations(name), True)
     assert text == WRITERS[form](evaluations(name), True)
-    assert "Lottery ticket" in text
+    assert ("Redrawn" if name == "controls" else "Lottery ticket") in text
     assert not re.search(r"\bnan\b|NaN|None\b", text)
 
 
@@ -37,8 +43,8 @@ def test_the_page_stands_alone(evaluations):
     """No script, nothing from a network, every element closed, every figure in it."""
     text = WRITERS["html"](evaluations("mixed"), False)
     assert "<script" not in text
-    assert not re.search(r"https?:|src=|<link|@import|url\((?!#clip)", text)
-    void = re.sub(r"<(meta|rect|path)([^>]*?)/?>", r"<\1\2/>", text.replace("<!doctype html>", ""))
+    assert not re.search(r"https?:|src=|<link|@import|url\((?!#)|xlink|<\?xml", text)
+    void = re.sub(r"<meta([^>]*)>", r"<meta\1/>", text.replace("<!doctype html>", ""))
     page = WellFormed()
     page.feed(void)
     assert page.open == []
@@ -47,12 +53,39 @@ def test_the_page_stands_alone(evaluations):
     assert "@media print" in text
 
 
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_study_of_ones_own_becomes_every_document(tmp_path, monkeypatch, form):
+    """Its labels, its words, and none of the paper's."""
+    monkeypatch.setitem(studies.STUDIES, "widths", own_study.study)
+    store = schema.open_for_reading(own_study.store(tmp_path / "own.db"))
+    text = WRITERS[form](load(store, None, "widths", records=True, bits=True), True)
+    store.close()
+    plain = text.replace(r"\allowbreak{}", "")
+    assert all(label in plain for label in ("Narrow ones", "Wide ones", "Wide, half-way", "Masked"))
+    assert form == "csv" or "Wide ones: its final validation loss is lower than that of Narrow ones" in plain
+    assert not re.search(
+        r"[Tt]icket|[Hh]yperop|Table 1|Welch|\bnan\b",
+        re.sub(r'"hyperops"|<dt>hyperops|<style>.*?</style>', "", plain, flags=re.DOTALL),
+    )
+
+
+def test_a_document_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    """Once, it was opened for writing first: a full disk left half a page in place of the last good one."""
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(StoreError, match="No space left"):
+        document.save(path, b"new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_the_page_names_protocol_versions_and_hashes(evaluations):
     text = WRITERS["html"](evaluations("full"), False)
     evaluation = evaluations("full")
     for expected in ("Made-up CPU", "ltsm sweep --seeds 0-9", evaluation.protocol.fingerprint, "0.0012"):
         assert expected in text
-    assert all(run.final.sha256 in text for run in evaluation.runs)
+    assert all(run.final.sha256 in text for run in evaluation.runs if run.recipe != paper.SUPERMASK)
 
 
 def test_odd_names_are_text_in_html(evaluations):
@@ -74,10 +107,10 @@ def test_odd_names_are_text_in_latex_and_markdown(evaluations):
 
 
 def test_latex_rows_have_as_many_cells_as_columns(evaluations):
-    latex = WRITERS["latex"](evaluations("mixed"), True)
-    for columns, body in re.findall(
-        r"\\begin\{tabular\}\{@\{\}(l+r+)@\{\}\}(.*?)\\end\{tabular\}", latex, re.DOTALL
-    ):
+    latex = WRITERS["latex"](evaluations("mixed"), True) + WRITERS["latex"](evaluations("controls"), True)
+    tables = re.findall(r"\\begin\{tabular\}\{@\{\}(l+r+)@\{\}\}(.*?)\\end\{tabular\}", latex, re.DOTALL)
+    assert len(tables) == 3 + 5
+    for columns, body in tables:
         rows = [line for line in body.splitlines() if line.endswith(r"\\")]
         assert rows
         assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {len(columns) - 1}
@@ -123,8 +156,8 @@ def check(value, schema, root):
 
 def test_json_has_full_precision(evaluations):
     found = json.loads(WRITERS["json"](evaluations("full"), False))
-    row = found["table_1"]["rows"][0]
-    losses = [r.final_val_loss for r in evaluations("full").finished("ticket")]
+    row = found["table"]["rows"][0]
+    losses = [r.final_val_loss for r in evaluations("full").results if r.recipe == paper.TICKET]
     assert row["final_validation_loss"]["mean"] == pytest.approx(sum(losses) / 10, rel=1e-14)
     assert row["final_validation_loss"]["published"] == {"mean": 0.091, "sd": 0.007}
 
@@ -140,8 +173,8 @@ BYTES = """
 import hashlib, sys
 from pathlib import Path
 from ltsm.report.document import WRITERS
+from ltsm.report.all import figures
 from ltsm.report.evaluation import load
-from ltsm.report.figures.all import figures
 from ltsm.report.figures.draw import draw
 from ltsm.store import schema
 store = schema.open_for_reading(Path(sys.argv[1]))

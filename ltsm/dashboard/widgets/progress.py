@@ -131,11 +131,11 @@ def _idle(moment: Moment) -> Content:
     if runs and moment.finished == len(runs):
         report = ["report", *sweep[1:], *stored_words(moment.protocols, moment.protocol_id)]
         command = typed(report, moment.path)
-        return Content.assemble("Everything is done. The results: ", (command, "bold $text-accent"))
+        return Content.assemble("Everything is done: ", (command, "bold $text-accent"))
     if moment.holder is not None:
         return Content.styled("A run is about to begin.", "dim")
     seeds = ["--seeds", format_seeds(moment.protocol.seeds)] if runs else []
     which = protocol_words(moment.protocol_id, moment.protocol.dataset, runs)
     waiting = len(runs) - moment.finished
-    said = f"Nothing runs now; {waiting} runs are waiting. Go on: " if runs else "No run of this study yet: "
+    said = f"Nothing runs now; {waiting} wait: " if runs else "No run of this study yet: "
     return Content.assemble(said, (typed([*sweep, *seeds, *which], moment.path), "bold $text-accent"))

@@ -155,7 +155,7 @@ def _layer(axes: Axes, layer: Layer) -> None:
         case Bars():
             _bars(axes, layer)
         case Shade():
-            axes.axvspan(layer.low, layer.high, color="#999999", alpha=0.18, linewidth=0, label=layer.label)
+            axes.axvspan(layer.low, layer.high, color=_INK, alpha=0.11, linewidth=0, label=layer.label)
         case Level():
             axes.axhline(layer.y, color=_INK, linewidth=1, linestyle=(0, (1, 2)), label=layer.label)
         case Picture():
@@ -192,7 +192,7 @@ def _points(axes: Axes, layer: Points) -> None:
             xerr=layer.x_error or None,
             yerr=layer.y_error or None,
             fmt="none",
-            ecolor=look.colour,
+            color=look.colour,
             capsize=2.5,
             elinewidth=1.2,
         )

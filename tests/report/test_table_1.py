@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltsm.report import published
-from ltsm.report.contents import contents
-from ltsm.report.groups import best_cuts, groups
+from ltsm.report.all import contents
+from ltsm.report.paper import published
+from ltsm.report.paper.groups import best_cuts, groups
+from ltsm.report.paper.table_1 import COLUMNS, table_1
 from ltsm.report.statistics import Summary
-from ltsm.report.table1 import COLUMNS, table_1
+from ltsm.studies import paper
 
 SIZE, FINAL, MINIMAL, ITERATION = COLUMNS
 
@@ -84,13 +85,13 @@ def test_n_stands_in_the_caption_and_beside_rows_that_have_fewer(evaluations, ta
 
 def test_diverged_runs_are_named_and_not_averaged(evaluations):
     table = table_1(evaluations("mixed"))
-    row = next(row for row in table.rows if row.hidden == (50, 5))
+    row = next(row for row in table.rows if row.label == "Hyperop (50, 5)")
     assert (row.n, row.diverged) == (7, (2,))
     assert all(math.isfinite(cell.ours.mean) for cell in row.cells)
     assert table.notes == (
         "Hyperop (50, 5) diverged for seed 2: left out of its means.",
         "Initial training diverged for seed 0.",
-        "Lottery ticket of seed 1 failed.",
+        "Seed 1 ticket failed: out of memory.",
         "No run is finished of: Hyperop (50, 15).",
     )
 
@@ -98,7 +99,8 @@ def test_diverged_runs_are_named_and_not_averaged(evaluations):
 def test_initial_training_that_never_improved_is_named(evaluations):
     full = evaluations("full")
     useless = [
-        replace(r, minimal_iteration=0.0) if r.kind == "initial" and r.seed > 7 else r for r in full.results
+        replace(r, minimal_iteration=0.0) if r.recipe == paper.INITIAL and r.seed > 7 else r
+        for r in full.results
     ]
     assert table_1(full).notes == ()
     (note,) = table_1(replace(full, results=tuple(useless))).notes
@@ -107,7 +109,8 @@ def test_initial_training_that_never_improved_is_named(evaluations):
 
 def test_a_missing_hyperop_keeps_its_row(evaluations):
     table = table_1(evaluations("mixed"))
-    assert (table.rows[-1].hidden, table.rows[-1].category, table.rows[-1].n) == ((50, 15), None, 0)
+    last = table.rows[-1]
+    assert (last.label, last.category, last.n) == ("Hyperop (50, 15)", None, 0)
 
 
 def test_one_seed_has_means_without_spread(evaluations):

@@ -1,0 +1,287 @@
+"""Networks as they come out of other people's tools: taken, or refused with the call that makes them plain."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations, prune
+
+import ltsm
+from ltsm.errors import DataError, UsageError
+
+
+def network():
+    return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+@pytest.fixture
+def pair(images):
+    torch.manual_seed(3)
+    model = network()
+    initial = copy.deepcopy(model.state_dict())
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(40):
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(model(images[0]), images[1]).backward()
+        optimiser.step()
+    return initial, model
+
+
+def distributed(model):
+    """DistributedDataParallel in a group of one."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        return nn.parallel.DistributedDataParallel(model)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def inside_compiled(model):
+    model[2] = torch.compile(model[2], backend="eager")
+    return model
+
+
+WRAPPERS = {
+    "DataParallel": nn.DataParallel,
+    "DistributedDataParallel": distributed,
+    "AveragedModel": torch.optim.swa_utils.AveragedModel,
+    "torch.compile": lambda model: torch.compile(model, backend="eager"),
+    "torch.compile in DataParallel": lambda model: nn.DataParallel(torch.compile(model, backend="eager")),
+    "DataParallel in torch.compile": lambda model: torch.compile(nn.DataParallel(model), backend="eager"),
+    "a compiled layer": inside_compiled,
+}
+PREFIXES = ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod.", "model.", "net.encoder."]
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("names", ["plain", "prefixed"])
+def test_a_wrapper_is_taken_off(pair, images, wrapper, names):
+    """Whichever of the two is wrapped; the ticket is of the network inside, and trains."""
+    initial, model = pair
+    expected = ltsm.find_supermask(initial, model, images)
+    wrapped = WRAPPERS[wrapper](copy.deepcopy(model))
+    given = initial if names == "plain" else WRAPPERS[wrapper](named(initial)).state_dict()
+    found = ltsm.find_supermask(given, wrapped, images)
+    assert [r.val_accuracy for r in found.results] == [r.val_accuracy for r in expected.results]
+    assert {n.replace("_orig_mod.", "") for n in found.mask} == set(expected.mask)
+    ticket = ltsm.train_ticket(found, images, images, model=wrapped, iterations=5, batch_size=40)
+    assert all(not ticket.trained[n][~flags].any() for n, flags in found.mask.items())
+
+
+def named(initial):
+    model = network()
+    model.load_state_dict(initial)
+    return model
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("with_model", [True, False])
+def test_a_prefix_is_left_out_where_it_is_plain_and_that_is_said(pair, images, prefix, with_model, caplog):
+    """As wrappers, trainers and torch.compile put it before every name of a saved state dict."""
+    initial, model = pair
+    expected = ltsm.find_supermask(initial, model, images)
+    put = {f"{prefix}{name}": value for name, value in initial.items()}
+    with caplog.at_level(logging.WARNING):
+        found = ltsm.find_supermask(
+            initial, {f"{prefix}{n}": t for n, t in model.state_dict().items()}, images
+        )
+        also = ltsm.find_supermask(put, model, images) if with_model else found
+    assert found.results == also.results == expected.results
+    assert found.mask.keys() == expected.mask.keys()
+    assert f"'{prefix}0.weight' of the trained weights is taken as '0.weight'" in caplog.text
+
+
+def test_a_checkpoint_with_more_than_the_network_is_taken(pair, images):
+    """Lightning keeps a loss's and a metric's values beside the network's."""
+    initial, model = pair
+    put = {f"model.{n}": t for n, t in initial.items()} | {"loss.weight": torch.ones(3)}
+    assert (
+        ltsm.find_supermask(put, model, images).results == ltsm.find_supermask(initial, model, images).results
+    )
+
+
+def test_a_prefix_that_could_be_either_is_named(pair, images):
+    initial, model = pair
+    both = {f"{p}.{n}": t for p in ("student", "teacher") for n, t in initial.items()}
+    with pytest.raises(UsageError, match=r"several networks, under 'student\.' and 'teacher\.'"):
+        ltsm.find_supermask(both, model, images)
+
+
+def test_a_name_that_only_looks_wrapped_is_left_alone(images):
+    """A network's own part may be called module."""
+    torch.manual_seed(0)
+    model = nn.Module()
+    model.module = network()
+    model.forward = model.module.forward
+    after = {n: t + 0.1 * torch.randn(t.shape) for n, t in model.state_dict().items()}
+    found = ltsm.find_supermask(copy.deepcopy(model.state_dict()), after, images, model=model)
+    assert set(found.mask) == set(after)
+
+
+def test_the_sentence_names_the_prefix_that_is_in_the_way(pair, images):
+    initial, model = pair
+    lit = nn.Module()
+    lit.model = model
+    with pytest.raises(UsageError, match=r"lack 'model\.0\.weight', and have '0\.weight'"):
+        ltsm.find_supermask(initial, lit, images)
+
+
+def pruned(model):
+    prune.l1_unstructured(model[0], "weight", 0.5)
+    return model
+
+
+def spectral(model):
+    nn.utils.spectral_norm(model[0])
+    return model
+
+
+def weight_normed(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # torch advises the parametrisation, and people still load the old one
+        nn.utils.weight_norm(model[0])
+    return model
+
+
+def parametrised(model):
+    parametrizations.weight_norm(model[0])
+    return model
+
+
+HIDING = {
+    "prune": (pruned, "ltsm.make_permanent"),
+    "parametrisation": (parametrised, "remove_parametrizations"),
+    "old weight_norm": (weight_normed, "remove_weight_norm"),
+    "old spectral_norm": (spectral, "remove_spectral_norm"),
+}
+
+
+@pytest.mark.parametrize("kind", HIDING)
+@pytest.mark.parametrize("where", ["trained", "initial", "trained state", "model"])
+def test_what_hides_the_values_is_named_with_the_call_that_removes_it(pair, images, kind, where):
+    """The method needs the values that a layer computes with."""
+    initial, model = pair
+    change, call = HIDING[kind]
+    hidden = change(copy.deepcopy(model))
+    arguments = {
+        "trained": (initial, hidden),
+        "initial": (hidden, model),
+        "trained state": (initial, hidden.state_dict()),
+        "model": (initial, model.state_dict()),
+    }[where]
+    with pytest.raises(UsageError, match="is not what a layer computes with") as caught:
+        ltsm.find_supermask(*arguments, images, model=hidden if where == "model" else None)
+    assert call in caught.value.hint
+
+
+def test_the_call_that_is_named_helps(pair, images):
+    initial, model = pair
+    assert ltsm.find_supermask(initial, ltsm.make_permanent(pruned(copy.deepcopy(model))), images).results
+
+
+def lazy():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says that lazy layers are new
+        return nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 3))
+
+
+UNCOMPUTABLE = {
+    "lazy": (lambda _: lazy(), "lazy layer, which has no values yet"),
+    "meta": (lambda model: copy.deepcopy(model).to("meta"), "on the device meta"),
+    "float8": (
+        lambda model: {n: t.to(torch.float8_e4m3fn) for n, t in model.state_dict().items()},
+        "float8_e4m3fn, which cannot be computed with",
+    ),
+    "complex": (
+        lambda model: {n: t.cfloat() for n, t in model.state_dict().items()},
+        "complex64, not floats",
+    ),
+    "sparse": (lambda model: {n: t.to_sparse() for n, t in model.state_dict().items()}, "sparse_coo tensor"),
+    "script": (torch.jit.script, "module of TorchScript"),
+    "objects": (
+        lambda model: {n: np.array([t] * 2, object) for n, t in model.state_dict().items()},
+        "holds object, not numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNCOMPUTABLE)
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_weights_that_cannot_be_computed_with_are_refused_for_what_they_are(pair, images, kind):
+    initial, model = pair
+    make, words = UNCOMPUTABLE[kind]
+    with pytest.raises(UsageError, match=words):
+        ltsm.find_supermask(initial, make(model), images)
+
+
+def test_quantised_weights_are_refused_for_what_they_are(pair, images):
+    initial, model = pair
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch takes leave of them, and people still have them
+        states = {n: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8) for n, t in initial.items()}
+    with pytest.raises(UsageError, match="is quantised"):
+        ltsm.find_supermask(states, model, images)
+
+
+def test_values_that_the_mask_does_not_cover_are_needed_too(images):
+    """Nothing of the network is left to what a module happens to hold."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    after = {n: t + 0.1 for n, t in model.state_dict().items()}
+    initial = {n: t for n, t in model.state_dict().items() if "running_mean" not in n}
+    with pytest.raises(UsageError, match=r"the initial weights lack '1\.running_mean'"):
+        ltsm.find_supermask(initial, after, images, model=model, only=nn.Linear)
+
+
+FORMS = {
+    "as they are": lambda a: a,
+    "backwards": lambda a: np.ascontiguousarray(a[::-1])[::-1],
+    "Fortran's order": np.asfortranarray,
+    "every second": lambda a: np.repeat(a, 2, 0)[::2],
+    "big-endian": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
+}
+
+
+class TestArrays:
+    """Weights, images and labels of NumPy's, however they lie in memory."""
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_any_array_is_taken(self, pair, images, form):
+        make = FORMS[form]
+        initial, model = pair
+        weights = {n: make(t.numpy()) for n, t in initial.items()}
+        data = tuple(make(t.numpy()) for t in images)
+        found = ltsm.find_supermask(weights, model, data)
+        assert found.results == ltsm.find_supermask(initial, model, images).results
+        ticket = ltsm.train_ticket(found, data, iterations=3, batch_size=50, seed=np.int64(3))
+        other = ltsm.train_ticket(found, images, iterations=3, batch_size=50, seed=3)
+        assert all(torch.equal(ticket.trained[n], t) for n, t in other.trained.items())
+
+    def test_a_set_of_torchs_is_whole_data(self, pair, images):
+        """TensorDataset, and any other with a length."""
+        initial, model = pair
+        data = torch.utils.data.TensorDataset(*images)
+        found = ltsm.find_supermask(initial, model, data)
+        assert found.results == ltsm.find_supermask(initial, model, images).results
+        part = torch.utils.data.Subset(data, range(100))
+        ticket = ltsm.train_ticket(found, part, data, iterations=3, batch_size=50)
+        few = tuple(t[:100] for t in images)
+        other = ltsm.train_ticket(found, few, images, iterations=3, batch_size=50)
+        assert ticket.records[-1] == other.records[-1]
+
+    @pytest.mark.parametrize("data", [np.array([{}] * 4), "words", None, 3, {"x": 1}])
+    def test_what_is_no_data_is_a_sentence(self, pair, data):
+        with pytest.raises(DataError):
+            ltsm.find_supermask(*pair, data)
+        with pytest.raises(DataError):
+            ltsm.find_supermask(*pair, (data, np.arange(4)))

@@ -1,0 +1,67 @@
+"""What follows from the runs of a store."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import made_up
+import pytest
+from single_runs import DONE, PENDING
+
+from ltsm.report import progress
+
+
+def test_a_diverged_run_is_finished_and_a_failed_one_is_not():
+    states = ["done", "diverged", "failed", "interrupted", "running", "pending"]
+    assert progress.finished([replace(PENDING, state=state) for state in states]) == 2
+
+
+def test_speed_is_unknown_before_the_first_segment():
+    assert progress.speed(PENDING) is None
+    assert progress.speed(DONE) == 500
+
+
+def test_time_left_is_unknown_while_nothing_has_run():
+    assert progress.seconds_left([PENDING]) is None
+
+
+def test_time_left_counts_every_run_at_its_architectures_speed():
+    slow = replace(DONE, hidden=(200, 30), seconds=40.0)
+    waiting = [PENDING, replace(PENDING, hidden=(200, 30))]
+    assert progress.seconds_left([DONE, slow, *waiting]) == pytest.approx(10 + 40)
+    unknown = replace(PENDING, hidden=(7,))
+    assert progress.seconds_left([DONE, slow, unknown]) == pytest.approx(25)
+
+
+def test_time_left_is_shared_among_runs_side_by_side():
+    half = replace(DONE, state="running", iteration=2500, seconds=5.0)
+    assert progress.seconds_left([half, half]) == pytest.approx(5)
+
+
+def test_a_run_of_unknown_length_is_as_long_as_the_known_ones_of_its_recipe():
+    known = replace(DONE, recipe="baseline", iterations=4000, iteration=4000, seconds=8.0)
+    unknown = replace(PENDING, recipe="baseline", iterations=None)
+    assert progress.seconds_left([known, replace(DONE, iterations=9), unknown]) == pytest.approx(8)
+    assert progress.seconds_left([DONE, unknown]) == pytest.approx(10), "or else of all"
+
+
+def test_what_trains_nothing_takes_no_time():
+    assert progress.seconds_left([DONE, replace(PENDING, recipe="supermask", iterations=0)]) == 0
+
+
+def test_percent_is_100_only_at_the_end():
+    assert progress.percent(replace(PENDING, iteration=4999)) == 99
+    assert progress.percent(DONE) == 100
+    assert progress.percent(replace(PENDING, iterations=None)) is None
+    assert progress.percent(replace(PENDING, iterations=0)) is None
+
+
+def test_the_last_record_is_that_of_a_run_that_began():
+    later = replace(PENDING, updated_at=made_up.NOW + timedelta(hours=1))
+    assert progress.newest([later]) is None
+    assert progress.newest([later, DONE]) == made_up.NOW
+
+
+def test_the_run_that_began_last_comes_first():
+    first = replace(DONE, state="running")
+    second = replace(first, started_at=made_up.NOW + timedelta(minutes=1))
+    assert progress.running([first, second, PENDING]) == [second, first]

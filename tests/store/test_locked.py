@@ -1,0 +1,85 @@
+"""Another program, an SQLite shell say, holds the store's write lock."""
+
+import logging
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from ltsm.errors import StoreError
+from ltsm.protocol import PAPER
+from ltsm.store import locked, schema, write
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+SHELL = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+if sys.argv[2] != "wal":
+    database.execute("PRAGMA journal_mode=delete")
+database.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read(1)
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    found = tmp_path / "ltsm.db"
+    schema.open_for_writing(found).close()
+    return found
+
+
+@pytest.fixture(params=["wal", "delete"])
+def shell(path, request):
+    with subprocess.Popen(
+        [sys.executable, "-c", SHELL, path, request.param],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "locked\n"
+        yield process
+        process.stdin.close()
+
+
+def test_who_keeps_a_store_locked_is_named(path, shell):
+    if not locked.LOCKS.exists():
+        pytest.skip("only Linux tells who holds a lock")
+    assert locked.holder(path).endswith(f"(process {shell.pid})")
+
+
+def test_a_locked_store_is_no_full_disk(tmp_path, path, monkeypatch):
+    """The sentence names who holds it. Before, it was "database is locked; make space if the disk is full"."""
+    monkeypatch.setattr(locked, "BUSY_SECONDS", 0.1)
+    store = schema.open_for_writing(path)
+    with subprocess.Popen(
+        [sys.executable, "-c", SHELL, path, "wal"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        with pytest.raises(StoreError, match=rf"{process.pid}.* keeps it locked") as caught:
+            write.add_protocol(store, PAPER, NOW)
+        assert "--wait" in caught.value.hint
+        assert "space" not in caught.value.hint
+        process.stdin.close()
+    assert write.add_protocol(store, PAPER, NOW) == 1
+    store.close()
+
+
+def test_with_wait_it_takes_as_long_as_it_takes(path, monkeypatch, caplog):
+    """Longer than SQLite itself waits. Taken out: the rounds in `locked.begin`; "database is locked"."""
+    monkeypatch.setattr(locked, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(locked, "_ROUND_S", 0.05)
+    store = schema.open_for_writing(path, wait=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", SHELL, path, "wal"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        release = threading.Timer(1.0, process.stdin.close)
+        release.start()
+        with caplog.at_level(logging.WARNING):
+            assert write.add_protocol(store, PAPER, NOW) == 1
+        release.join()
+    assert caplog.text.count("waiting for it") == 1
+    store.close()
