@@ -14,7 +14,7 @@ from ltsm.studies.recipe import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LONGEST_NAME = 60
+LONGEST_NAME = 100
 
 
 class RunKey(NamedTuple):
