@@ -29,7 +29,7 @@ SOURCES = "_sparse*.[ch]"
 """In the order of their names, here and in `ltsm.core.sparse_library`."""
 # No -ffast-math: the arithmetic is IEEE's, in the order that the source says.
 FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", "-fPIC", "-shared")
-AVX2 = ("-mavx2", "-mfma")
+AVX2 = ("-mavx2", "-mfma", "-mbmi", "-mbmi2")
 AVX512 = (*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512")
 X86_VARIANTS = {"avx512": AVX512, "avx2": AVX2}
 """Compiled beside "baseline", which runs on every processor of the machine's kind and knows what this one can."""

@@ -129,7 +129,9 @@ def exact(path, study, curves, *, masks=None, protocol=PAPER, states=None):
     ids = add_runs(store, protocol_id, study, sorted({seed for _, seed in {**curves, **(masks or {})}}))
     for (name, seed), given in (masks or {}).items():
         by = study.recipes[name].mask.by
-        rows = [MaskRow(0, seed, a, size, (int(100 * size),), *rest, amount_by=by) for a, size, *rest in given]
+        rows = [
+            MaskRow(0, seed, a, size, (int(100 * size),), *rest, amount_by=by) for a, size, *rest in given
+        ]
         _begin(store, ids[name, seed], 0, None, rows, next(m.relative_size for m in rows if m.selected))
     for (name, seed), records in curves.items():
         mask = read.selected_mask(store, ids[name, seed])

@@ -6,7 +6,11 @@ from ltsm.protocol import PAPER
 from ltsm.studies.recipe import Masking, Random, Recipe, Weights
 from ltsm.studies.study import Group, Study
 
-LOSSES = {"narrow": (0.30, 0.32, 0.34, 0.36, 0.38), "wide": (0.20,) * 5, "wider": (0.10, 0.12, 0.14, 0.16, 0.18)}
+LOSSES = {
+    "narrow": (0.30, 0.32, 0.34, 0.36, 0.38),
+    "wide": (0.20,) * 5,
+    "wider": (0.10, 0.12, 0.14, 0.16, 0.18),
+}
 """Final losses of the seeds 0 to 4."""
 AMOUNTS = (0.25, 0.5)
 
@@ -50,10 +54,14 @@ def curves(losses=LOSSES):
 
 def masks():
     """Of every seed the half is chosen."""
-    return {("search", s): [(0.25, 0.25, 2.0, 0.2, False), (0.5, 0.5, 1.5, 0.3 + s / 100, True)] for s in range(5)}
+    return {
+        ("search", s): [(0.25, 0.25, 2.0, 0.2, False), (0.5, 0.5, 1.5, 0.3 + s / 100, True)] for s in range(5)
+    }
 
 
 def store(path, **how):
     """The store; arguments as `made_up.exact`."""
     how = {"curves": curves(), "masks": masks()} | how
-    return made_up.exact(path, study(), how.pop("curves"), protocol=PAPER.changed(name="own", hidden=(4,)), **how)
+    return made_up.exact(
+        path, study(), how.pop("curves"), protocol=PAPER.changed(name="own", hidden=(4,)), **how
+    )

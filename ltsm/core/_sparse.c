@@ -17,7 +17,8 @@
 const char *sparse_best_variant(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+               __builtin_cpu_supports("bmi2");
     if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")) return "avx512";
     if (avx2) return "avx2";
@@ -167,8 +168,10 @@ int sparse_network_train(struct network *n, struct images *s, const int64_t *ord
     struct batch *b = NULL;
     uint64_t before = flush_denormals();
     *loss = 0.0;
-    for (int64_t t = begin; rates && t < end && (b = batch_at(s, order, t % batches, batch, 1, &n->scratch)); t++)
+    for (int64_t t = begin; rates && t < end && (b = batch_at(s, order, t % batches, batch, 1, &n->scratch)); t++) {
+        if (order) fetch_batch(s, order, t % batches + 1, batch);
         *loss += train_step(n, b, begin, t, rates);
+    }
     if (b) EACH(p, n->pairs) catch_up(n, p, begin, end, rates);
     restore(before);
     free(rates);

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #endif
 
+#include "_sparse_vec.h"
+
 /* Some consecutive entries of one image, all in one tile of pixels. */
 struct visit {
     uint16_t image, entries;
@@ -34,13 +36,22 @@ struct batch {
     size_t room;
 };
 
-/* Labelled images by rows. With `kept`, batches of the file order stay once they are made. */
+/* Their rows of 13 vectors, where they are inked, fit the first-level cache; of 32 to 112 the fastest. */
+#define TILE_PIXELS 56 /* even, and at most 64 */
+#define AT_ONCE 16     /* entries copied at a time: arrays of entries have room for as many more */
+
+/* One image, and behind it in memory: its ink, a word per tile of the pixels that are not 0, the first in the lowest
+   bit; and the values of these pixels. */
+struct image {
+    int64_t label;
+    uint32_t visits, entries, pairs; /* tiles that are inked, pixels, pairs of pixels */
+};
+
+/* Labelled images. With `kept`, batches of the file order stay once they are made. */
 struct images {
-    int64_t count, pixels, entries, batches;
-    int64_t *first; /* (count + 1) */
-    uint16_t *pixel;
-    float *value;
-    int64_t *label;
+    int64_t count, pixels, tiles, entries, batches;
+    int64_t *first; /* (count + 1) where in memory, in bytes, each image begins */
+    char *memory;
     int batch_size, with_gradient;
     struct batch *kept;
 };
@@ -60,33 +71,55 @@ static void *reserve(size_t bytes) {
 void sparse_images_free(struct images *s) {
     if (!s) return;
     for (int64_t k = 0; s->kept && k < s->batches; k++) free(s->kept[k].memory);
-    free(s->kept), free(s->first), free(s->pixel), free(s->value), free(s->label), free(s);
+    free(s->kept), free(s->first), free(s->memory), free(s);
 }
 
-static void append(struct images *s, int64_t image, const float *dense) {
-    int64_t k = s->first[image];
-    for (int64_t p = 0; p < s->pixels; p++)
-        if (dense[p] != 0.0f) s->pixel[k] = (uint16_t)p, s->value[k++] = dense[p];
-    s->first[image + 1] = k;
+static struct image *image_at(const struct images *s, int64_t i) { return (struct image *)(s->memory + s->first[i]); }
+
+static uint64_t *ink_of(struct image *image) { return (uint64_t *)(image + 1); }
+
+static float *values_of(const struct images *s, struct image *image) { return (float *)(ink_of(image) + s->tiles); }
+
+static int bits(uint64_t word) { return __builtin_popcountll(word); }
+
+/* Each pair of pixels of which one is inked, as the bit of its first pixel. */
+static uint64_t pairs_in(uint64_t ink) { return (ink | ink >> 1) & 0x5555555555555555; }
+
+static void fill(const struct images *s, int64_t i, const float *dense, int64_t label) {
+    struct image *image = image_at(s, i);
+    float *value = values_of(s, image);
+    image->label = label;
+    for (int64_t p = 0; p < s->pixels; p++) {
+        if (dense[p] == 0.0f) continue;
+        ink_of(image)[p / TILE_PIXELS] |= (uint64_t)1 << p % TILE_PIXELS;
+        *value++ = dense[p];
+    }
+    for (int64_t t = 0; t < s->tiles; t++) {
+        uint64_t ink = ink_of(image)[t];
+        image->visits += ink != 0, image->entries += bits(ink), image->pairs += bits(pairs_in(ink));
+    }
 }
 
 /* Copies dense images (count, pixels) and labels; NULL when memory is out. */
 struct images *sparse_images_new(const float *dense, const int64_t *label, int64_t count, int64_t pixels) {
     struct images *s = calloc(1, sizeof *s);
     if (!s) return NULL;
-    s->count = count, s->pixels = pixels;
-    for (int64_t i = 0; i < count * pixels; i++) s->entries += dense[i] != 0.0f;
-    s->first = reserve((count + 1) * sizeof *s->first);
-    s->pixel = reserve(s->entries * sizeof *s->pixel);
-    s->value = reserve(s->entries * sizeof *s->value);
-    s->label = reserve(count * sizeof *s->label);
-    if (!s->first || !s->pixel || !s->value || !s->label) {
-        sparse_images_free(s);
-        return NULL;
+    s->count = count, s->pixels = pixels, s->tiles = (pixels + TILE_PIXELS - 1) / TILE_PIXELS;
+    if (!(s->first = reserve((count + 1) * sizeof *s->first))) return sparse_images_free(s), NULL;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t entries = 0;
+        for (int64_t p = 0; p < pixels; p++) entries += dense[i * pixels + p] != 0.0f;
+        s->entries += entries;
+        s->first[i + 1] = s->first[i] + sizeof(struct image) + 8 * s->tiles + (entries + 1) / 2 * 8;
     }
-    memcpy(s->label, label, count * sizeof *label);
-    for (int64_t i = 0; i < count; i++) append(s, i, dense + i * pixels);
+    if (!(s->memory = reserve(s->first[count] + AT_ONCE * sizeof(float)))) return sparse_images_free(s), NULL;
+    for (int64_t i = 0; i < count; i++) fill(s, i, dense + i * pixels, label[i]);
     return s;
+}
+
+/* Has an image brought near the processor while this is busy with others. Inline: GCC takes calls of it for useless. */
+INLINE void fetch_ahead(const struct images *s, int64_t i) {
+    for (int64_t at = s->first[i]; at < s->first[i + 1]; at += 64) __builtin_prefetch(s->memory + at);
 }
 
 #endif

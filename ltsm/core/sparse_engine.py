@@ -42,6 +42,7 @@ from ltsm.core.sparse_library import unavailable_reason
 from ltsm.core.sparse_network import MOST_IN_A_BATCH, SparseImages, SparseNetwork
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from ltsm.core.datasets import Dataset
@@ -78,6 +79,7 @@ class SparseEngine:
         self._loaded: TrainState | None = None
         self._models: list[SparseNetwork] = []
         self._iteration = 0
+        self._orders: dict[int, tuple[int, NDArray[np.int64] | None]] = {}
 
     @classmethod
     def refusal(cls, data: Dataset, network: Network, protocol: Protocol, device: str) -> str:
@@ -112,11 +114,17 @@ class SparseEngine:
         total, iteration = 0.0, self._iteration
         while iteration < until:
             epoch = self._batches.epoch(iteration)
-            order = self._batches.epoch_order(seed, epoch)
+            order = self._order(seed, epoch)
             stop = until if order is None else min(until, (epoch + 1) * self._batches.per_epoch)
             total += model.train(self._training, order, self._protocol, iteration, stop)
             iteration = stop
         return total
+
+    def _order(self, seed: int, epoch: int) -> NDArray[np.int64] | None:
+        """The epoch's order, kept from one call of `train` to the next."""
+        if self._orders.get(seed, (-1, None))[0] != epoch:
+            self._orders[seed] = epoch, self._batches.epoch_order(seed, epoch)
+        return self._orders[seed][1]
 
     def evaluate(self) -> Evaluation:
         """Loss and accuracy of the models as they are."""

@@ -10,9 +10,12 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import math
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ltsm.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 SOURCES = "_sparse*.[ch]"
+VARIANTS = ("baseline", "avx2", "avx512")
+"""From the least to the most that a processor must be capable of."""
+CHOICE = "LTSM_KERNEL"
+"""The environment variable that names a variant, in place of the best one."""
 
 _pointer, _int, _long = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
 _SIGNATURES: dict[str, tuple[type | None, Sequence[type]]] = {
@@ -48,17 +55,27 @@ def library() -> ctypes.CDLL | None:
 
 @cache
 def variant(folder: Path = FOLDER) -> str:
-    """The best variant that this processor runs and that was compiled: "avx512", "avx2", "baseline", or ""."""
+    """The best variant that this processor runs and that was compiled, or that `LTSM_KERNEL` names; "": there is none.
+
+    Raises:
+        UsageError: `LTSM_KERNEL` names another one.
+    """
     if unavailable_reason(folder):
         return ""
-    baseline = open_variant("baseline", folder)
-    best = baseline.sparse_best_variant().decode()
+    able = open_variant("baseline", folder).sparse_best_variant().decode()
+    usable = [name for name in VARIANTS[: VARIANTS.index(able) + 1] if _fits(name, folder)]
+    chosen: str = os.environ.get(CHOICE) or usable[-1]
+    if chosen not in usable:
+        raise UsageError(f"{CHOICE} is {chosen!r}: this machine has {', '.join(usable)}.", f"unset {CHOICE}")
+    return chosen
+
+
+def _fits(name: str, folder: Path) -> bool:
+    """Whether that variant was compiled from this source: where its compilation failed, an older one may lie there."""
     try:
-        # Where its compilation failed, an older one may lie there.
-        fits = open_variant(best, folder).sparse_source() == baseline.sparse_source()
+        return bool(open_variant(name, folder).sparse_source().decode() == source_digest(folder))
     except (OSError, AttributeError):
-        fits = False
-    return best if fits else "baseline"
+        return False
 
 
 @cache

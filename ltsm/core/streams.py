@@ -27,7 +27,14 @@ def uniform(seed: int, *purpose: Purpose, count: int) -> NDArray[np.float32]:
 
 def permutation(seed: int, *purpose: Purpose, count: int) -> NDArray[np.int64]:
     """0 … count - 1 in a random order: that of `count` random words, each position's own."""
-    return np.argsort(_words(seed, purpose, count), kind="stable").astype(np.int64, copy=False)
+    words = _words(seed, purpose, count)
+    order = np.arange(count)
+    for low in range(
+        0, 64, 16
+    ):  # by 16 bits at a time, which NumPy sorts without comparing: in half the time
+        digits = (words >> np.uint64(low)).astype(np.uint16)
+        order = order[np.argsort(digits[order], kind="stable")]
+    return order
 
 
 def _words(seed: int, purpose: tuple[Purpose, ...], count: int) -> NDArray[np.uint64]:

@@ -120,8 +120,8 @@ def _curves(source: Source, line: Line, measure: str) -> Curves:
         seeds = _seeds(line.group, runs, source.records(runs), measure)
         return Curves(band(seeds), seeds[:MOST_SEEDS])
 
-    stamp = (line.group, measure, tuple((run.id, run.updated_at) for run in runs))
-    found: Curves = source.kept.one(("curves", line.key), stamp, made)
+    stamp = (line.group, tuple((run.id, run.updated_at) for run in runs))
+    found: Curves = source.kept.one(("curves", line.key, measure), stamp, made)
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -61,8 +60,7 @@ def columns(recipes: tuple[str, ...], width: int) -> list[Column[SeedRow]]:
         tone=lambda _: "strong",
     )
     each = max(_NARROWEST, min(_WIDE, (width - _SEED_WIDTH - 1) // max(1, len(recipes)) - 1))
-    kinds = Counter(map(kind, recipes))
-    return [seed, *(_column(name, _title(name, each, kinds), each) for name in recipes)]
+    return [seed, *(_column(name, _title(name, recipes, each), each) for name in recipes)]
 
 
 def recipe(column: Column[SeedRow]) -> str:
@@ -94,13 +92,13 @@ def _column(name: str, title: str, width: int) -> RecipeColumn:
     )
 
 
-def _title(name: str, width: int, kinds: Counter[str]) -> str:
-    """A name in so few columns: without the word that several names begin with, a line for each word that needs one."""
-    shared = kinds[kind(name)] > 1
-    words = name.split()[1:] if shared and " " in name else name.split()
-    if len(" ".join(words)) <= width:
-        return " ".join(words)
-    return "\n".join(re.sub(r"\W", "", word)[:width] for word in words[:2])
+def _title(name: str, recipes: tuple[str, ...], width: int) -> str:
+    """A name in so few columns: without the word that several begin with, a line for each of two words where it must."""
+    alike = [other for other in recipes if kind(other) == kind(name)]
+    kept = {other: other.split()[len(alike) > 1 :] or [other] for other in alike}
+    if all(len(" ".join(words)) <= width for words in kept.values()):
+        return " ".join(kept[name])
+    return "\n".join(re.sub(r"\W", "", word)[:width] for word in kept[name][:2])
 
 
 def _text(run: RunRow, mask: MaskRow | None, *, wide: bool) -> str:

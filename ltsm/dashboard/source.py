@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ltsm.dashboard.moment import Choice, Moment
+from ltsm.dashboard.stored import changed_last, stored_studies
 from ltsm.errors import LtsmError, StoreError
 from ltsm.protocol import from_settings
 from ltsm.report import all as reports
 from ltsm.report import progress
-from ltsm.report.evaluation import Evaluation, cut_short, of_store, own_results, own_runs
+from ltsm.report.evaluation import Evaluation, cut_short, own_results, own_runs
 from ltsm.store import read, schema
 from ltsm.store.claim import holder
 from ltsm.store.values import FINISHED
@@ -37,14 +39,6 @@ class Looker(Protocol):
     @property
     def source(self) -> Source:
         """The store. Only worker threads ask for it."""
-
-
-class _File(NamedTuple):
-    """Which file a path names: another one once it was replaced, or written over."""
-
-    device: int
-    inode: int
-    changed: int
 
 
 class _Seen(NamedTuple):
@@ -98,7 +92,7 @@ class Source:
         self._own = [choice.study] if choice.study and choice.study not in STUDIES else []
         self._lock = RLock()
         self._store: Store | None = None
-        self._file: _File | None = None
+        self._file: tuple[int, int, int] | None = None
         self._seen: _Seen | None = None
         self.kept = Kept()
 
@@ -159,25 +153,17 @@ class Source:
         return self._store
 
     def _moment(self, store: Store, seen: _Seen) -> Moment:
-        row = read.find_protocol(store, seen.choice.protocol)
-        everything = self._runs(store, row.id, alive=seen.holder is not None)
+        row, alive = read.find_protocol(store, seen.choice.protocol), seen.holder is not None
         protocols = tuple(read.protocols(store))
-        known = self._known(store, protocols)
-        asked = seen.choice.study or _changed_last(known[row.id], everything)
-        study = (
-            known[row.id][asked] if asked in known[row.id] else of_store(asked, _protocol(row), everything)
-        )
-        runs = own_runs(study, everything)
-        if everything and not runs and seen.choice.study is None:
-            made_by = next(
-                filter(None, (run.provenance.get("study") for run in everything)), "MODULE:FUNCTION"
-            )
-            hint = f"ltsm dashboard {made_by}"
-            raise StoreError(f"the store {self.path} holds runs of no study that is known here.", hint)
-        making = [run for run in runs if study.recipes[run.recipe].makes_mask]
-        masks = self.kept.each(
-            "selected", _stamps(making), lambda ids: self._masks(row.id, ids, selected=True)
-        )
+        everything = {p.id: self._runs(store, p.id, alive=alive) for p in protocols}
+        known = {p.id: self._studies(p, everything[p.id]) for p in protocols}
+        asked = seen.choice.study or changed_last(known[row.id], everything[row.id])
+        study = known[row.id][asked]
+        runs = own_runs(study, everything[row.id])
+        if not runs and seen.choice.study is None:
+            self._refuse_unknown(everything[row.id])
+        making = _stamps(run for run in runs if study.recipes[run.recipe].makes_mask)
+        masks = self.kept.each("selected", making, lambda ids: self._masks(row.id, ids, selected=True))
         return Moment(
             path=self.path,
             protocols=protocols,
@@ -192,6 +178,19 @@ class Source:
             holder=seen.holder,
         )
 
+    def _studies(self, row: ProtocolRow, runs: Sequence[RunRow]) -> dict[str, Study]:
+        of = (self.choice.study, frozenset(run.fingerprint for run in runs))
+        make = partial(stored_studies, (*STUDIES, *self._own), self.choice.study, _protocol(row), runs)
+        found: dict[str, Study] = self.kept.one(("studies", row.id), of, make)
+        return found
+
+    def _refuse_unknown(self, runs: Iterable[RunRow]) -> None:
+        """Runs of a study that has to be named, as whoever made them named it."""
+        for run in runs:
+            name = run.provenance.get("study") or "MODULE:FUNCTION"
+            why = f"the store {self.path} holds runs of no study that is known here."
+            raise StoreError(why, f"ltsm dashboard {name}")
+
     def _runs(self, store: Store, protocol_id: int, *, alive: bool) -> list[RunRow]:
         """All runs, by seed and id; only those that changed are read again, and the others are the same values."""
 
@@ -203,23 +202,6 @@ class Source:
         found = self.kept.each("run", stamps, again)
         # One that was taken away in between is None.
         return sorted(filter(None, found.values()), key=lambda run: (run.seed, run.id))
-
-    def _known(self, store: Store, protocols: Iterable[ProtocolRow]) -> dict[int, dict[str, Study]]:
-        """Under each protocol's id the studies that the store has whole, or else the one that it has most of."""
-        stored = read.stored_recipes(store)
-
-        def found(ids: list[int]) -> dict[int, dict[str, Study]]:
-            again = (row for row in protocols if row.id in ids)
-            return {row.id: self._studies(store, row, stored.get(row.id, frozenset())) for row in again}
-
-        return self.kept.each("studies", {row.id: stored.get(row.id) for row in protocols}, found)
-
-    def _studies(self, store: Store, row: ProtocolRow, stored: frozenset[str]) -> dict[str, Study]:
-        runs = read.runs(store, row.id, alive=False)
-        studies = {name: of_store(name, _protocol(row), runs) for name in (*STUDIES, *self._own)}
-        shares = {name: _share(study, stored) for name, study in studies.items()}
-        shown = {max(shares, key=lambda name: shares[name]), *self._own}
-        return {name: study for name, study in studies.items() if shares[name] == 1 or name in shown}
 
     def _masks(
         self, protocol_id: int, run_ids: Sequence[int], *, selected: bool = False
@@ -255,24 +237,8 @@ def _protocol(row: ProtocolRow, runs: Iterable[RunRow] = ()) -> Any:
     return from_settings(row.settings, row.name, tuple(dict.fromkeys(run.seed for run in runs)) or (0,))
 
 
-def _share(study: Study, stored: frozenset[str]) -> float:
-    """How much of a study the store has, of its recipes."""
-    return sum(fingerprint in stored for fingerprint in study.fingerprints().values()) / len(study.recipes)
-
-
-def _changed_last(studies: Mapping[str, Study], runs: Iterable[RunRow]) -> str:
-    """The study of the run that changed last; of several that have it, the first."""
-    newest: dict[str, datetime] = {}
-    for run in runs:
-        newest[run.fingerprint] = max(run.updated_at, newest.get(run.fingerprint, run.updated_at))
-
-    def changed(name: str) -> list[datetime]:
-        return sorted((newest[f] for f in studies[name].fingerprints().values() if f in newest), reverse=True)
-
-    return max(studies, key=changed)
-
-
-def _file(path: Path) -> _File | None:
+def _file(path: Path) -> tuple[int, int, int] | None:
+    """Which file a path names, and when it was written to: device, inode, nanoseconds."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -281,4 +247,4 @@ def _file(path: Path) -> _File | None:
         raise StoreError(
             f"cannot read the store {path}: {error.strerror}.", "choose another with --store FILE"
         ) from None
-    return _File(status.st_dev, status.st_ino, status.st_mtime_ns)
+    return status.st_dev, status.st_ino, status.st_mtime_ns

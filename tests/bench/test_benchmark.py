@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from evaluating import evaluate
 from small import SMALL
 
 from ltsm.bench import benchmark, contestants, measurement, scale
 from ltsm.bench.contestants import CarefulLoop, PlainLoop
 from ltsm.bench.measurement import Effort, Result, Timing
 from ltsm.core.engine import refusals
-from ltsm.core.evaluation import evaluate
 from ltsm.core.network import Network, flat_parameters
 from ltsm.steps import machine
 from ltsm.steps.training import Setup, dataset, network

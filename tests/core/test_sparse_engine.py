@@ -6,6 +6,8 @@ import gc
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -24,17 +26,15 @@ from ltsm.core.network import Network, initial_values, named_tensors
 from ltsm.core.sparse_engine import SparseEngine, _training_images, _validation_images
 from ltsm.core.sparse_network import SparseImages, SparseNetwork
 from ltsm.core.state import TrainState, fresh_state, pack
-from ltsm.core.streams import uniform
+from ltsm.core.streams import permutation, uniform
 from ltsm.core.torch_engine import TorchEngine
-from ltsm.errors import DataError
+from ltsm.errors import DataError, UsageError
 from ltsm.protocol import PAPER, Protocol
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
-VARIANTS = ("baseline", "avx2", "avx512")
-"""From the least to the most that a processor must be capable of."""
 PIXELS, CLASSES = 37, 5
 
 pytestmark = pytest.mark.skipif(
@@ -71,12 +71,15 @@ def data() -> Dataset:
     )
 
 
-@pytest.fixture(params=VARIANTS)
+@pytest.fixture(params=sparse_library.VARIANTS)
 def variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each variant that was compiled and that this processor runs, in place of the best one."""
     name: str = request.param
     best = sparse_library.open_variant("baseline").sparse_best_variant().decode()
-    if VARIANTS.index(name) > VARIANTS.index(best) or not sparse_library.path_of(name).is_file():
+    if (
+        sparse_library.VARIANTS.index(name) > sparse_library.VARIANTS.index(best)
+        or not sparse_library.path_of(name).is_file()
+    ):
         pytest.skip(f"this processor or this installation has no {name}")
     monkeypatch.setattr(sparse_library, "library", lambda: sparse_library.open_variant(name))
     return name
@@ -270,6 +273,22 @@ def test_a_pixel_that_is_never_inked_changes_no_bit(data: Dataset) -> None:
     assert torch.equal(ours.second_moment[:, kept], theirs.second_moment)
 
 
+@pytest.mark.parametrize("batch_size", [1, 7, 63, 64, 65, 200, 250])
+@pytest.mark.usefixtures("variant")
+def test_a_shuffled_order_has_the_bits_of_the_same_images_in_file_order(
+    wide: Dataset, batch_size: int
+) -> None:
+    """File order keeps its batches and shuffled order makes each anew; for the gradient images are handled by 64."""
+    sized = replace(protocol(order="shuffled"), batch_size=batch_size)
+    order = torch.from_numpy(permutation(0, "order", 0, count=250))
+    sorted_so = replace(wide, train_images=wide.train_images[order], train_labels=wide.train_labels[order])
+    epoch = -(-250 // batch_size)
+    state = start(Network((4 * PIXELS, 40, 9, CLASSES)))
+    shuffled = trained(wide, sized, state, *range(1, epoch), epoch)
+    in_file_order = trained(sorted_so, replace(sized, order="file"), state, epoch)
+    assert pack(shuffled) == pack(in_file_order)
+
+
 def test_images_that_were_evaluated_can_be_trained_on(data: Dataset) -> None:
     """Batches of evaluation lack what the gradient needs, though they are of the same size here."""
     state, count = start(Network((PIXELS, 17, CLASSES))), 256
@@ -409,7 +428,23 @@ def test_a_batch_of_too_many_pixels_goes_to_the_torch_engine(data: Dataset) -> N
 
 def test_its_name_says_the_variant() -> None:
     assert SparseEngine.name == f"sparse-{sparse_library.variant()}"
-    assert sparse_library.variant() in VARIANTS
+    assert sparse_library.variant() in sparse_library.VARIANTS
+
+
+@pytest.mark.usefixtures("variant")
+def test_a_variant_is_forced_by_the_environment(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every one that this processor runs; the engine's name, which is pinned with a run, says which."""
+    monkeypatch.setenv("LTSM_KERNEL", variant)
+    code = "from ltsm.core.sparse_engine import SparseEngine; print(SparseEngine.name)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == f"sparse-{variant}"
+
+
+def test_a_variant_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTSM_KERNEL", "avx1024")
+    sparse_library.variant.cache_clear()
+    with pytest.raises(UsageError, match="'avx1024': this machine has baseline"):
+        sparse_library.variant()
 
 
 # ---- the compiled library ----------------------------------------------------------------------------

@@ -8,9 +8,9 @@ from single_runs import DONE, PENDING
 
 from ltsm.dashboard import curve_groups, filters, selection
 from ltsm.dashboard.selection import Selection
-from ltsm.dashboard.sorting import in_order, next_order
 from ltsm.dashboard.source import Source
 from ltsm.dashboard.widgets.columns import Column
+from ltsm.dashboard.widgets.sorting import in_order, next_order
 from ltsm.errors import UsageError
 from ltsm.protocol import PAPER
 from ltsm.studies import paper

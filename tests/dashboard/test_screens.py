@@ -305,7 +305,7 @@ async def test_the_mouse_does_what_keys_do(watching, finished):
         assert watched.screen.grid.row == 2
         await watched.pilot.click("#runs", offset=(3, 0))
         await watched.settle()
-        assert watched.screen._by == (0, False)
+        assert watched.screen.grid.by == (0, False)
         await watched.pilot.click("#runs", offset=(20, 4), times=2)
         await watched.settle()
         assert isinstance(watched.screen, OneRun)

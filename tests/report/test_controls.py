@@ -68,10 +68,14 @@ def test_the_sentences_are_right_about_their_numbers(tmp_path):
     """The mean that a sentence says is the difference of the means of the networks that it names."""
     truth = losses(0.12, 0.11, 0.105, 0.10, 0.13)
     claims = {c.name: c.sentence for c in found(tmp_path / "x.db", truth, {}).claims}
-    said = {name: re.search(r": ([+−]\d\.\d{3}) \(95% interval", sentence) for name, sentence in claims.items()}
+    said = {
+        name: re.search(r": ([+−]\d\.\d{3}) \(95% interval", sentence) for name, sentence in claims.items()
+    }
     wanted = {"advantage": -0.02, "mask": -0.01, "signs": -0.005, "values": -0.005, "random_mask": -0.03}
     for part, mean in wanted.items():
-        assert float(said[f"{part}_in_final_validation_loss"][1].replace("−", "-")) == pytest.approx(mean, abs=0.0015)
+        assert float(said[f"{part}_in_final_validation_loss"][1].replace("−", "-")) == pytest.approx(
+            mean, abs=0.0015
+        )
     assert "is lower than the dense network's" in claims["advantage_in_final_validation_loss"]
     assert "corrected for 5 comparisons" in claims["advantage_in_final_validation_loss"]
 

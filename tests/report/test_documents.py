@@ -63,7 +63,10 @@ def test_a_study_of_ones_own_becomes_every_document(tmp_path, monkeypatch, form)
     plain = text.replace(r"\allowbreak{}", "")
     assert all(label in plain for label in ("Narrow ones", "Wide ones", "Wide, half-way", "Masked"))
     assert form == "csv" or "Wide ones: its final validation loss is lower than that of Narrow ones" in plain
-    assert not re.search(r"[Tt]icket|[Hh]yperop|Table 1|Welch|\bnan\b", plain.replace('"hyperops"', "").replace("<dt>hyperops", ""))
+    assert not re.search(
+        r"[Tt]icket|[Hh]yperop|Table 1|Welch|\bnan\b",
+        re.sub(r'"hyperops"|<dt>hyperops|<style>.*?</style>', "", plain, flags=re.DOTALL),
+    )
 
 
 def test_a_document_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):

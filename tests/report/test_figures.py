@@ -29,7 +29,9 @@ def test_the_mean_of_the_initial_training_is_over_all_seeds(evaluations, full):
     (curve,) = layers(full[1], Curve)
     assert curve.x == tuple(range(0, 20_001, 100))
     evaluation = evaluations("full")
-    at_3000 = [evaluation.records[r.run_id][30].val_loss for r in evaluation.results if r.recipe == paper.INITIAL]
+    at_3000 = [
+        evaluation.records[r.run_id][30].val_loss for r in evaluation.results if r.recipe == paper.INITIAL
+    ]
     assert curve.y[30] == pytest.approx(sum(at_3000) / 10)
     assert "over n = 10 seeds; data: MNIST" in full[1].caption
 

@@ -91,7 +91,9 @@ def test_a_group_of_networks_is_averaged_for_each_seed_first(evaluations):
     """Over ten seeds, not over fifty runs."""
     evaluation = evaluations("full")
     pairs, _ = both(evaluation)
-    high = [losses(evaluation, paper.hyperop(h)) for h in ((200, 30), (100, 15), (100, 25), (150, 15), (150, 25))]
+    high = [
+        losses(evaluation, paper.hyperop(h)) for h in ((200, 30), (100, 15), (100, 25), (150, 15), (150, 25))
+    ]
     ticket = losses(evaluation, paper.TICKET)
     by_hand = [ticket[s] - sum(found[s] for found in high) / 5 for s in range(10)]
     assert pairs[HIGH_PERFORMERS].difference.n == 10

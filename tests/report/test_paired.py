@@ -53,16 +53,24 @@ def test_no_interval_contradicts_its_p_and_no_word_the_correction(tables):
 
 
 def test_the_table_says_too_few_instead_of_numbers():
-    comparison = Comparison("n", "t", "A minus …", FINAL_LOSS, holm_together([pair("a", *range(1, 6)), pair("b", 1, 2)]))
+    comparison = Comparison(
+        "n", "t", "A minus …", FINAL_LOSS, holm_together([pair("a", *range(1, 6)), pair("b", 1, 2)])
+    )
     first, second = (tuple(cell[0] for cell in entry.cells) for entry in of_comparison(comparison).entries)
     assert first == ("5", "+3.000", "+1.037 to +4.963", "p = 0.013", "p = 0.013", "0 of 5")
     assert second == ("2", "not enough seeds", "–", "–", "–", "–")
-    assert "corrected for the 1 comparison of this table" in of_comparison(comparison).caption
+    assert "that were tested (1), and is what the words go by" in of_comparison(comparison).caption
 
 
 @pytest.mark.parametrize(
     ("p", "text"),
-    [(0.0004, "p < 0.001"), (0.0312, "p = 0.031"), (0.234, "p = 0.23"), (0.0502, "p = 0.0502"), (0.04999999, "p < 0.05")],
+    [
+        (0.0004, "p < 0.001"),
+        (0.0312, "p = 0.031"),
+        (0.234, "p = 0.23"),
+        (0.0502, "p = 0.0502"),
+        (0.04999999, "p < 0.05"),
+    ],
 )
 def test_a_rounded_p_is_on_its_side_of_5_per_cent(p, text):
     assert p_text(p) == text

@@ -36,7 +36,9 @@ def test_the_t_test_is_scipys():
     interval, p = statistics.one_sample(values, null=0.05)
     expected = stats.ttest_1samp(values, 0.05)
     assert p == pytest.approx(expected.pvalue, rel=1e-12)
-    assert (interval.low, interval.high) == pytest.approx(tuple(expected.confidence_interval(0.95)), rel=1e-12)
+    assert (interval.low, interval.high) == pytest.approx(
+        tuple(expected.confidence_interval(0.95)), rel=1e-12
+    )
 
 
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=15), st.integers(-10, 10))
@@ -44,7 +46,9 @@ def test_the_interval_leaves_the_null_out_exactly_when_p_is_below_5_per_cent(val
     """Once, an interval of one method stood beside the p of another, which contradicted it."""
     interval, p = statistics.one_sample([float(v) for v in values], float(null))
     assert (interval.low <= null <= interval.high) == (p >= statistics.LEVEL)
-    assert interval.low <= sum(values) / len(values) <= interval.high or interval.low == pytest.approx(interval.high)
+    assert interval.low <= sum(values) / len(values) <= interval.high or interval.low == pytest.approx(
+        interval.high
+    )
 
 
 def test_equal_values_leave_no_doubt_and_one_value_says_nothing():

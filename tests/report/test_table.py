@@ -96,7 +96,9 @@ def test_until_asks_only_for_what_came_before(own, records, state, n, diverged):
 def test_a_search_has_the_numbers_of_the_mask_that_it_chose(own):
     evaluation = own()
     assert cells(evaluation, "masked", SIZE) == pytest.approx((5, 50, 0))
-    assert cells(evaluation, "masked", UNTRAINED) == pytest.approx((5, 32, statistics.stdev([30, 31, 32, 33, 34])))
+    assert cells(evaluation, "masked", UNTRAINED) == pytest.approx(
+        (5, 32, statistics.stdev([30, 31, 32, 33, 34]))
+    )
     assert cells(evaluation, "masked", UNTRAINED_LOSS)[1] == pytest.approx(1.5)
     assert cells(evaluation, "masked", FINAL)[0] == 0
     assert table(evaluation).notes == ()
@@ -124,7 +126,9 @@ def test_the_reference_is_compared_with_every_other_group(own):
     final, untrained = contents(own()).comparisons
     assert final.heading == untrained.heading == "Wide ones minus …"
     pairs = {pair.label: pair for pair in final.pairs}
-    by_hand = [(0.2 + w) / 2 - n for w, n in zip(own_study.LOSSES["wider"], own_study.LOSSES["narrow"], strict=True)]
+    by_hand = [
+        (0.2 + w) / 2 - n for w, n in zip(own_study.LOSSES["wider"], own_study.LOSSES["narrow"], strict=True)
+    ]
     found = pairs["Narrow ones"]
     assert (found.difference.n, found.difference.mean) == (5, pytest.approx(statistics.mean(by_hand)))
     assert (found.lower, found.higher, found.direction) == (5, 0, -1)
@@ -138,13 +142,18 @@ def test_the_words_name_the_groups_that_differ(own):
     assert final.answer == "yes"
     assert "final validation loss is lower than that of Narrow ones" in final.sentence
     assert untrained.answer == "yes"
-    assert "is lower than that of Masked; it is not shown to differ from that of Narrow ones" in untrained.sentence
+    assert (
+        "is lower than that of Masked; it is not shown to differ from that of Narrow ones"
+        in untrained.sentence
+    )
 
 
 def test_four_pairs_are_not_enough(own):
     four = {key: records for key, records in own_study.curves().items() if key[1] < 4}
     found = contents(own(curves=four, masks={}))
-    assert all(math.isnan(pair.corrected_p) and not pair.direction for c in found.comparisons for pair in c.pairs)
+    assert all(
+        math.isnan(pair.corrected_p) and not pair.direction for c in found.comparisons for pair in c.pairs
+    )
     assert {claim.answer for claim in found.claims} == {"not enough seeds"}
 
 

@@ -87,7 +87,9 @@ def test_on_other_data_nothing_is_judged(evaluations, name, data):
 def test_a_study_without_published_numbers_is_not_judged(evaluations):
     found = verify(evaluations("controls"))
     assert (found.lines, found.reproduced, found.compared) == ((), False, False)
-    assert found.summary == "Nothing is compared: the study controls has no published numbers; the paper's has."
+    assert (
+        found.summary == "Nothing is compared: the study controls has no published numbers; the paper's has."
+    )
     assert as_json(found)["reproduced"] is None
 
 

@@ -13,12 +13,11 @@ from textual.reactive import var
 from ltsm.dashboard import words
 from ltsm.dashboard.curve_groups import MEASURES, Drawing, Line, drawing, panel
 from ltsm.dashboard.files import Table
-from ltsm.dashboard.screens.page import Page
+from ltsm.dashboard.screens.charted import Charted
 from ltsm.dashboard.selection import Selection, first_selection
 from ltsm.dashboard.widgets.chart import Chart
-from ltsm.dashboard.widgets.columns import Column
+from ltsm.dashboard.widgets.columns import Column, numbered, worded
 from ltsm.dashboard.widgets.sheet import Sheet
-from ltsm.dashboard.widgets.view import View
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -42,7 +41,7 @@ class Entry:
     n: int | None = None
 
 
-class Curves(Page):
+class Curves(Charted):
     """Curves of groups of runs, and their values at the cursor."""
 
     NAME = "curves"
@@ -52,22 +51,14 @@ class Curves(Page):
         Binding("v", "measure", "Measure"),
         Binding("s", "seeds", "Seeds"),
         Binding("l", "log", "Log"),
-        Binding("left", "cursor(-1)", "Cursor", key_display="←→"),
-        Binding("right", "cursor(1)", "Cursor to the right", show=False),
-        Binding("shift+left", "cursor(-10)", "Ten records to the left", show=False),
-        Binding("shift+right", "cursor(10)", "Ten records to the right", show=False),
-        Binding("plus,equals_sign", "zoom(2)", "Zoom", key_display="+-"),
-        Binding("minus", "zoom(0.5)", "Zoom out", show=False),
-        Binding("0", "whole", "All of it, no cursor", show=False),
     ]
 
-    view: var[View] = var(View(), init=False)
     measure: var[str] = var("val_loss", init=False)
     single: var[bool] = var(default=False, init=False)
 
     def __init__(self) -> None:
         super().__init__()
-        self._chosen: Selection | None = None
+        self._chosen: dict[str, Selection] = {}
         self._drawing = Drawing()
 
     def body(self) -> ComposeResult:
@@ -83,9 +74,9 @@ class Curves(Page):
 
     @property
     def selection(self) -> Selection:
-        """What is drawn: what the user chose, or else what is most worth seeing by now."""
+        """What is drawn: what the user chose for this study, or else what is most worth seeing by now."""
         moment = self.dashboard.moment
-        return self._chosen or (first_selection(moment) if moment else Selection())
+        return (self._chosen.get(moment.asked) or first_selection(moment)) if moment else Selection()
 
     def show(self, moment: Moment) -> None:
         """Ask for the curves."""
@@ -98,9 +89,10 @@ class Curves(Page):
         if answer.shows_the_same(before):
             self._list()
         else:
-            self._draw()
+            self.draw()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
+        """The chart, and the legend with what is at the cursor."""
         chart = self.query_one(Chart)
         chart.panel = panel(self._drawing, self.selection, self.measure, single=self.single)
         chart.view = self.view
@@ -124,32 +116,25 @@ class Curves(Page):
         return replace(entry, mean=found[0], deviation=found[1], n=found[2]) if found else entry
 
     def _changed_selection(self, selection: Selection) -> None:
-        self._chosen = selection
-        self._draw()
+        if self.dashboard.moment is not None:
+            self._chosen[self.dashboard.moment.asked] = selection
+        self.draw()
         self._changed()
-
-    def watch_view(self) -> None:
-        """Look at it so."""
-        self._draw()
 
     def watch_single(self) -> None:
         """With or without single seeds."""
-        self._draw()
+        self.draw()
 
     def watch_measure(self) -> None:
         """Other numbers are needed."""
         self._changed()
-
-    def on_chart_picked(self, picked: Chart.Picked) -> None:
-        """The cursor goes to the record next to the click."""
-        self.view = replace(self.view, cursor=picked.x).moved(self.query_one(Chart).panel, self._stops, 0)
 
     def on_sheet_opened(self) -> None:
         """A double click does what space does."""
         self.action_show_or_hide()
 
     @property
-    def _stops(self) -> Floats:
+    def stops(self) -> Floats:
         """Every x at which something was recorded."""
         return np.unique(np.concatenate([np.empty(0), *(c.band.x for c in self._drawing.curves.values())]))
 
@@ -176,18 +161,6 @@ class Curves(Page):
         """A logarithmic axis, or a linear one again."""
         self.view = replace(self.view, log=not self.view.log)
 
-    def action_cursor(self, by: int) -> None:
-        """Read off the values some records further."""
-        self.view = self.view.moved(self.query_one(Chart).panel, self._stops, by)
-
-    def action_zoom(self, factor: float) -> None:
-        """Look closer around the cursor."""
-        self.view = self.view.zoomed(self.query_one(Chart).panel, factor)
-
-    def action_whole(self) -> None:
-        """Look at all of it."""
-        self.view = View(log=self.view.log)
-
     def table(self) -> Table:
         """The bands as they are drawn, point by point."""
         rows: list[list[Any]] = [
@@ -211,34 +184,16 @@ def _columns(cursor: float | None, width: int) -> list[Column[Entry]]:
             text=lambda entry: f"[{entry.tag or ' '}]",
             tone=lambda entry: entry.tone,
         ),
-        Column(
-            title="network",
-            width=min(24, max(16, width)),
-            left=True,
-            value=lambda entry: entry.line.name,
-            text=lambda entry: entry.line.name,
-            tone=lambda entry: entry.tone,
-        ),
-        Column(
-            title="runs",
-            width=4,
-            value=lambda entry: entry.line.started,
-            text=lambda entry: str(entry.line.started),
-        ),
+        worded("network", min(24, max(16, width)), lambda entry: entry.line.name, lambda entry: entry.tone),
+        numbered("runs", 4, lambda entry: entry.line.started),
         Column(
             title=at,
             width=18,
             value=lambda entry: entry.mean,
             text=lambda entry: words.spread(entry.mean, entry.deviation, 4),
         ),
-        Column(title="n", width=3, value=lambda entry: entry.n, text=lambda entry: str(entry.n or "")),
+        numbered("n", 3, lambda entry: entry.n),
     ]
 
 
-_PUBLISHED: Column[Entry] = Column(
-    title="paper min",
-    width=9,
-    value=lambda entry: entry.line.published,
-    text=lambda entry: words.number(entry.line.published),
-    tone=lambda _: "muted",
-)
+_PUBLISHED: Column[Entry] = numbered("paper min", 9, lambda entry: entry.line.published, 3, lambda _: "muted")

@@ -10,6 +10,7 @@ from textual.message import Message
 
 from ltsm.dashboard import files
 from ltsm.dashboard.screens.asking import Asking
+from ltsm.dashboard.widgets.sheet import Grid
 from ltsm.errors import LtsmError
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class Exporting(Asking):
             self.outcome = outcome
 
     def table(self) -> Table:
-        """What is copied and exported."""
-        raise NotImplementedError
+        """What is copied and exported: the values of the screen's grid, if it has no better."""
+        return files.of_sheet(self.query_one(Grid))
 
     def action_copy_row(self) -> None:
         """To the terminal's clipboard."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -24,9 +25,9 @@ from ltsm.dashboard.mask_lines import (
     masked,
     panel,
 )
-from ltsm.dashboard.screens.page import Page
+from ltsm.dashboard.screens.charted import Charted
 from ltsm.dashboard.widgets.chart import EMPTY, Chart
-from ltsm.dashboard.widgets.columns import Column
+from ltsm.dashboard.widgets.columns import Column, numbered
 from ltsm.dashboard.widgets.plot import tone
 from ltsm.dashboard.widgets.sheet import Sheet
 from ltsm.dashboard.widgets.view import View
@@ -38,28 +39,21 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from ltsm.dashboard.moment import Moment
+    from ltsm.report.bands import Floats
     from ltsm.report.figures.values import Panel
     from ltsm.report.statistics import Summary
 
 _EXPORTED = ("seed", "amount", "relative_size", "val_accuracy", "val_loss", "selected")
 
 
-class Masks(Page):
+class Masks(Charted):
     """Two charts over one axis of amounts, and a list of seeds: the one under the cursor is drawn too."""
 
     NAME = "masks"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "maker", "Other masks"),
-        Binding("left", "cursor(-1)", "Amount", key_display="←→"),
-        Binding("right", "cursor(1)", "Next amount", show=False),
-        Binding("shift+left", "cursor(-5)", "Five amounts to the left", show=False),
-        Binding("shift+right", "cursor(5)", "Five amounts to the right", show=False),
-        Binding("plus,equals_sign", "zoom(2)", "Zoom", key_display="+-"),
-        Binding("minus", "zoom(0.5)", "Zoom out", show=False),
-        Binding("0", "whole", "Chosen masks"),
     ]
 
-    view: var[View] = var(View(), init=False)
     recipe: var[str] = var("", init=False)
 
     def __init__(self) -> None:
@@ -90,20 +84,21 @@ class Masks(Page):
     def answered(self, answer: Masked | None) -> None:
         """Show them."""
         self._masks = answer
-        self._list()
-        self._draw()
+        self.draw()
 
-    def _list(self) -> None:
+    def draw(self) -> None:
+        """The charts, and the list of what is at the cursor."""
         found, at = self._masks, self.view.cursor
         self.choices.show(*((lines(found, at), _columns(found, at)) if found else ([], [])))
+        self._charts()
 
-    def _draw(self) -> None:
+    def _charts(self) -> None:
         line = self.choices.current
         for chart in self.query(Chart):
-            chart.panel = self._panel(chart.id or "", line.seed if line else ALL)
+            chart.panel = self._shown(chart.id or "", line.seed if line else ALL)
             chart.view = self.view
 
-    def _panel(self, what: str, seed: int) -> Panel:
+    def _shown(self, what: str, seed: int) -> Panel:
         if self._masks is None:
             return replace(EMPTY, title="This study makes no masks.")
         cursor, over_seeds = self.view.cursor, self._masks.bands[what]
@@ -113,47 +108,29 @@ class Masks(Page):
 
     def on_sheet_moved(self) -> None:
         """Draw the seed under the cursor."""
-        self._draw()
-
-    def watch_view(self) -> None:
-        """Look at it so, and list what is at the cursor."""
-        self._list()
-        self._draw()
+        self._charts()
 
     def watch_recipe(self) -> None:
         """Other masks, and all of them."""
         self.view = View()
         self._changed()
 
-    def on_chart_picked(self, picked: Chart.Picked) -> None:
-        """The cursor goes to the amount next to the click."""
-        self._move(picked.x, 0)
+    @property
+    def stops(self) -> Floats:
+        """Every amount."""
+        return self._masks.bands["size"].x if self._masks else np.empty(0)
+
+    @property
+    def first_stop(self) -> float | None:
+        """The first that may be chosen."""
+        shaded = considered(self._masks) if self._masks else []
+        return shaded[0].low if shaded else None
 
     def action_maker(self) -> None:
         """The masks of the next recipe that makes some."""
         if self.dashboard.moment is not None and self._masks is not None:
             found = makers(self.dashboard.moment)
             self.recipe = found[(found.index(self._masks.recipe) + 1) % len(found)]
-
-    def action_cursor(self, by: int) -> None:
-        """To another amount, at first to the first that may be chosen."""
-        if self.view.cursor is not None or self._masks is None:
-            self._move(self.view.cursor, by)
-            return
-        shaded = considered(self._masks)
-        self._move(shaded[0].low if shaded else None, 0 if shaded else by)
-
-    def _move(self, cursor: float | None, by: int) -> None:
-        stops = self._masks.bands["size"].x if self._masks else np.empty(0)
-        self.view = replace(self.view, cursor=cursor).moved(self.query_one("#size", Chart).panel, stops, by)
-
-    def action_zoom(self, factor: float) -> None:
-        """Look closer around the cursor."""
-        self.view = self.view.zoomed(self.query_one("#size", Chart).panel, factor)
-
-    def action_whole(self) -> None:
-        """All amounts, and each seed's own choice in the list."""
-        self.view = View()
 
     def table(self) -> Table:
         """Every mask of every seed."""
@@ -181,7 +158,7 @@ def _columns(found: Masked, at: float | None) -> list[Column[Line]]:
         _number(found.by if at is None else f"at {found.by}", 13, lambda line: line.amount, 3),
         _number("size, %", 13, lambda line: line.size, 1),
         _number("accuracy, %", 13, lambda line: line.accuracy, 1),
-        *(_layer(index) for index in range(layers)),
+        *(numbered(f"layer {i + 1}", 8, partial(_kept, i)) for i in range(layers)),
     ]
 
 
@@ -195,10 +172,5 @@ def _number(title: str, width: int, of: Callable[[Line], Summary], digits: int) 
     )
 
 
-def _layer(index: int) -> Column[Line]:
-    def kept(line: Line) -> float | None:
-        return line.layers[index].mean if index < len(line.layers) else None
-
-    return Column(
-        title=f"layer {index + 1}", width=8, value=kept, text=lambda line: words.number(kept(line), 0)
-    )
+def _kept(layer: int, line: Line) -> float | None:
+    return line.layers[layer].mean if layer < len(line.layers) else None

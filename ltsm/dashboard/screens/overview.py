@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 
-from ltsm.dashboard import files, seeds
+from ltsm.dashboard import seeds
 from ltsm.dashboard.curve_groups import Drawing, drawing, panel
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.screens.run import OneRun
@@ -112,7 +112,3 @@ class Overview(Page):
         if cells:
             here = (grid.row, grid.column)
             grid.row, grid.column = min(cells, key=lambda cell: (cell <= here, cell))
-
-    def table(self) -> files.Table:
-        """The states, as they are called in the store."""
-        return files.of_sheet(self.grid)

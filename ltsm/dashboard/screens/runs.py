@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 from textual.widgets import Input, Static
 
-from ltsm.dashboard import files, filters
+from ltsm.dashboard import filters
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.screens.run import OneRun
-from ltsm.dashboard.sorting import By, in_order, next_order
-from ltsm.dashboard.widgets.columns import Column
-from ltsm.dashboard.widgets.sheet import Grid
-from ltsm.dashboard.words import GLYPHS, TONES, number
+from ltsm.dashboard.widgets.columns import Column, numbered, worded
+from ltsm.dashboard.widgets.sorting import SortedGrid
+from ltsm.dashboard.words import GLYPHS, TONES
 from ltsm.errors import LtsmError
 from ltsm.report.progress import percent, speed
 from ltsm.store.values import RunRow
@@ -35,24 +34,19 @@ class Runs(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open run"),
         Binding("slash", "filter", "Filter"),
-        Binding("s", "sort", "Sort by column"),
         Binding("escape", "list", "Back to the list", show=False),
     ]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._by: By = None
 
     def body(self) -> ComposeResult:
         """The filter, what is wrong with it, and the runs."""
         yield Input(placeholder=EXAMPLE, id="filter", compact=True)
         yield Static(id="found", markup=False)
-        yield Grid[RunRow](COLUMNS, key=lambda run: run.id, id="runs", fixed=2)
+        yield SortedGrid[RunRow](COLUMNS, key=lambda run: run.id, id="runs", fixed=2)
 
     @property
-    def grid(self) -> Grid[RunRow]:
+    def grid(self) -> SortedGrid[RunRow]:
         """The list."""
-        return self.query_one("#runs", Grid)
+        return self.query_one("#runs", SortedGrid)
 
     def on_mount(self) -> None:
         """The list has the keys first, not the filter."""
@@ -71,7 +65,7 @@ class Runs(Page):
         runs = [run for run in moment.runs if passes(run)]
         found.update(f"{len(runs):,} of {len(moment.runs):,} runs")
         found.remove_class("-wrong")
-        self.grid.show(in_order(runs, COLUMNS, self._by), by=self._by)
+        self.grid.show(runs)
 
     def on_input_changed(self) -> None:
         """Filter while it is typed."""
@@ -84,10 +78,6 @@ class Runs(Page):
     def on_sheet_opened(self) -> None:
         """The run under the cursor."""
         self.action_open()
-
-    def on_sheet_titled(self) -> None:
-        """A click on a title sorts by it."""
-        self.action_sort()
 
     def action_open(self) -> None:
         """The run under the cursor."""
@@ -102,15 +92,6 @@ class Runs(Page):
         """The keys move in the list again."""
         self.grid.focus()
 
-    def action_sort(self) -> None:
-        """By the column under the cursor: up, down, as they come."""
-        self._by = next_order(self._by, self.grid.column)
-        self._changed()
-
-    def table(self) -> files.Table:
-        """The list as it is filtered and sorted."""
-        return files.of_sheet(self.grid)
-
 
 def _age(run: RunRow) -> str:
     return f"{run.updated_at.astimezone():%m-%d %H:%M:%S}" if run.started_at else ""
@@ -118,14 +99,8 @@ def _age(run: RunRow) -> str:
 
 COLUMNS: tuple[Column[RunRow], ...] = (
     Column(title="seed", width=6, value=lambda run: run.seed, text=lambda run: str(run.seed)),
-    Column(title="recipe", width=20, left=True, value=lambda run: run.recipe, text=lambda run: run.recipe),
-    Column(
-        title="hidden",
-        width=10,
-        left=True,
-        value=lambda run: sizes(run.hidden),
-        text=lambda run: sizes(run.hidden),
-    ),
+    worded("recipe", 20, lambda run: run.recipe),
+    worded("hidden", 10, lambda run: sizes(run.hidden)),
     Column(
         title="state",
         width=13,
@@ -134,30 +109,18 @@ COLUMNS: tuple[Column[RunRow], ...] = (
         text=lambda run: f"{GLYPHS[run.state]} {run.state}",
         tone=lambda run: TONES[run.state],
     ),
-    Column(title="%", width=4, value=percent, text=lambda run: number(percent(run), 0)),
+    numbered("%", 4, percent),
     Column(
         title="iteration",
         width=13,
         value=lambda run: run.iteration,
         text=lambda run: f"{run.iteration:,}" + (f"/{run.iterations:,}" if run.iterations else ""),
     ),
-    Column(
-        title="best",
-        width=7,
-        value=lambda run: run.best_iteration,
-        text=lambda run: number(run.best_iteration, 0),
-    ),
-    Column(title="it/s", width=7, value=speed, text=lambda run: number(speed(run), 0)),
-    Column(title="seconds", width=9, value=lambda run: run.seconds, text=lambda run: number(run.seconds, 1)),
-    Column(
-        title="size, %",
-        width=8,
-        value=lambda run: run.relative_size,
-        text=lambda run: number(None if run.relative_size is None else 100 * run.relative_size, 1),
-    ),
+    numbered("best", 7, lambda run: run.best_iteration),
+    numbered("it/s", 7, speed),
+    numbered("seconds", 9, lambda run: run.seconds, 1),
+    numbered("size, %", 8, lambda run: run.relative_size and 100 * run.relative_size, 1),
     Column(title="last record", width=15, value=lambda run: run.updated_at, text=_age),
-    Column(
-        title="device", width=14, left=True, value=lambda run: run.device, text=lambda run: run.device or ""
-    ),
-    Column(title="error", width=60, left=True, value=lambda run: run.error, text=lambda run: run.error or ""),
+    worded("device", 14, lambda run: run.device),
+    worded("error", 60, lambda run: run.error),
 )

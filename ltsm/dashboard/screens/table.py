@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from textwrap import wrap
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from textual.binding import Binding
 from textual.content import Content
 from textual.widgets import Static
 
-from ltsm.dashboard import files
 from ltsm.dashboard.screens.page import Page
-from ltsm.dashboard.sorting import By, in_order, next_order
-from ltsm.dashboard.widgets.columns import Column
-from ltsm.dashboard.widgets.sheet import Grid
+from ltsm.dashboard.widgets.columns import Column, worded
+from ltsm.dashboard.widgets.sorting import SortedGrid
 from ltsm.studies.names import title
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.app import ComposeResult
-    from textual.binding import BindingType
 
     from ltsm.dashboard.moment import Moment
     from ltsm.report.table import Cell, Row, Table
@@ -34,26 +30,17 @@ class StudyTable(Page):
     """The table as far as it is filled; sorted as the study is, or by any column."""
 
     NAME = "table"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "sort", "Sort by column"),
-        Binding("o", "own_order", "The study's order"),
-    ]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._table: Table | None = None
-        self._by: By = None
 
     def body(self) -> ComposeResult:
         """The table and what has to be said below it."""
-        grid: Grid[Row] = Grid(key=lambda row: row.group.label, id="table")
+        grid: SortedGrid[Row] = SortedGrid(key=lambda row: row.group.label, id="table")
         yield grid
         yield Static(id="caption")
 
     @property
-    def grid(self) -> Grid[Row]:
+    def grid(self) -> SortedGrid[Row]:
         """The table."""
-        return self.query_one("#table", Grid)
+        return self.query_one("#table", SortedGrid)
 
     def show(self, moment: Moment) -> None:
         """Ask for it."""
@@ -61,34 +48,10 @@ class StudyTable(Page):
 
     def answered(self, answer: Table) -> None:
         """Show it."""
-        self._table = answer
         test = "; p: Welch's t-test" if answer.compared else ""
         notes = [f"Mean ± sample standard deviation over n of {answer.seeds} seeds{test}.", *answer.notes]
         self.query_one("#caption", Static).update(Content(" ").join(map(Content, notes)))
-        self._list()
-
-    def _list(self) -> None:
-        if self._table is not None:
-            columns = _columns(self._table)
-            self.grid.show(in_order(self._table.rows, columns, self._by), columns, self._by)
-
-    def on_sheet_titled(self) -> None:
-        """A click on a title sorts by it."""
-        self.action_sort()
-
-    def action_sort(self) -> None:
-        """By the column under the cursor: up, down, as in the study."""
-        self._by = next_order(self._by, self.grid.column)
-        self._list()
-
-    def action_own_order(self) -> None:
-        """As in the study."""
-        self._by = None
-        self._list()
-
-    def table(self) -> files.Table:
-        """Numbers as exact as they are known."""
-        return files.of_sheet(self.grid)
+        self.grid.show(answer.rows, _columns(answer))
 
 
 def _columns(table: Table) -> list[Column[Row]]:
@@ -124,8 +87,9 @@ _N: Column[Row] = Column(title="n", width=4, value=lambda row: row.n, text=lambd
 
 
 def _words(table: Table, title: str, of: Callable[[Row], str]) -> Column[Row]:
-    width = max((len(of(row)) for row in table.rows), default=8)
-    return Column(title=title, width=min(width, 24), left=True, value=of, text=of, tone=lambda _: "strong")
+    return worded(
+        title, min(24, max((len(of(row)) for row in table.rows), default=8)), of, lambda _: "strong"
+    )
 
 
 def _numbers(

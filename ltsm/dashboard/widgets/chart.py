@@ -50,7 +50,7 @@ class Chart(Widget):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id)
-        self._lines: tuple[tuple[int, int], list[Strip]] | None = None
+        self._lines: tuple[object, list[Strip]] | None = None
         self._looks: dict[Look, Style] = {}
 
     def on_click(self, event: events.Click) -> None:
@@ -60,14 +60,6 @@ class Chart(Widget):
         if at is not None and framed is not None and (x := framed.pointed(at.x)) is not None:
             self.post_message(self.Picked(x))
 
-    def watch_panel(self) -> None:
-        """Draw anew."""
-        self._lines = None
-
-    def watch_view(self) -> None:
-        """Draw anew."""
-        self._lines = None
-
     def notify_style_update(self) -> None:
         """Draw anew in the colours of another theme."""
         self._lines = None
@@ -76,11 +68,11 @@ class Chart(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One line of the drawing, which is made once for each size, panel and view."""
-        size = (self.size.width, self.size.height)
-        if self._lines is None or self._lines[0] != size:
-            self._lines = (size, self._drawn(*size))
+        of = (self.size, self.panel, self.view)
+        if self._lines is None or self._lines[0] != of:
+            self._lines = (of, self._drawn(*self.size))
         lines = self._lines[1]
-        return lines[y] if y < len(lines) else Strip.blank(size[0], self.rich_style)
+        return lines[y] if y < len(lines) else Strip.blank(self.size.width, self.rich_style)
 
     def _drawn(self, width: int, height: int) -> list[Strip]:
         title, axis = (self.get_component_rich_style(f"chart--{part}") for part in ("title", "axis"))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rich.cells import cell_len, set_cell_size
 
+from ltsm.dashboard.words import number
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,6 +34,24 @@ class Column(Generic[T]):
     text: Callable[[T], str]
     tone: Callable[[T], str] = _no_tone
     left: bool = False
+
+
+def worded(
+    title: str, width: int, of: Callable[[T], str | None], tone: Callable[[T], str] = _no_tone
+) -> Column[T]:
+    """A column of words."""
+    return Column(title=title, width=width, value=of, text=lambda row: of(row) or "", tone=tone, left=True)
+
+
+def numbered(
+    title: str,
+    width: int,
+    of: Callable[[T], float | None],
+    digits: int = 0,
+    tone: Callable[[T], str] = _no_tone,
+) -> Column[T]:
+    """A column of numbers with so many digits after the point; nothing where there is none."""
+    return Column(title=title, width=width, value=of, text=lambda row: number(of(row), digits), tone=tone)
 
 
 def order(value: Any) -> tuple[bool, Any]:

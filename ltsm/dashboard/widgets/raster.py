@@ -54,9 +54,10 @@ class Raster:
         self.ink[self._between(np.where(drawn, near.min(0), np.nan), near.max(0))] = layer
 
     def band(self, low: Floats, high: Floats, layer: int) -> None:
-        """Every cell that is half covered by what lies between two lines."""
-        covered = self._cells(self._between(self._rows(high), self._rows(low))).sum(axis=(1, 3))
-        self.wash[2 * covered >= ACROSS * DOWN] = layer
+        """Every cell that is half covered by what lies between two lines; where that is thinner, the lines say as much."""
+        top, bottom = self._rows(high), self._rows(low)
+        between = self._between(np.where(bottom - top < DOWN - 1, np.nan, top), bottom)
+        self.wash[2 * self._cells(between).sum(axis=(1, 3)) >= ACROSS * DOWN] = layer
 
     def _between(self, top: Floats, bottom: Floats) -> NDArray[np.bool_]:
         """Every dot from row `top` down to row `bottom`, column by column; none where one of them is NaN."""

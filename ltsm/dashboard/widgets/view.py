@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltsm.report.figures.values import Axis, Band, Curve, Level, Points, limits
+from ltsm.report.figures.values import Axis, Band, Curve, Points, limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,9 +84,7 @@ def spanning(layers: Sequence[Layer], low: float, high: float, *, log: bool = Fa
 
 
 def _seen(layer: Layer, low: float, high: float) -> Iterator[Floats]:
-    if isinstance(layer, Level):
-        yield np.array([layer.y])
-    elif isinstance(layer, Curve | Band | Points):
+    if isinstance(layer, Curve | Band | Points):
         x = np.array(layer.x)
         sides = (layer.low, layer.high) if isinstance(layer, Band) else (layer.y,)
         # A line across is seen whole wherever its ends are.
