@@ -28,7 +28,6 @@ gradient. Not measured: several models in one walk over the images.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -40,6 +39,7 @@ from ltsm.core.records import Evaluation
 from ltsm.core.remembered import remembered
 from ltsm.core.sparse_library import unavailable_reason
 from ltsm.core.sparse_network import MOST_IN_A_BATCH, SparseImages, SparseNetwork
+from ltsm.core.state import later
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -144,19 +144,7 @@ class SparseEngine:
         if self._loaded is None:
             raise RuntimeError("load() comes first")
         tensors = torch.stack([model.tensors() for model in self._models], 1)
-        if (kept := self._loaded.masks) is not None:
-            # of what is pruned the kernel moves nothing but the means, which are of no meaning
-            frozen = torch.zeros_like(tensors)
-            frozen[0] = self._loaded.parameters
-            tensors = torch.where(kept, tensors, frozen)
-        parameters, first_moment, second_moment = tensors.unbind()
-        return replace(
-            self._loaded,
-            iteration=self._iteration,
-            parameters=parameters.clone(),
-            first_moment=first_moment.clone(),
-            second_moment=second_moment.clone(),
-        )
+        return later(self._loaded, self._iteration, [tensor.clone() for tensor in tensors])
 
 
 def _out_of_bounds(network: Network, protocol: Protocol, batch: int) -> str:

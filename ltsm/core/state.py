@@ -68,6 +68,20 @@ def fresh_state(
     )
 
 
+def later(state: TrainState, iteration: int, tensors: Sequence[Tensor]) -> TrainState:
+    """The state at a later iteration, with parameters, first and second moments (models, P) as an engine has them.
+
+    Where an infinite second moment stands for the mask, what is pruned is as it was before, and its moments are 0.
+    """
+    parameters, first, second = tensors
+    if (kept := state.masks) is not None:
+        parameters = torch.where(kept, parameters, state.parameters)
+        first, second = (torch.where(kept, moment, 0.0) for moment in (first, second))
+    return replace(
+        state, iteration=iteration, parameters=parameters, first_moment=first, second_moment=second
+    )
+
+
 def side_by_side(states: Sequence[TrainState]) -> TrainState:
     """The models of several states in one, in this order; `apart` is its inverse.
 
