@@ -8,7 +8,7 @@ from ltsm import grammar
 from ltsm.core.masking import unpack_bits
 from ltsm.errors import StoreError, UsageError
 from ltsm.library.chains import Chain, chain_of_state
-from ltsm.library.supermasks import masked_state
+from ltsm.library.masks import masked_state
 from ltsm.library.tickets import Recipe, Ticket
 from ltsm.protocol import from_settings
 from ltsm.store import artifacts, read, schema

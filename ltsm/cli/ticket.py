@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from ltsm.cli import options, say
-from ltsm.cli.prune import Network, their_code
+from ltsm.cli.prune import Network, test_sentence, their_code
 from ltsm.errors import DataError, StoreError, UsageError
 from ltsm.paths import read_path
 
@@ -192,12 +192,6 @@ def evaluate(
         say.data(_sentence(row, images))
         if test is not None:
             say.data(test_sentence(row["network"], row["test_accuracy"], test))
-
-
-def test_sentence(which: str, accuracy: float, test: TestSet) -> str:
-    """What a network achieves on images that selected nothing."""
-    n = len(test.labels)
-    return f"{which}: {round(accuracy * n):,} of {n:,} test images ({accuracy:.2%})"
 
 
 def _format(path: Path) -> Callable[[Ticket, bool | None], bytes]:

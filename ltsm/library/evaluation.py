@@ -18,12 +18,11 @@ from ltsm.errors import DataError, UsageError
 from ltsm.library.batches import Pair, as_pair, evaluation_batches, whole
 from ltsm.library.foreign import theirs
 from ltsm.library.learnable import Variety, check_learnable
-from ltsm.library.masks import mask_of, masked_state
 from ltsm.library.outputs import check_logits, correct, default_loss, lost
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from torch import Tensor, nn
 
@@ -41,9 +40,9 @@ MEMORY = 2**30
 
 
 def through_ours(
-    chain: Chain, initial: State, scores: State, thresholds: Sequence[float], validation: Data | Dataset
+    chain: Chain, masked: Sequence[Callable[[], State]], validation: Data | Dataset
 ) -> tuple[str, Evaluation]:
-    """The engine's name, and every threshold's masked network evaluated by it.
+    """The engine's name, and every masked network, made when it is needed, evaluated by it.
 
     Raises:
         DataError: the images do not fit the network, or nothing can be learnt of them.
@@ -51,11 +50,7 @@ def through_ours(
     data = as_dataset(validation, chain.network)
     check_learnable(data.validation_images, data.validation_labels, "validation")
     engine = choose_engine(data, chain.network, PAPER.changed(activation=chain.network.activation))
-
-    def masked(place: int) -> Tensor:
-        return chain.flat(masked_state(initial, mask_of(scores, thresholds[place])))
-
-    return engine.name, evaluate(engine, masked, len(thresholds))
+    return engine.name, evaluate(engine, lambda place: chain.flat(masked[place]()), len(masked))
 
 
 def as_dataset(data: Data | Dataset, network: Network, training: Pair | None = None) -> Dataset:
@@ -92,13 +87,15 @@ def as_dataset(data: Data | Dataset, network: Network, training: Pair | None = N
 
 def through_module(
     module: nn.Module,
-    initial: State,
-    scores: State,
-    thresholds: Sequence[float],
+    start: State,
+    masked: Sequence[Callable[[], State]],
+    names: Sequence[str],
     validation: Data | Dataset,
     loss: Loss | None = None,
 ) -> Evaluation:
-    """Every threshold's masked network evaluated by a copy of the module, in evaluation mode.
+    """Every masked network evaluated by a copy of the module, in evaluation mode.
+
+    A mask covers the parameters `names`; the others are those of `start`.
 
     The data is gone through once, each batch by all networks: they see the same images, and a loader that
     shuffles or can be used only once will do. What a forward pass writes to images, buffers or parameters
@@ -112,7 +109,7 @@ def through_module(
     ours = copied(module).eval()
     if isinstance(validation, Dataset):
         validation = as_taken(ours, validation, "validation")
-    return evaluate_states(ours, _masked_states(ours, initial, scores, thresholds), validation, loss)
+    return evaluate_states(ours, _masked_states(ours, start, masked, names), validation, loss)
 
 
 @torch.no_grad()
@@ -192,21 +189,21 @@ def _takes(module: nn.Module, images: Tensor) -> bool:
 
 
 def _masked_states(
-    module: nn.Module, initial: State, scores: State, thresholds: Sequence[float]
+    module: nn.Module, start: State, masked: Sequence[Callable[[], State]], names: Sequence[str]
 ) -> list[Callable[[], State]]:
-    """What gives each threshold's state, in memory of its own: masked values, worked out once where memory allows it."""
+    """What gives each network's state, in memory of its own: masked values, worked out once where memory allows it."""
     device = device_of(module)
-    names = [*dict(module.named_parameters()), *dict(module.named_buffers())]
-    covered = {name: initial[name] for name in names if name in scores}
-    others = {name: initial[name] for name in names if name in initial and name not in scores}
-    masked: list[Callable[[], State]] = [partial(_masked, covered, scores, t) for t in thresholds]
-    if len(masked) * sum(t.nbytes for t in covered.values()) <= MEMORY:
-        masked = [partial(dict, make()) for make in masked]
-    return [partial(_with_copies, make, others, device) for make in masked]
+    own = {*dict(module.named_parameters()), *dict(module.named_buffers())}
+    others = {name: t for name, t in start.items() if name in own and name not in names}
+    covered = own & {*names} & start.keys()
+    made: list[Callable[[], State]] = [partial(_only, make, covered) for make in masked]
+    if len(made) * sum(start[name].nbytes for name in covered) <= MEMORY:
+        made = [partial(dict, make()) for make in made]
+    return [partial(_with_copies, make, others, device) for make in made]
 
 
-def _masked(values: State, scores: State, threshold: float) -> State:
-    return masked_state(values, mask_of({name: scores[name] for name in values}, threshold))
+def _only(make: Callable[[], State], names: Container[str]) -> State:
+    return {name: t for name, t in make().items() if name in names}
 
 
 def _with_copies(masked: Callable[[], State], others: State, device: torch.device) -> State:

@@ -11,12 +11,13 @@ from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
 from ltsm.library.chains import Chain
 from ltsm.library.masks import checked_mask
+from ltsm.library.supermasks import Supermask
 from ltsm.library.weights import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ltsm.library.supermasks import Supermask
+    from ltsm.library.pruned import Pruned
     from ltsm.library.weights import State
 
 
@@ -113,15 +114,12 @@ def _check_json(values: Mapping[str, Any]) -> None:
             raise UsageError(f"the ticket's `{name}` is no JSON: {error}.") from None
 
 
-def ticket_of(supermask: Supermask) -> Ticket:
-    """The untrained ticket: the supermask with the values that it keeps."""
-    best = supermask.selected
-    about = {
-        "threshold": best.threshold,
-        "relative_size": best.relative_size,
-        "val_accuracy": _number(best.val_accuracy),
-        "val_loss": _number(best.val_loss),
-    }
+def ticket_of(supermask: Pruned) -> Ticket:
+    """The untrained ticket: the mask with the values that it keeps."""
+    about: dict[str, Any] = {supermask.ranking.by: supermask.amount, "relative_size": supermask.relative_size}
+    if isinstance(supermask, Supermask):
+        best = supermask.selected
+        about |= {"val_accuracy": _number(best.val_accuracy), "val_loss": _number(best.val_loss)}
     return Ticket(
         mask=supermask.mask,
         initial=supermask.state,

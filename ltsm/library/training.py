@@ -16,18 +16,17 @@ from ltsm.core.datasets import Dataset
 from ltsm.core.state import fresh_state
 from ltsm.core.training import advance, record_points
 from ltsm.errors import UsageError
-from ltsm.library.arguments import function, instance
+from ltsm.library.arguments import function, instance, seed_of
 from ltsm.library.batches import as_pair, training_batches
 from ltsm.library.evaluation import FORWARD, as_dataset, as_taken, copied, device_of, evaluate_states
 from ltsm.library.foreign import theirs
 from ltsm.library.frozen import frozen_zeros
 from ltsm.library.learnable import check_learnable
 from ltsm.library.outputs import check_logits, check_loss, default_loss, number_of
-from ltsm.library.supermasks import Supermask
+from ltsm.library.pruned import Pruned
 from ltsm.library.tickets import TrainingRecord, ticket_of, trained_ticket
 from ltsm.library.weights import state_of
 from ltsm.library.wrappers import unwrapped
-from ltsm.notation import quoted
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
 
 
 def train_ticket(
-    supermask: Supermask,
+    supermask: Pruned,
     training: Data | Dataset,
     validation: Data | Dataset | None = None,
     *,
@@ -62,14 +61,14 @@ def train_ticket(
     seed: int = 0,
     record_every: int = PAPER.record_every,
 ) -> Ticket:
-    """Train the supermasked network with its zeros frozen (section 3.5).
+    """Train a masked network with what is pruned frozen, at 0 or wherever it is (section 3.5).
 
     Nothing that is handed over is changed, nor anything of torch's state, but for what a loader counts.
     Our own engines train what they can: a chain of linear layers, none of them frozen by requires_grad, on whole
     data, where no `model`, `optimiser` or `loss` is given.
 
     Args:
-        supermask: what `find_supermask` found.
+        supermask: what `find_supermask` found, or `prune` made.
         training: (images, labels), a loader, or a `Dataset`; a loader is gone through again and again.
         validation: recorded every so often; None: a `Dataset`'s own; otherwise the training loss alone.
         model: the module to train; by default the one that found the supermask.
@@ -88,12 +87,12 @@ def train_ticket(
         DataError: the data is no images with labels, or does not fit the network.
         RunError: the caller's own code failed.
     """
-    instance("supermask", supermask, Supermask, "what find_supermask gives")
+    instance("supermask", supermask, Pruned, "what find_supermask or prune gives")
     function("optimiser", optimiser)
     function("loss", loss)
     check_loss(loss)
     plan = _plan(iterations=iterations, batch_size=batch_size, lr=lr, order=order, record_every=record_every)
-    seed = _seed(seed)
+    seed = seed_of(seed)
     if validation is None and isinstance(training, Dataset):
         validation = training
     as_it_is = model is None and optimiser is None and loss is None
@@ -132,22 +131,7 @@ def _plan(*, iterations: Any, batch_size: Any, lr: Any, order: Any, record_every
     )
 
 
-def _seed(seed: Any) -> int:
-    """A seed as Python's whole number.
-
-    Raises:
-        UsageError: it is none, or no generator takes it.
-    """
-    try:
-        value = operator.index(seed)
-    except TypeError:
-        value = -1
-    if not 0 <= value < 2**63:
-        raise UsageError(f"seed must be a whole number of at least 0 and below 2⁶³, not {quoted(seed)}.")
-    return value
-
-
-def _our_chain(supermask: Supermask) -> Chain | None:
+def _our_chain(supermask: Pruned) -> Chain | None:
     """The network as our engines train it: all of it, with a logit for each class."""
     chain, model = supermask.chain, supermask.model
     if chain is None or model is None:
@@ -193,14 +177,14 @@ def _part(data: Data | Dataset, part: str) -> Data:
 
 
 def _by_ours(
-    supermask: Supermask, chain: Chain, data: Dataset, plan: Protocol, seed: int
+    supermask: Pruned, chain: Chain, data: Dataset, plan: Protocol, seed: int
 ) -> tuple[dict[str, Tensor], list[TrainingRecord]]:
     """By `ltsm.core`, as a sweep trains."""
     everything = {name: torch.ones_like(t, dtype=torch.bool) for name, t in supermask.state.items()}
-    initial = chain.flat(supermask.initial)
+    values = chain.flat(supermask.state)[None]
     flags = chain.flat({name: t.float() for name, t in {**everything, **supermask.mask}.items()}) > 0
     protocol = plan.changed(activation=chain.network.activation)
-    state = fresh_state(chain.network, (seed,), initial[None], flags[None])
+    state = fresh_state(chain.network, (seed,), values, flags[None], frozen=values)
     after, records = advance(data, protocol, state, plan.iterations)
     return {name: t.clone() for name, t in chain.views(after.parameters[0]).items()}, [
         _plain(r) for r in records
@@ -212,7 +196,7 @@ def _plain(record: Record) -> TrainingRecord:
 
 
 def _by_module(
-    supermask: Supermask,
+    supermask: Pruned,
     module: nn.Module,
     training: Data | Dataset,
     validation: Data | Dataset | None,
@@ -235,7 +219,7 @@ def _by_module(
     batches = training_batches(batched, plan.batch_size, plan.order, seed)
     records, lost, last = [_recorded(network, 0, math.nan, judged, loss)], 0.0, 0
     points = set(record_points(0, plan.iterations, plan.record_every))
-    with frozen_zeros(network, supermask.mask, steps):
+    with frozen_zeros(network, supermask.mask, steps, at=supermask.state):
         for iteration, batch in zip(range(1, plan.iterations + 1), batches, strict=False):
             lost += _step(network, steps, loss, batch)
             if iteration in points:
