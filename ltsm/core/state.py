@@ -16,7 +16,7 @@ from ltsm.core.network import Network
 from ltsm.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -117,7 +117,7 @@ def pack(state: TrainState) -> bytes:
         "seeds": state.seeds,
         "iteration": state.iteration,
     }
-    about["sha256"] = _digest(about, tensors)
+    about["sha256"] = digest(about, tensors)
     return save(tensors, {"ltsm": json.dumps(about, sort_keys=True)})
 
 
@@ -128,12 +128,12 @@ def unpack(data: bytes) -> TrainState:
         StoreError: the bytes are damaged, incomplete, or something else.
     """
     try:
-        about = json.loads(_metadata(data)["ltsm"])
+        about = json.loads(metadata(data)["ltsm"])
         tensors = load(data)
         expected = about.pop("sha256")
         if about["format"] != FORMAT:
             raise StoreError(f"this is a checkpoint of format {about['format']}, not {FORMAT}.", _HINT)
-        if _digest(about, tensors) != expected:
+        if digest(about, tensors) != expected:
             raise StoreError("the checkpoint's contents differ from its own SHA-256.", _HINT)
         return _state(about, tensors)
     except (KeyError, TypeError, ValueError, AttributeError, safetensors.SafetensorError):
@@ -149,20 +149,20 @@ def _tensors(state: TrainState) -> dict[str, Tensor]:
     return {name: tensor.contiguous() for name, tensor in given.items() if tensor is not None}
 
 
-def _digest(about: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+def digest(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 over the description without its own digest, and every tensor's name, shape, type and values."""
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    found = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.numpy().data)
-    return digest.hexdigest()
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
-def _metadata(data: bytes) -> dict[str, Any]:
+def metadata(data: bytes) -> dict[str, Any]:
     """A safetensors file's own description: eight bytes say how long its JSON header is."""
     length = int.from_bytes(data[:8], "little")
-    metadata: dict[str, Any] = json.loads(data[8 : 8 + length])["__metadata__"]
-    return metadata
+    found: dict[str, Any] = json.loads(data[8 : 8 + length])["__metadata__"]
+    return found
 
 
 def _state(about: dict[str, Any], tensors: dict[str, Tensor]) -> TrainState:

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from ltsm.core.engine import choose_engine
 from ltsm.core.records import Record
-from ltsm.core.state import TrainState, fresh_state, pack, unpack
 
 if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset
     from ltsm.core.engine import Engine
+    from ltsm.core.state import TrainState
     from ltsm.protocol import Protocol
-
-__all__ = ["Record", "TrainState", "advance", "fresh_state", "pack", "record_points", "unpack"]
 
 
 def advance(

@@ -7,7 +7,6 @@ SHA-256 over itself and all tensors, since safetensors would not notice a flippe
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from itertools import pairwise
@@ -21,6 +20,7 @@ from ltsm import regular
 from ltsm.core.activations import ACTIVATIONS
 from ltsm.core.masking import pack_bits, unpack_bits
 from ltsm.core.network import Network, initial_values
+from ltsm.core.state import digest, metadata
 from ltsm.errors import StoreError
 from ltsm.library.chains import Chain
 from ltsm.library.tickets import Recipe, Ticket, TrainingRecord, checked_ticket
@@ -93,7 +93,7 @@ def ticket_bytes(ticket: Ticket) -> bytes:
     if ticket.trained is not None:
         tensors |= _stored("trained", ticket.trained, ticket.mask)
     description = _description(ticket, entries, regenerated=regenerated, trained=ticket.trained is not None)
-    description["sha256"] = _digest(description, tensors)
+    description["sha256"] = digest(description, tensors)
     return save(tensors, {"ltsm_ticket": json.dumps(description, sort_keys=True, separators=(",", ":"))})
 
 
@@ -104,7 +104,7 @@ def ticket_from_bytes(content: bytes) -> Ticket:
         StoreError: it is damaged, of another version, or something else.
     """
     try:
-        description = json.loads(_metadata(content)["ltsm_ticket"])
+        description = json.loads(metadata(content)["ltsm_ticket"])
         if description["format"] != FORMAT:
             version = description["format"]
             raise StoreError(
@@ -113,7 +113,7 @@ def ticket_from_bytes(content: bytes) -> Ticket:
             )
         tensors = load(content)
         expected = description.pop("sha256")
-        if _digest(description, tensors) != expected:
+        if digest(description, tensors) != expected:
             raise StoreError("its contents differ from its own SHA-256: it is damaged.", _HINT)
         return _ticket(description, tensors)
     except _BROKEN:
@@ -200,22 +200,6 @@ def _stored(which: str, state: State, mask: Mapping[str, Tensor]) -> State:
     return {
         f"{which}/{name}": (t[mask[name]] if name in mask else t).contiguous() for name, t in state.items()
     }
-
-
-def _digest(description: dict[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the description without its own digest, and every tensor's name, shape, type and values."""
-    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _metadata(content: bytes) -> dict[str, Any]:
-    """A safetensors file's own description: eight bytes say how long its JSON header is."""
-    length = int.from_bytes(content[:8], "little")
-    metadata: dict[str, Any] = json.loads(content[8 : 8 + length])["__metadata__"]
-    return metadata
 
 
 def _ticket(description: dict[str, Any], tensors: State) -> Ticket:

@@ -63,7 +63,7 @@ def of_table(table: Table, *, against_paper: bool) -> Grid:
         title=table.title,
         headings=("Label", *(column.heading for column in table.columns)),
         entries=entries,
-        caption=f"{table.title}: {table.caption}{below if against_paper else ''}",
+        caption=table.caption + below * against_paper,
         parts=("published", "Welch's test") if against_paper else (),
         grouped=table.categories,
     )
@@ -83,8 +83,8 @@ def of_comparison(comparison: Comparison) -> Grid:
         caption=(
             f"{comparison.column.heading}, mean difference over the n seeds that have both{unit}. Interval and p are of "
             f"one paired t-test: the interval leaves 0 out exactly when p < 0.05. “p, Holm” is corrected for the "
-            f"{comparison.tested} comparison{'s' * (comparison.tested != 1)} of this table, and is what the words go by; "
-            f"fewer than {ENOUGH_PAIRS} pairs are not tested."
+            f"comparisons of this table that were tested ({comparison.tested}), and is what the words go by; fewer than "
+            f"{ENOUGH_PAIRS} pairs are not tested."
         ),
     )
 

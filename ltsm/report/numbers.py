@@ -96,41 +96,22 @@ def _mean_sd(value: Summary) -> dict[str, Any]:
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:
-    pairs = [
-        {
-            "label": pair.label,
-            "difference": plain(pair.difference),
-            "interval": plain(pair.interval),
-            "p": plain(pair.p),
-            "corrected_p": plain(pair.corrected_p),
-            "lower": pair.lower,
-            "higher": pair.higher,
-            "enough_seeds": pair.enough,
-        }
-        for pair in comparison.pairs
-    ]
     return {
         "name": comparison.name,
         "title": comparison.title,
         "of": comparison.column.name,
         "subtracted": comparison.heading,
-        "pairs": pairs,
+        "pairs": [plain(pair) | {"enough_seeds": pair.enough} for pair in comparison.pairs],
     }
+
+
+_OF_A_RUN = (
+    *("seed", "recipe", "fingerprint", "kind", "hidden", "state", "iteration", "iterations"),
+    *("best_iteration", "relative_size", "error"),
+)
 
 
 def _run(run: RunRow) -> dict[str, Any]:
-    return {
-        "seed": run.seed,
-        "recipe": run.recipe,
-        "fingerprint": run.fingerprint,
-        "kind": run.kind,
-        "hidden": list(run.hidden),
-        "state": run.state,
-        "iteration": run.iteration,
-        "iterations": run.iterations,
-        "best_iteration": run.best_iteration,
-        "relative_size": plain(run.relative_size),
-        "initial_weights_sha256": run.initial.sha256 if run.initial else None,
-        "final_weights_sha256": run.final.sha256 if run.final else None,
-        "error": run.error,
-    }
+    files = {"initial_weights_sha256": run.initial, "final_weights_sha256": run.final}
+    hashes = {name: file.sha256 if file else None for name, file in files.items()}
+    return {name: plain(getattr(run, name)) for name in _OF_A_RUN} | hashes

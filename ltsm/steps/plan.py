@@ -69,7 +69,7 @@ class Plan:
         self._ready: dict[str, list[int]] = {}
         needs = {name: set(recipe.needs.values()) for name, recipe in study.recipes.items()}
         for place, run in enumerate(self._runs):
-            needed = {RunKey(name, run.seed) for name in needs[run.recipe]} - set(done)
+            needed = {key for name in needs[run.recipe] if (key := RunKey(name, run.seed)) not in done}
             self._missing[place] = len(needed)
             for other in needed:
                 self._waiting.setdefault(other, []).append(place)

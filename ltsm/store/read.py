@@ -308,50 +308,28 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
+_AS_STORED = set(RunRow.__slots__) - {"recipe", "hidden", "state", "files"}
+
+
 def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
-    r = row
     return RunRow(
-        id=r.id,
-        protocol_id=r.protocol_id,
-        seed=r.seed,
-        recipe=r.name,
-        fingerprint=r.fingerprint,
-        hidden=parse_sizes(r.hidden),
-        state=cast("State", "interrupted" if r.state == "running" and not alive else r.state),
-        iterations=r.iterations,
-        iteration=r.iteration,
-        best_iteration=r.best_iteration,
-        parameters=r.parameters,
-        relative_size=r.relative_size,
-        inputs=r.inputs,
-        classes=r.classes,
+        recipe=row.name,
+        hidden=parse_sizes(row.hidden),
+        state=cast("State", "interrupted" if row.state == "running" and not alive else row.state),
         files=files,
-        device=r.device,
-        seconds=r.seconds,
-        started_at=r.started_at,
-        finished_at=r.finished_at,
-        updated_at=r.updated_at,
-        error=r.error,
-        provenance=r.provenance,
+        **{name: getattr(row, name) for name in _AS_STORED},
     )
+
+
+_NUMBERS = [
+    name for name in ResultRow.__slots__ if "_val_" in name or name in {"relative_size", "minimal_iteration"}
+]
 
 
 def _result(row: Row[Any]) -> ResultRow:
-    r = row
-    return ResultRow(
-        run_id=r.run_id,
-        seed=r.seed,
-        recipe=r.recipe,
-        hidden=parse_sizes(r.hidden),
-        state=r.state,
-        relative_size=_number(r.relative_size),
-        untrained_val_loss=_number(r.untrained_val_loss),
-        untrained_val_accuracy=_number(r.untrained_val_accuracy),
-        final_val_loss=_number(r.final_val_loss),
-        final_val_accuracy=_number(r.final_val_accuracy),
-        minimal_val_loss=_number(r.minimal_val_loss),
-        minimal_iteration=_number(r.minimal_iteration),
-    )
+    numbers = {name: _number(getattr(row, name)) for name in _NUMBERS}
+    hidden = parse_sizes(row.hidden)
+    return ResultRow(row.run_id, row.seed, row.recipe, hidden, row.state, **numbers)
 
 
 def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import own_study
 import pytest
 from made_up import evaluation
 from odd_stores import STORES
@@ -17,6 +18,11 @@ from ltsm.store import schema
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     return evaluation(tmp_path_factory.mktemp("store") / "ltsm.db")
+
+
+@pytest.fixture(scope="module")
+def controls_store(tmp_path_factory):
+    return evaluation(tmp_path_factory.mktemp("controls") / "ltsm.db", **STORES["controls"])
 
 
 @pytest.fixture
@@ -130,7 +136,63 @@ def test_a_store_without_protocols_is_said_to_be_empty(ltsm, tmp_path, command):
     schema.open_for_writing(tmp_path / "empty.db").close()
     found = ltsm(command, "--store", tmp_path / "empty.db")
     assert found.exit_code == (4 if command == "verify" else 0)
-    assert "no runs yet" in found.stdout or "97 not enough seeds" in found.stdout
+    assert "no run of the study paper yet" in found.stdout or "97 not enough seeds" in found.stdout
+
+
+def test_a_study_is_named_first(ltsm, controls_store, tmp_path):
+    """`controls` for each of the three; the paper's without a word, whose chain the same store has."""
+    found = ltsm("report", "controls", "--store", controls_store)
+    assert found.exit_code == 0
+    assert "Redrawn, same signs" in found.stdout
+    assert "What is kept: the ticket's final validation loss is lower than" in found.stdout
+    assert "Lottery ticket" in ltsm("report", "--store", controls_store).stdout
+    drawn = ltsm("figures", "controls", "2", "--store", controls_store, "--out", tmp_path, "--format", "svg")
+    assert drawn.stdout.split() == [str(tmp_path / "figure_2.svg")]
+    assert "before its training" in (tmp_path / "captions.md").read_text(encoding="utf-8")
+    assert ltsm("verify", "controls", "--store", controls_store).exit_code == 5
+
+
+@pytest.mark.parametrize("command", ["report", "figures", "verify"])
+def test_a_study_that_is_none_is_refused(ltsm, store, command):
+    found = ltsm(command, "contrls", "--store", store)
+    assert isinstance(found.exception, UsageError)
+    assert "there is no study 'contrls': there are paper, controls." in found.exception.message
+
+
+def test_a_study_of_ones_own_is_reported(ltsm, tmp_path):
+    """By module and function, found from here, as `sweep` takes it."""
+    own_study.store(tmp_path / "own.db")
+    found = ltsm("report", "own_study:study", "--store", tmp_path / "own.db")
+    assert found.exit_code == 0
+    assert "Wide ones: its final validation loss is lower than that of Narrow ones" in " ".join(
+        found.stdout.split()
+    )
+
+
+def test_a_study_without_runs_says_what_starts_it(ltsm, tmp_path):
+    own_study.store(tmp_path / "own.db")
+    found = ltsm("report", "controls", "--store", tmp_path / "own.db")
+    assert found.exit_code == 0
+    assert (
+        "The store has no run of the study controls yet; it has runs of other studies: narrow,"
+        in found.stdout
+    )
+    assert f"ltsm sweep controls --store {tmp_path / 'own.db'}" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (["9"], "there is no figure 9: there are 1, 2, 3, 4, 5, 6, 7, 8."),
+        (["paper", "x"], "'x' is no number of a figure."),
+        (["4", "paper"], "'paper' is no number of a figure."),
+    ],
+)
+def test_a_figure_that_is_none_is_refused(ltsm, store, tmp_path, words, cause):
+    found = ltsm("figures", *words, "--store", store, "--out", tmp_path / "img")
+    assert isinstance(found.exception, UsageError)
+    assert found.exception.message == cause
+    assert not (tmp_path / "img").exists()
 
 
 def test_figures_are_files_with_captions_beside_them(ltsm, store, tmp_path):
@@ -139,7 +201,6 @@ def test_figures_are_files_with_captions_beside_them(ltsm, store, tmp_path):
     assert found.stdout.split() == [str(tmp_path / "img" / f"figure_{n}.svg") for n in (3, 7)]
     captions = (tmp_path / "img" / "captions.md").read_text(encoding="utf-8")
     assert captions.startswith("**Figure 3.**")
-    assert isinstance(ltsm("figures", "9", "--store", store).exception, UsageError)
 
 
 def test_verify_says_by_its_exit_code_whether_the_paper_is_reproduced(ltsm, store, tmp_path):
@@ -186,11 +247,11 @@ def test_every_stream_ends_its_last_line(ltsm, store, digits, command):
     "command",
     [["report"], ["report", "--html"], ["report", "--json"], ["verify"], ["figures", "4", "--out", "img"]],
 )
-def test_reports_load_neither_torch_nor_scipy(store, tmp_path, command):
-    """What a report costs is mostly imports; only `figures` may load matplotlib."""
+def test_reports_load_neither_torch_nor_scipys_statistics(store, tmp_path, command):
+    """What a report costs is mostly imports; only `figures` and the page may load matplotlib."""
     code = (
         "import sys; from ltsm.cli.commands import app; app(standalone_mode=False)\n"
-        "print(sorted({'torch', 'scipy', 'matplotlib', 'alembic'} & set(sys.modules)), file=sys.stderr)"
+        "print(sorted({'torch', 'scipy.stats', 'matplotlib', 'alembic'} & set(sys.modules)), file=sys.stderr)"
     )
     found = subprocess.run(
         [sys.executable, "-c", code, *command, "--store", str(store)],
@@ -199,5 +260,5 @@ def test_reports_load_neither_torch_nor_scipy(store, tmp_path, command):
         text=True,
         check=True,
     )
-    expected = "['matplotlib']" if command[0] == "figures" else "[]"
+    expected = "['matplotlib']" if {"figures", "--html"} & {*command} else "[]"
     assert found.stderr.splitlines()[-1] == expected

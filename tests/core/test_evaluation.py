@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from evaluating import evaluate
 from torch.nn import functional
 
 from ltsm.core import engine, torch_engine
 from ltsm.core.engine import choose_engine, refusals
-from ltsm.core.evaluation import evaluate
 from ltsm.core.network import Network, forward, initial_values
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from evaluating import evaluate
 
 from ltsm.core.criteria import CRITERIA
 from ltsm.core.engine import choose_engine
-from ltsm.core.evaluation import Evaluation, evaluate
 from ltsm.core.masking import (
     MaskResult,
     at_least,
@@ -23,7 +23,9 @@ from ltsm.core.masking import (
     unpack_bits,
 )
 from ltsm.core.network import Network, initial_values, is_weight
-from ltsm.core.training import advance, fresh_state
+from ltsm.core.records import Evaluation
+from ltsm.core.state import fresh_state
+from ltsm.core.training import advance
 from ltsm.errors import StoreError
 from ltsm.protocol import Protocol
 

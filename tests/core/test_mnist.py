@@ -14,7 +14,8 @@ from ltsm.core.datasets import Dataset, load_dataset, missing
 from ltsm.core.engine import choose_engine
 from ltsm.core.masking import choose, evaluate_masks, masks
 from ltsm.core.network import Network, initial_values, named_tensors
-from ltsm.core.training import advance, fresh_state
+from ltsm.core.state import fresh_state
+from ltsm.core.training import advance
 from ltsm.protocol import PAPER
 
 ROOT = Path(__file__).parents[2]

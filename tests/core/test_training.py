@@ -12,11 +12,13 @@ from torch import nn
 
 from ltsm.core.engine import choose_engine
 from ltsm.core.network import Network, initial_values, named_tensors
-from ltsm.core.training import Record, TrainState, advance, fresh_state, pack, record_points
+from ltsm.core.state import TrainState, fresh_state, pack
+from ltsm.core.training import advance, record_points
 from ltsm.errors import UsageError
 
 if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset
+    from ltsm.core.records import Record
     from ltsm.protocol import Protocol
 
 pytestmark = pytest.mark.usefixtures("each_engine")

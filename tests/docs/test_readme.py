@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from ltsm.protocol import PAPER
-from ltsm.report import published
-from ltsm.report.evaluation import run_name
+from ltsm.report.paper import published
+from ltsm.report.paper.table_1 import COLUMNS
 from ltsm.report.statistics import Summary, welch
-from ltsm.report.table1 import COLUMNS
 from ltsm.store import schema
+from ltsm.studies import names
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,6 +55,10 @@ def parameters(hidden: tuple[int, ...]) -> int:
     return sum((a + 1) * b for a, b in pairwise((784, *hidden, 10)))
 
 
+def label_of(hidden: tuple[int, ...]) -> str:
+    return f"Hyperop {names.sizes(hidden)}" + " [baseline]" * (hidden == PAPER.hidden)
+
+
 def test_table_1_has_the_papers_rows_and_columns():
     """In an order of their own: rows stand by groups, and the groups are computed from our losses."""
     assert set(TABLE) == set(PAPERS)
@@ -76,7 +80,7 @@ def test_our_numbers_have_the_form_of_their_column(label):
 def test_a_dense_networks_size_is_exact():
     for hidden in PAPER.hyperops:
         share = 100 * parameters(hidden) / parameters(PAPER.hidden)
-        assert TABLE[run_name("hyperop", hidden, PAPER.hidden)][0] == f"{share:.1f}%"
+        assert TABLE[label_of(hidden)][0] == f"{share:.1f}%"
 
 
 @pytest.mark.parametrize("label", PAPERS)
@@ -121,7 +125,7 @@ def test_the_differences_are_those_of_the_table():
     assert f"by {100 - size.mean:.1f} percentage points" in RESULTS
     said = re.search(r"minus the baseline architecture's −(\d\.\d{3}) \(", RESULTS)
     assert said
-    dense = ours(run_name("hyperop", PAPER.hidden, PAPER.hidden), 1)
+    dense = ours(label_of(PAPER.hidden), 1)
     assert -float(said[1]) == pytest.approx(final.mean - dense.mean, abs=0.0015)
 
 

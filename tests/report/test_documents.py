@@ -65,7 +65,7 @@ def test_a_study_of_ones_own_becomes_every_document(tmp_path, monkeypatch, form)
     assert form == "csv" or "Wide ones: its final validation loss is lower than that of Narrow ones" in plain
     assert not re.search(
         r"[Tt]icket|[Hh]yperop|Table 1|Welch|\bnan\b",
-        plain.replace('"hyperops"', "").replace("<dt>hyperops", ""),
+        re.sub(r'"hyperops"|<dt>hyperops|<style>.*?</style>', "", plain, flags=re.DOTALL),
     )
 
 

@@ -59,7 +59,7 @@ def test_the_table_says_too_few_instead_of_numbers():
     first, second = (tuple(cell[0] for cell in entry.cells) for entry in of_comparison(comparison).entries)
     assert first == ("5", "+3.000", "+1.037 to +4.963", "p = 0.013", "p = 0.013", "0 of 5")
     assert second == ("2", "not enough seeds", "–", "–", "–", "–")
-    assert "corrected for the 1 comparison of this table" in of_comparison(comparison).caption
+    assert "that were tested (1), and is what the words go by" in of_comparison(comparison).caption
 
 
 @pytest.mark.parametrize(

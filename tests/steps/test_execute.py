@@ -12,18 +12,19 @@ from small import SMALL, Here, Silent, execution, results
 from ltsm.core.masking import unpack_bits
 from ltsm.core.network import Network, flat_parameters
 from ltsm.errors import DataError, InterruptedRunError, RunError, StoreError
-from ltsm.steps import plan
-from ltsm.steps.plan import Task
+from ltsm.steps.first import first_state
+from ltsm.steps.training import train
 from ltsm.steps.worker import WorkerProcess
 from ltsm.store import artifacts, read, schema, write
-from ltsm.store.values import RunSpec
+from ltsm.studies import paper
+from ltsm.studies.study import RunKey
 
 ONE_SEED = SMALL.changed(seeds=(0,))
 
 
-def swept(path, protocol=ONE_SEED, **manner):
+def swept(path, protocol=ONE_SEED, **how):
     store = schema.open_for_writing(path)
-    outcome = execution(store, protocol, **manner).run()
+    outcome = execution(store, protocol, **how).run()
     store.close()
     return outcome
 
@@ -43,8 +44,19 @@ def opened(reference):
     store.close()
 
 
-def run(store, kind, hidden=SMALL.hidden):
-    return read.find_run(store, 1, RunSpec(0, kind, hidden))
+FULL, OTHER = paper.hyperop((12, 6)), paper.hyperop((4, 3))
+
+
+def run(store, recipe):
+    return read.find_run(store, 1, paper.study(SMALL).fingerprints()[recipe], 0)
+
+
+def chain(*names):
+    """These recipes of the paper's chain, for one seed."""
+    return [RunKey(name, 0) for name in names]
+
+
+WHOLE = chain(*paper.chain(SMALL))
 
 
 def test_every_run_is_recorded_every_ten_iterations(opened):
@@ -53,12 +65,13 @@ def test_every_run_is_recorded_every_ten_iterations(opened):
         assert found.state == "done"
         assert found.iteration == found.iterations
         wanted = sorted({*range(0, found.iterations, 10), found.iterations})
-        assert [m.iteration for m in metrics[found.id]] == wanted
+        trains = found.recipe != paper.SUPERMASK
+        assert [m.iteration for m in metrics.get(found.id, [])] == (wanted if trains else [])
 
 
 def test_the_retraining_repeats_the_initial_training_to_its_best_iteration(opened):
     """Section 3.3, under file order: same values, same batches, so the same records, bit for bit."""
-    initial, baseline = run(opened, "initial"), run(opened, "baseline")
+    initial, baseline = run(opened, paper.INITIAL), run(opened, paper.BASELINE)
     assert baseline.iterations == initial.best_iteration
     metrics = read.metrics(opened, [initial.id, baseline.id])
     prefix = [m for m in metrics[initial.id] if m.iteration <= initial.best_iteration]
@@ -68,13 +81,13 @@ def test_the_retraining_repeats_the_initial_training_to_its_best_iteration(opene
 
 def test_the_ticket_starts_from_the_initial_values_and_its_zeros_stay(opened):
     """Steps 5 and 6: what the supermask prunes is exactly zero in the trained ticket, and nothing else is frozen."""
-    ticket, baseline = run(opened, "ticket"), run(opened, "baseline")
-    mask = read.selected_mask(opened, baseline.id)
+    ticket, baseline = run(opened, paper.TICKET), run(opened, paper.BASELINE)
+    mask = read.selected_mask(opened, run(opened, paper.SUPERMASK).id)
     kept = unpack_bits(mask.bits, ticket.parameters)
     network = Network((64, *ticket.hidden, 10))
     files = (load_file(opened.folder / a.path) for a in (ticket.initial, ticket.final))
     initial, final = (flat_parameters(network, file) for file in files)
-    assert ticket.initial == baseline.initial == run(opened, "initial").initial
+    assert ticket.initial == baseline.initial == run(opened, paper.INITIAL).initial
     assert (final[~kept] == 0).all()
     assert (initial[~kept] != 0).all()
     assert (final != initial)[kept].float().mean() > 0.5
@@ -84,15 +97,15 @@ def test_the_ticket_starts_from_the_initial_values_and_its_zeros_stay(opened):
 def test_the_supermask_is_the_most_accurate_considered_one(opened):
     masks = read.masks(opened, 1)
     assert len(masks) == len(SMALL.thresholds)
-    considered = [m for m in masks if 0 <= m.threshold <= 0.2]
+    considered = [m for m in masks if 0 <= m.amount <= 0.2]
     (chosen,) = [m for m in masks if m.selected]
     assert chosen.val_accuracy == max(m.val_accuracy for m in considered)
-    assert chosen.threshold == min(m.threshold for m in considered if m.val_accuracy == chosen.val_accuracy)
+    assert chosen.amount == min(m.amount for m in considered if m.val_accuracy == chosen.val_accuracy)
 
 
 def test_the_hyperop_of_the_baselines_size_has_its_own_random_values(opened):
-    assert run(opened, "hyperop").initial.sha256 != run(opened, "initial").initial.sha256
-    assert run(opened, "hyperop").relative_size == 1
+    assert run(opened, FULL).initial.sha256 != run(opened, paper.INITIAL).initial.sha256
+    assert run(opened, FULL).relative_size == 1
 
 
 def test_finished_runs_leave_no_checkpoint(reference):
@@ -110,9 +123,9 @@ def test_nothing_runs_twice(reference):
 
 def test_a_step_alone_gives_the_same_bits_as_the_sweep(reference, tmp_path):
     path = tmp_path / "ltsm.db"
-    for last in ("initial", "baseline", "supermask", "ticket"):
-        swept(path, tasks=plan.chain(ONE_SEED, 0, last))
-    swept(path, tasks=plan.hyperops(ONE_SEED, 0)[::-1])
+    for number in range(1, len(WHOLE) + 1):
+        swept(path, runs=WHOLE[:number])
+    swept(path, runs=chain(OTHER, FULL))
     assert results(path) == results(reference)
 
 
@@ -138,8 +151,8 @@ def check_files(path):
     """Every file that a row names is there and is the one that was written."""
     store = schema.open_for_reading(path)
     for found in read.runs(store):
-        for artifact in filter(None, (found.initial, found.final, found.checkpoint, found.previous)):
-            artifacts.read(store.folder, artifact)
+        for file in found.files:
+            artifacts.read(store.folder, file.artifact)
     store.close()
 
 
@@ -156,10 +169,10 @@ def test_a_run_that_goes_on_with_another_engine_says_so(tmp_path, monkeypatch, c
     with pytest.raises(InterruptedRunError):
         swept(path, watcher=watcher, stop=lambda: 130 if len(watcher.events) >= 3 else 0)
     monkeypatch.setattr(engine, "ENGINES", (Other,))
-    swept(path, tasks=plan.chain(ONE_SEED, 0, "baseline"))
+    swept(path, runs=WHOLE[:2])
     store = schema.open_for_reading(path)
-    assert run(store, "initial").device.endswith(", other")
-    assert run(store, "baseline").device == "other"
+    assert run(store, paper.INITIAL).device.endswith(", other")
+    assert run(store, paper.BASELINE).device == "other"
     store.close()
     assert "goes on with other" in caplog.text
 
@@ -170,15 +183,9 @@ def test_a_sweep_that_dies_between_file_and_row_ends_with_the_same_bits(referenc
     class Death(BaseException):
         pass
 
-    places = [
-        (write, "start"),
-        (write, "record"),
-        (write, "add_masks"),
-        (artifacts, "write"),
-        (artifacts, "remove"),
-    ]
+    places = [(write, "begin"), (write, "record"), (artifacts, "write"), (artifacts, "remove")]
     for module, name in places:
-        for nth in (1, 2):
+        for nth in (1, 2, 3, 4):
             path = tmp_path / f"{name}{nth}" / "ltsm.db"
             calls = iter(range(1, 1000))
 
@@ -189,14 +196,13 @@ def test_a_sweep_that_dies_between_file_and_row_ends_with_the_same_bits(referenc
                     raise Death
                 return original(*args, **more)
 
-            protocol = SMALL if name == "add_masks" else ONE_SEED
             with monkeypatch.context() as patched:
                 patched.setattr(module, name, dying)
                 with pytest.raises(Death):
-                    swept(path, protocol)
+                    swept(path)
             check_files(path)
-            swept(path, protocol)
-            assert {key: value for key, value in results(path).items() if key[0] == 0} == results(reference)
+            swept(path)
+            assert results(path) == results(reference)
 
 
 def test_processes_give_the_same_bits_whatever_their_number(reference, tmp_path):
@@ -235,8 +241,8 @@ def test_a_damaged_checkpoint_costs_the_time_since_the_one_before_it(
 
 def test_a_damaged_weights_file_is_not_believed(tmp_path):
     path = tmp_path / "ltsm.db"
-    swept(path, tasks=plan.chain(ONE_SEED, 0, "supermask"))
-    (initial,) = path.parent.rglob("initial-*/initial.safetensors")
+    swept(path, runs=WHOLE[:3])
+    (initial,) = path.parent.rglob("initial-training-*/initial.safetensors")
     content = bytearray(initial.read_bytes())
     content[-5] ^= 1
     initial.write_bytes(content)
@@ -260,7 +266,8 @@ class Failing(Here):
 
 
 def small_hyperop(fn, args):
-    return (4, 3) in args
+    """The making of one dense network."""
+    return fn is first_state and args[1].hidden == (4, 3)
 
 
 def test_a_failed_run_is_kept_with_its_message_and_tried_again(reference, tmp_path):
@@ -268,13 +275,12 @@ def test_a_failed_run_is_kept_with_its_message_and_tried_again(reference, tmp_pa
     error = RunError("the network caught fire")
     error.add_note("Traceback: line 1")
     outcome = swept(path, workers=[Failing(error, small_hyperop)], keep_going=True)
-    (task,) = outcome.failed
-    assert task == Task("hyperop", 0, (4, 3))
+    assert list(outcome.failed) == [RunKey(OTHER, 0)]
     store = schema.open_for_reading(path)
-    failed = read.find_run(store, 1, RunSpec(0, "hyperop", (4, 3)))
+    failed = run(store, OTHER)
     assert failed.state == "failed"
     assert failed.error.startswith("the network caught fire (traceback: logs/")
-    assert sum(r.state == "done" for r in read.runs(store)) == 4
+    assert sum(r.state == "done" for r in read.runs(store)) == 5
     store.close()
     (log,) = path.parent.rglob("*.log")
     assert log.read_text() == "Traceback: line 1"
@@ -283,12 +289,12 @@ def test_a_failed_run_is_kept_with_its_message_and_tried_again(reference, tmp_pa
 
 
 def test_without_keep_going_a_failure_ends_the_sweep(tmp_path):
-    def initial(fn, args):
-        return fn.__name__ == "initial_training"
+    def first(fn, args):
+        return fn is train
 
     path = tmp_path / "ltsm.db"
-    outcome = swept(path, workers=[Failing(RunError("no"), initial)])
-    assert list(outcome.failed) == [Task("initial", 0, (12, 6))]
+    outcome = swept(path, workers=[Failing(RunError("no"), first)])
+    assert list(outcome.failed) == WHOLE[:1]
     assert {s[0] for s in results(path).values()} == {"failed", "pending"}
 
 
@@ -301,10 +307,10 @@ def test_an_error_of_the_data_ends_the_sweep_and_fails_no_run(tmp_path):
 
 def test_other_data_under_the_same_name_is_refused(tmp_path):
     path = tmp_path / "ltsm.db"
-    swept(path, tasks=plan.chain(ONE_SEED, 0, "initial"))
+    swept(path, runs=WHOLE[:1])
     store = schema.open_for_writing(path)
     job = execution(store, ONE_SEED)
-    job._setting.place = replace(job._setting.place, digest="0" * 64)
+    job._experiment.setup = replace(job._experiment.setup, digest="0" * 64)
     with pytest.raises(DataError, match="not the one"):
         job.run()
     store.close()
@@ -317,9 +323,9 @@ def test_a_diverging_network_is_recorded_as_such_and_the_rest_goes_on(tmp_path):
     outcome = swept(path, protocol=protocol)
     assert outcome.failed == {}
     found = results(path)
-    assert {s[0] for key, s in found.items() if key[1] == "hyperop"} >= {"diverged"}
+    assert {s[0] for key, s in found.items() if key[1] in {FULL, OTHER}} >= {"diverged"}
     store = schema.open_for_reading(path)
-    diverged = read.find_run(store, 1, RunSpec(0, "initial", (12, 6)))
+    diverged = run(store, paper.INITIAL)
     assert "diverged" in diverged.error
     assert all(m.val_loss < inf for m in read.metrics(store, [diverged.id])[diverged.id][:1])
     store.close()

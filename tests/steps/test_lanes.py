@@ -11,20 +11,20 @@ from ltsm.core.cuda_engine import CudaEngine
 from ltsm.core.network import Network, initial_values
 from ltsm.core.state import apart, fresh_state, pack, side_by_side
 from ltsm.errors import InterruptedRunError, RunError
-from ltsm.steps import lanes, plan
-from ltsm.steps.plan import Task
+from ltsm.steps import lanes
 from ltsm.steps.worker import WorkerDiedError
 from ltsm.store import read, schema
-from ltsm.store.values import RunSpec
+from ltsm.studies import paper
+from ltsm.studies.study import RunKey
 
 THREE = SMALL.changed(seeds=(0, 1, 2))
-SHAPE = (12, 6)
+FIRST = [RunKey(paper.INITIAL, seed) for seed in THREE.seeds]
 
 
-def swept(path, protocol=THREE, lane=3, **manner):
+def swept(path, protocol=THREE, lane=3, **how):
     store = schema.open_for_writing(path)
     try:
-        return execution(store, protocol, lane=lane, **manner).run()
+        return execution(store, protocol, lane=lane, **how).run()
     finally:
         store.close()
 
@@ -40,13 +40,13 @@ def one_by_one(tmp_path_factory):
 @pytest.fixture
 def lengths(monkeypatch):
     """How many runs were advanced at once, call by call."""
-    found, original = [], lanes.stretches
+    found, original = [], lanes.train_together
 
-    def counting(place, states, until, ends):
+    def counting(setup, states, until, ends, **how):
         found.append(len(states))
-        return original(place, states, until, ends)
+        return original(setup, states, until, ends, **how)
 
-    monkeypatch.setattr(lanes, "stretches", counting)
+    monkeypatch.setattr(lanes, "train_together", counting)
     return found
 
 
@@ -80,7 +80,7 @@ def test_runs_at_different_iterations_do_not_train_together(one_by_one, lengths,
     path, watcher = tmp_path / "ltsm.db", Silent()
     with pytest.raises(InterruptedRunError):
         swept(path, lane=1, watcher=watcher, stop=lambda: 130 * (len(watcher.events) >= 2))
-    swept(path, tasks=[Task("initial", seed, SHAPE) for seed in (0, 1, 2)])
+    swept(path, runs=FIRST)
     assert lengths == [1, 2, 1, 2, 2]
     swept(path)
     assert results(path) == one_by_one
@@ -114,8 +114,9 @@ class Faulty(Here):
 def test_a_lane_fails_as_a_whole_and_is_tried_again(one_by_one, tmp_path):
     path = tmp_path / "ltsm.db"
     outcome = swept(path, workers=[Faulty(RunError("out of memory"), 1)], keep_going=True)
-    assert set(outcome.failed) == {Task("initial", seed, SHAPE) for seed in (0, 1, 2)}
-    assert {key[1] for key, values in results(path).items() if values[0] == "done"} == {"hyperop"}
+    assert set(outcome.failed) == set(FIRST)
+    done = {key[1] for key, values in results(path).items() if values[0] == "done"}
+    assert done == {paper.hyperop(hidden) for hidden in THREE.hyperops}
     swept(path)
     assert results(path) == one_by_one
 
@@ -141,25 +142,14 @@ def test_the_gpus_engine_serves_the_whole_method(one_by_one, tmp_path, monkeypat
     assert {values[0] for values in results(path).values()} == {"done"}
     assert results(path).keys() == one_by_one.keys()
     store = schema.open_for_reading(path)
-    run = read.find_run(store, 1, RunSpec(2, "initial", SHAPE))
+    run = read.find_run(store, 1, paper.study(THREE).fingerprints()[paper.INITIAL], 2)
     found = read.metrics(store, [run.id])[run.id][:3]
     store.close()
     assert run.device == "cuda"
-    expected = one_by_one[2, "initial", SHAPE][7]
+    expected = one_by_one[2, paper.INITIAL][7]
     assert expected.count("Metric") == 31
     for metric, text in zip(found, expected.split("Metric")[1:], strict=False):
         assert metric.val_loss == pytest.approx(float(text.split("val_loss=")[1].split(",")[0]), rel=1e-3)
-
-
-def test_a_lane_is_ready_tasks_of_one_step_and_shape():
-    tasks = plan.everything(THREE, THREE.seeds)
-    assert plan.next_lane(tasks, set(), 9) == [Task("initial", seed, SHAPE) for seed in (0, 1, 2)]
-    assert plan.next_lane(tasks, set(), 2) == [Task("initial", seed, SHAPE) for seed in (0, 1)]
-    assert plan.next_lane(tasks, set(), 1) == [plan.next_ready(tasks, set())]
-    later = [task for task in tasks if task.step != "initial"]
-    done = {Task("initial", 0, SHAPE), Task("initial", 2, SHAPE)}
-    assert plan.next_lane(later, done, 9) == [Task("baseline", 0, SHAPE), Task("baseline", 2, SHAPE)]
-    assert plan.next_lane([], done, 9) == []
 
 
 def test_on_a_cpu_a_lane_is_one_run():

@@ -9,7 +9,7 @@ from ltsm.core.masking import evaluate_masks
 from ltsm.core.network import Network, flat_parameters
 from ltsm.store import artifacts, read, schema
 
-PROTOCOL = SMALL.changed(lr=0.1, initial_iterations=200, seeds=(0, 1, 2), hyperops=())
+PROTOCOL = SMALL.changed(lr=0.1, initial_iterations=200, seeds=(1, 2), hyperops=())
 """So fast that the initial training is past its best iteration before it ends."""
 
 

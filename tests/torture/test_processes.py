@@ -99,6 +99,36 @@ def test_readers_and_a_backup_disturb_nothing(context, tmp_path, undisturbed, co
     tell("sweeps beside four readers", count)
 
 
+@pytest.mark.torture
+def test_thirty_two_readers_disturb_nothing(ltsm, undisturbed):
+    """And the log is brought into the file at the end, whoever still reads."""
+    assert ltsm.start("init").ended() == 0
+    stop = ltsm.folder / "stop"
+    looks = (report, dashboard, shell, report)
+    readers = [ltsm.call(look, str(ltsm.store), str(stop)) for _ in range(8) for look in looks]
+    for reader in readers:
+        reader.said("reading")
+    try:
+        run = ltsm.sweep(prepare=slow)
+        assert run.ended(1_000) == 0, run.words
+    finally:
+        stop.touch()
+    for reader in readers:
+        assert reader.ended() == 0, reader.words
+        assert "locked" not in reader.words
+    assert "lock" not in run.words
+    assert results(ltsm.store) == undisturbed
+
+
+@pytest.mark.torture
+def test_sixteen_sweeps_wait_for_each_other(ltsm, undisturbed):
+    runs = [ltsm.sweep("--wait") for _ in range(16)]
+    assert [run.ended(1_000) for run in runs] == [0] * 16
+    assert sum("nothing to do" in run.words for run in runs) == 15
+    check(ltsm.store)
+    assert results(ltsm.store) == undisturbed
+
+
 def assert_copies_are_whole(program):
     """Every backup is consistent; and from the last one the sweep goes on to the same bits."""
     copies = sorted((program.folder / "copies").glob("*/ltsm.db"), key=lambda path: int(path.parent.name))
