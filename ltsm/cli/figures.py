@@ -33,7 +33,7 @@ def figures(
         list[str] | None,
         typer.Argument(
             metavar="[STUDY] [N]…",
-            help="Of which study [default: paper], and which figures; without any: all.",
+            help="Of which study \\[default: paper], and which figures; without any: all.",
         ),
     ] = None,
     store: Store = STORE,
