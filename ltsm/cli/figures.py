@@ -32,7 +32,7 @@ def figures(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[STUDY] [N]…",
+            metavar="STUDY|N",
             help="Of which study \\[default: paper], and which figures; without any: all.",
         ),
     ] = None,
