@@ -74,7 +74,7 @@ def seed_of(seed: Any) -> int:
     """
     try:
         value = operator.index(seed)
-    except TypeError:
+    except (TypeError, RuntimeError):  # the latter of a tensor without values
         value = -1
     if not 0 <= value < 2**63:
         raise UsageError(f"seed must be a whole number of at least 0 and below 2⁶³, not {quoted(seed)}.")
