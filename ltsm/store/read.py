@@ -322,7 +322,9 @@ def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
 
 
 _NUMBERS = [
-    name for name in ResultRow.__slots__ if "_val_" in name or name in {"relative_size", "minimal_iteration"}
+    name
+    for name in ResultRow.__slots__
+    if "_val_" in name or "_test_" in name or name in {"relative_size", "minimal_iteration"}
 ]
 
 
