@@ -50,7 +50,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 StudyName = Annotated[
     str,
     typer.Argument(
-        metavar="[STUDY]", help="paper, controls, or module:function \\[default: paper].", show_default=False
+        metavar="STUDY", help="paper, controls, or module:function \\[default: paper].", show_default=False
     ),
 ]
 STUDY = DEFAULT

@@ -60,6 +60,10 @@ def study(name: str, protocol: Protocol) -> Study:
         ) from error
     if not isinstance(found, Study):
         raise UsageError(f"{name} gives {quoted(found)}, and no Study.", "ltsm study show paper")
+    if name not in STUDIES and found.name in STUDIES:  # what is said of that one would not fit this one
+        raise UsageError(
+            f"{name} calls itself {found.name}, as one of ltsm's own does.", 'Study(name="mine", …)'
+        )
     return found
 
 
