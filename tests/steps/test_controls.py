@@ -1,5 +1,6 @@
 """The controls of one seed on digits, worked out again from the files that were stored, in plain torch."""
 
+import itertools
 import sqlite3
 
 import numpy as np
@@ -55,7 +56,7 @@ class Made:
 def split(flat):
     """By name, weights before biases, layer by layer: what the store says of a mask's bits."""
     found, at = {}, 0
-    for index, (inputs, outputs) in enumerate(zip(SIZES, SIZES[1:], strict=False)):
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(SIZES)):
         for name, shape in (("weight", (outputs, inputs)), ("bias", (outputs,))):
             count = int(np.prod(shape))
             found[f"{2 * index}.{name}"] = flat[at : at + count].reshape(shape)
@@ -67,7 +68,7 @@ def split(flat):
 def plain():
     """The network as anybody would write it."""
     layers = []
-    for inputs, outputs in zip(SIZES, SIZES[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(SIZES):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
