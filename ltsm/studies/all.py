@@ -114,9 +114,10 @@ def _own(name: str) -> Maker:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # a person's own module may raise anything
         raise UsageError(
-            f"there is no study {name}: {error}.", "module:function, importable from this folder"
+            f"there is no study {name}: {type(error).__name__}: {error}.",
+            "module:function, importable from this folder",
         ) from error
     if not callable(found) or not inspect.signature(found).parameters:
         raise UsageError(f"{name} is no function of a protocol.", "def study(protocol): return ltsm.Study(…)")
