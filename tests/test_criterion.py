@@ -39,7 +39,9 @@ def study(protocol):
     search = chain[paper.SUPERMASK]
     masking = replace(search.mask, criterion="closeness", by="fraction", amounts=(0.5, 0.25), choose=None)
     recipes = chain | {paper.SUPERMASK: replace(search, mask=masking)}
-    return Study(name="closest", title="what moved least", recipes=recipes, groups=(Group("closest", (paper.TICKET,)),))
+    return Study(
+        name="closest", title="what moved least", recipes=recipes, groups=(Group("closest", (paper.TICKET,)),)
+    )
 
 
 @pytest.fixture
@@ -62,11 +64,14 @@ def test_in_a_study(store):
     masks = read.masks(opened, 1, run_ids=[runs[paper.SUPERMASK].id], bits=True)
     opened.close()
     before, after = (
-        load_file(store.parent / artifact.path) for artifact in (runs[paper.BASELINE].initial, runs[paper.BASELINE].final)
+        load_file(store.parent / artifact.path)
+        for artifact in (runs[paper.BASELINE].initial, runs[paper.BASELINE].final)
     )
     moved = torch.cat([(after[name] - before[name]).abs().flatten() for name in sorted(before, key=in_order)])
     for mask in masks:
-        kept = torch.from_numpy(np.unpackbits(np.frombuffer(mask.bits, dtype=np.uint8))[: len(moved)].astype(bool))
+        kept = torch.from_numpy(
+            np.unpackbits(np.frombuffer(mask.bits, dtype=np.uint8))[: len(moved)].astype(bool)
+        )
         assert int(kept.sum()) == round(mask.amount * len(moved))
         assert moved[kept].max() <= moved[~kept].min()
 
@@ -83,7 +88,7 @@ def test_in_the_report(store, monkeypatch, tmp_path):
     assert done.exit_code == 0, done.output
     assert "Closest" in done.output
     document = CliRunner().invoke(app, ["report", "closest", "--store", str(store), "--json"])
-    assert json.loads(document.output)["study"]["name"] == "closest"
+    assert json.loads(document.stdout)["study"]["name"] == "closest"
     figures = CliRunner().invoke(app, ["figures", "closest", "--store", str(store), "--out", "figures"])
     assert figures.exit_code == 0, figures.output
     assert list((tmp_path / "figures").iterdir())
@@ -124,14 +129,26 @@ def test_in_the_python_library(own):
     before, after = own
     images, labels = torch.rand(30, 6), torch.arange(30) % 3
     found = ltsm.find_supermask(before, after, (images, labels), criterion="closeness", thresholds=[-0.1])
-    for name, kept in found.selected.mask.items():
+    for name, kept in found.mask.items():
         assert torch.equal(kept, -(after[name] - before[name]).abs() >= torch.tensor(-0.1))
 
 
 def test_on_the_command_line(own):
-    words = ["prune", "--initial", "initial.pt", "--trained", "trained.pt", "--data", "own.npz", "--out", "out"]
-    done = CliRunner().invoke(app, [*words, "--criterion", "closeness", "--thresholds=-0.1", "--select=-1:1", "--json"])
+    words = [
+        "prune",
+        "--initial",
+        "initial.pt",
+        "--trained",
+        "trained.pt",
+        "--data",
+        "own.npz",
+        "--out",
+        "out",
+    ]
+    done = CliRunner().invoke(
+        app, [*words, "--criterion", "closeness", "--thresholds=-0.1:0:0.1", "--select=-1:1", "--json"]
+    )
     assert done.exit_code == 0, done.output
-    assert json.loads(done.output)["selected"]["threshold"] == pytest.approx(-0.1)
+    assert json.loads(done.stdout)["selected"]["threshold"] in {-0.1, 0.0}
     refused = CliRunner().invoke(app, [*words, "--criterion", "distance"])
     assert "closeness" in f"{refused.output}{refused.exception}"

@@ -115,7 +115,7 @@ def test_a_study_of_ones_own_from_beginning_to_end(room):
 def test_a_study_is_shown_with_what_each_recipe_needs(ltsm, room):
     shown = ltsm("study", "show", "mine:study", "--protocol", "small.toml")
     assert "mine: does a search in the middle do" in shown
-    (search,) = [line for line in shown.splitlines() if "│ search" in line]
+    (search,) = [line for line in shown.splitlines() if line.startswith("│ search")]
     assert "by sign from wide, 2 fractions" in search
     assert "8 runs for 2 seeds of small" in shown
     assert "of disk" in shown
