@@ -11,7 +11,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ltsm.notation import format_sizes
 from ltsm.protocol import from_settings, is_own_data
+from ltsm.studies import paper
 from ltsm.studies.all import DEFAULT, name_for
 
 if TYPE_CHECKING:
@@ -39,8 +41,10 @@ def again(run: RunRow, settings: Mapping[str, Any], store: Path | str, *, force:
     """The command that does this run again, as it stands, of a protocol with these settings."""
     protocol = from_settings(settings, "stored")
     study = run.provenance.get("study") or name_for(run.fingerprint, protocol) or "MODULE:FUNCTION"
-    which = ["--only", run.recipe, "--seeds", str(run.seed)]
-    words = [*sweep_words(study), *which, *protocol_words(run.protocol_id, protocol.dataset, [run])]
+    command = [*sweep_words(study), "--only", run.recipe, "--seeds", str(run.seed)]
+    if run.recipe == paper.hyperop(run.hidden) and run.hidden not in protocol.hyperops:  # it is in no study
+        command = ["train-hyperop", "--sizes", format_sizes(run.hidden), "--seed", str(run.seed)]
+    words = [*command, *protocol_words(run.protocol_id, protocol.dataset, [run])]
     return typed([*words, *["--force"] * force], store)
 
 
