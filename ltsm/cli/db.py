@@ -61,7 +61,7 @@ SHORT = "The store: path, upgrade, check, backup."
 app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
 
 
-@app.command(help=PATH_HELP)
+@app.command(help=PATH_HELP, short_help="Print where the store is.")
 def path(store: options.Store = options.STORE) -> None:
     """Print where the store is."""
     from ltsm.store.engine import store_path  # noqa: PLC0415
@@ -69,7 +69,7 @@ def path(store: options.Store = options.STORE) -> None:
     say.data(str(store_path(store).absolute()))
 
 
-@app.command(help=UPGRADE_HELP)
+@app.command(help=UPGRADE_HELP, short_help="Bring an older store up to date.")
 def upgrade(store: options.Store = options.STORE) -> None:
     """Bring an older store up to date."""
     from ltsm.cli.running import now  # noqa: PLC0415
@@ -84,7 +84,7 @@ def upgrade(store: options.Store = options.STORE) -> None:
         say.data(f"{where} has version {schema.HEAD}")
 
 
-@app.command(help=CHECK_HELP)
+@app.command(help=CHECK_HELP, short_help="Look for damage and missing files.")
 def check(store: options.Store = options.STORE, json: options.Json = False) -> None:
     """Look for damage."""
     from ltsm.store import schema  # noqa: PLC0415
@@ -96,7 +96,7 @@ def check(store: options.Store = options.STORE, json: options.Json = False) -> N
         findings += [*stuck(opened), *strangers(opened)]
     opened.close()
     if json:
-        say.as_json({"store": str(opened.path), "findings": findings})
+        say.as_json("ltsm-check", 1, {"store": str(opened.path), "findings": findings})
     else:
         for finding in findings:
             say.data(f"{finding['what']}: {finding['where']} — {finding['do']}")
@@ -106,7 +106,7 @@ def check(store: options.Store = options.STORE, json: options.Json = False) -> N
         raise typer.Exit(StoreError.exit_code)
 
 
-@app.command(help=BACKUP_HELP)
+@app.command(help=BACKUP_HELP, short_help="Copy the store, also while a sweep writes.")
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy's name, in another folder.")],
     store: options.Store = options.STORE,

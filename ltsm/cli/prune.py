@@ -152,7 +152,7 @@ def prune(
         shuffled = "reshuffled every epoch" if protocol.order == "shuffled" else "in file order"
         say.note(f"trained for {iterations:,} iterations, the images {shuffled}")
     if as_json:
-        say.as_json(_as_json(found, ticket, images))
+        say.as_json("ltsm-prune", 1, _as_json(found, ticket, images))
     else:
         _show(found, ticket, images)
     if out is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ltsm.cli import progress, say
+from ltsm.cli import dropping, progress, say
 from ltsm.cli.signals import stop_signals
 from ltsm.errors import RunError
 from ltsm.grammar import stored_words, sweep_words, typed
@@ -20,7 +20,7 @@ from ltsm.steps.experiment import Experiment
 from ltsm.steps.machine import cores
 from ltsm.steps.provenance import provenance
 from ltsm.steps.training import Setup
-from ltsm.store import artifacts, read, schema, write
+from ltsm.store import read, schema, write
 from ltsm.store.engine import store_path
 from ltsm.studies.all import DEFAULT
 from ltsm.studies.names import named
@@ -39,11 +39,12 @@ if TYPE_CHECKING:
 class Options:
     """How to run: on how many workers, what to do with finished or failed runs, with another writer.
 
-    `jobs` None: one worker a core, or one for a GPU.
+    `jobs` None: one worker a core, or one for a GPU. `yes`: what `force` drops is not asked about.
     """
 
     jobs: int | None
     force: bool = False
+    yes: bool = False
     keep_going: bool = False
     wait: bool = False
 
@@ -94,7 +95,9 @@ def run(
         specs = plan.recipe_specs(study, wanted), plan.run_specs(study, runs)
         write.add_runs(store, protocol_id, *specs, now())
         if options.force:
-            forget(store, protocol_id, study, asked_for)
+            dropping.drop(
+                store, dropping.built_on(store, protocol_id, study, asked_for), now(), yes=options.yes
+            )
         setup = with_digest(store, protocol_id, setup)
         # Asked for now: when all is done, the disk may be so full that SQLite cannot even read.
         words = ["report", *sweep_words(typed_name)[1:], *stored_words(read.protocols(store), protocol_id)]
@@ -163,16 +166,6 @@ def with_digest(store: Store, protocol_id: int, setup: Setup) -> Setup:
     """The setup with the SHA-256 of the data that the protocol's earlier runs used: a changed file must not mix in."""
     digests = read.data_digests(store, protocol_id)
     return replace(setup, digest=min(digests)) if digests else setup
-
-
-def forget(store: Store, protocol_id: int, study: Study, wanted: Sequence[RunKey]) -> None:
-    """Make the runs that were asked for, and all that is built on them, undone; then delete their files."""
-    identities = study.fingerprints()
-    chosen = {(identities[key.recipe], key.seed) for key in wanted}
-    rows = read.runs(store, protocol_id, alive=True)
-    ids = [row.id for row in rows if (row.fingerprint, row.seed) in chosen]
-    for artifact in write.reset(store, sorted(read.dependents(store, ids)), now()):
-        artifacts.remove(store.folder, artifact)
 
 
 def report_failures(outcome: Outcome) -> None:

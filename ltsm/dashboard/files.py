@@ -76,6 +76,6 @@ def write(folder: Path, name: str, ending: str, content: str) -> Path:
         except OSError as error:
             raise LtsmError(
                 f"cannot write {path}: {error.strerror}.", "start the dashboard elsewhere"
-            ) from None
+            ) from error
         return path
     raise AssertionError  # pragma: no cover - numbers do not end

@@ -108,7 +108,7 @@ def _check_json(values: Mapping[str, Any]) -> None:
         try:
             json.dumps(dict(value), allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            raise UsageError(f"the ticket's `{name}` is no JSON: {error}.") from None
+            raise UsageError(f"the ticket's `{name}` is no JSON: {error}.") from error
 
 
 def ticket_of(supermask: Supermask) -> Ticket:

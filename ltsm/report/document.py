@@ -101,7 +101,7 @@ def save(path: Path, content: bytes) -> None:
     try:
         artifacts.write_whole(path, content)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}.", "choose another place") from None
+        raise StoreError(f"cannot write {path}: {error.strerror}.", "choose another place") from error
 
 
 def _rendered(

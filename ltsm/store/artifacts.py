@@ -32,7 +32,7 @@ def write(folder: Path, path: str, content: bytes) -> Artifact:
         write_whole(target, content)
     except OSError as error:
         hint = "make space or choose another --store, then type the same command again: it goes on where it stopped"
-        raise StoreError(f"cannot write {target}: {error.strerror}.", hint) from None
+        raise StoreError(f"cannot write {target}: {error.strerror}.", hint) from error
     return Artifact(path, hashlib.sha256(content).hexdigest())
 
 
@@ -90,7 +90,7 @@ def _checked(folder: Path, artifact: Artifact) -> Iterator[BufferedReader]:
             file.seek(0)
             yield file
     except OSError as error:
-        raise StoreError(f"cannot read {target}: {error.strerror}.", _HINT) from None
+        raise StoreError(f"cannot read {target}: {error.strerror}.", _HINT) from error
 
 
 _HINT = "ltsm db check names all such files; --force redoes the step that wrote it"
@@ -108,7 +108,7 @@ def remove(folder: Path, artifact: Artifact | None) -> None:
     try:
         target.unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(f"cannot delete {target}: {error.strerror}.", "ltsm db check") from None
+        raise StoreError(f"cannot delete {target}: {error.strerror}.", "ltsm db check") from error
 
 
 FOLDERS = ("weights", "logs")

@@ -34,7 +34,7 @@ def refuse_strange(path: Path) -> None:
         except OSError as error:
             raise StoreError(
                 f"{companion} is in the store's way: {error.strerror}.", "do not use this store"
-            ) from None
+            ) from error
 
 
 def log_of(path: Path) -> Path:

@@ -50,4 +50,4 @@ def _ids(store: Store, query: str) -> list[int]:
         with store.engine.connect() as connection:
             return list(connection.execute(text(query)).scalars())
     except DatabaseError as error:
-        raise StoreError(f"cannot read the store {store.path}: {error.orig}.", "ltsm db check") from None
+        raise StoreError(f"cannot read the store {store.path}: {error.orig}.", "ltsm db check") from error

@@ -98,9 +98,9 @@ def _explain(owned: Ownership, copying: Callable[[Store, Path], None]) -> None:
             f"{lock_path(path)} was deleted or replaced while this command wrote to {path}:"
             " another one may be writing there now.",
             "ltsm status shows it; the same command again goes on from the last segment",
-        ) from None
+        )
     if trouble == "store":
-        raise _where(owned, copying) from None
+        raise _where(owned, copying)
 
 
 def _where(owned: Ownership, copying: Callable[[Store, Path], None]) -> StoreError:

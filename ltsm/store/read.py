@@ -292,10 +292,10 @@ def _reading(store: Store) -> Iterator[Connection]:
         with store.engine.connect() as connection:
             yield connection
     except DatabaseError as error:
-        raise StoreError(f"cannot read the store {store.path}: {error.orig}.", "ltsm db check") from None
+        raise StoreError(f"cannot read the store {store.path}: {error.orig}.", "ltsm db check") from error
     # A value that is none of its column's: SQLite keeps any type in any column, a damaged or hostile file has them.
     except (ValueError, TypeError, UsageError) as error:
-        raise StoreError(f"the store {store.path} is damaged: {error}.", "ltsm db check") from None
+        raise StoreError(f"the store {store.path} is damaged: {error}.", "ltsm db check") from error
 
 
 def _chunks(ids: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:

@@ -72,7 +72,7 @@ def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False)
     except OSError as error:
         raise StoreError(
             f"cannot write to {path.parent}: {error.strerror}.", "choose another with --store FILE"
-        ) from None
+        ) from error
     _refuse_other_files(path)
     found = _version_at(path, unchecked=unchecked)
     store = connect(path, read_only=False, wait=wait)
@@ -83,11 +83,11 @@ def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False)
     except (DatabaseError, sqlite3.Error, OSError) as error:
         store.close()
         if not isinstance(error, OSError) and is_locked(error):
-            raise cannot_write(path, error) from None
+            raise cannot_write(path, error) from error
         cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
         raise StoreError(
             f"cannot write the store {path}: {cause}.", "choose another with --store FILE"
-        ) from None
+        ) from error
     return store
 
 
@@ -103,7 +103,7 @@ def version(store: Store) -> str | None:
     except DatabaseError as error:
         raise StoreError(
             f"the store {store.path} cannot be read: {error.orig}.", "ltsm db check, or another --store"
-        ) from None
+        ) from error
     if found == "":
         raise StoreError(
             f"{store.path} is a database, but not one of ltsm's.", "choose another with --store FILE"
@@ -179,7 +179,7 @@ def _refuse_other_files(path: Path) -> None:
     except OSError as error:
         raise StoreError(
             f"cannot read the store {path}: {error.strerror}.", "choose another with --store FILE"
-        ) from None
+        ) from error
     if start and start != _MAGIC:
         raise StoreError(f"{path} is no ltsm store.", "choose another with --store FILE")
 
