@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ltsm.bench.contestants import CarefulLoop, Ours, PlainLoop, one_by_one
+from ltsm.bench.jax_loop import NAME, JaxLoop, absence
 from ltsm.bench.measurement import Effort, Result, Timing
 from ltsm.core.engine import ENGINES, check_device, refusals
 from ltsm.steps.machine import cores, product_peak, seconds_each, slow_reasons
@@ -71,6 +72,8 @@ def prepared(setup: Setup, effort: Effort) -> Result:
     for threads in [1, cores()] if effort.all_threads and cores() > 1 else [1]:
         contestants.append(PlainLoop(train, validation, net, protocol, device, threads))
         contestants.append(CarefulLoop(data, net, protocol, device, threads))
+    without_jax = absence(device)
+    contestants += [] if without_jax else [JaxLoop(data, net, protocol)]
     epoch = -(-len(data.train_images) // protocol.batch_size)
     contestants += [Ours(kind(data, net, protocol, device), net, models, epoch) for kind in serving]
     return Result(
@@ -79,7 +82,8 @@ def prepared(setup: Setup, effort: Effort) -> Result:
         effort=effort,
         contestants=contestants,
         timings={one: [] for one in contestants},
-        refused={name: why for name, why in refused.items() if why},
+        left_out={f"ltsm {name}": why for name, why in refused.items() if why}
+        | ({NAME: without_jax} if without_jax else {}),
     )
 
 

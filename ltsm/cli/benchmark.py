@@ -24,8 +24,8 @@ HELP = """Examples:
 [bold]ltsm benchmark --json | jq .ratios[/]
 [bold]ltsm benchmark --scale[/]                  how time and memory grow, as Markdown; some three minutes
 
-Train the paper's network by a plain PyTorch loop, by a careful one and by every engine of this program, in turns,
-one thread each. Figures are medians over the rounds, with the smallest and the largest.
+Train the paper's network by a plain PyTorch loop, by a careful one, in JAX where it is installed, and by every engine
+of this program, in turns, one thread each. Figures are medians over the rounds, with the smallest and the largest.
 Of the peak: what dense arithmetic would take, over what torch.mm reaches on one core; who skips zeros can pass 100 %.
 A sweep: the paper's, on all cores at this pace, every network taken for the full-sized one.
 """
@@ -94,15 +94,15 @@ def show(result: Result) -> None:
         table.add_row(*cells(result, one))
     say.table(table)
     ours = result.best("ltsm").name
-    for kind in ("plain", "careful"):
+    for kind in result.rivals:
         ratio = result.ratio(kind)
         say.data(
             f"{ours} is {ratio.median:.1f} times ({ratio.low:.1f} to {ratio.high:.1f}) the {result.best(kind).name}"
         )
     found = machine()
     say.data(f"{found['processor']}, {found['cores']} cores, torch {found['torch']}, {found['date']}")
-    for name, why in result.refused.items():
-        say.note(f"ltsm {name} was left out. {why}")
+    for name, why in result.left_out.items():
+        say.note(f"{name} was left out. {why}")
     for warning in result.warnings:
         say.warn(warning)
 

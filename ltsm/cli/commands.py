@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,7 +33,7 @@ from ltsm.cli import (
     ticket,
     verify,
 )
-from ltsm.errors import LtsmError
+from ltsm.errors import LtsmError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,12 +77,24 @@ def common(
         bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = None,
 ) -> None:
-    """Options for every command."""
+    """Options for every command.
+
+    Raises:
+        StoreError: no relative path leads anywhere, and MKL would abort the process.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise StoreError(
+            "the folder that this command was started in is gone.", "cd to one that is there"
+        ) from error
     say.words.quiet = quiet
     steps_shown = logging.DEBUG if debug or verbose else logging.WARNING
     logging.basicConfig(level=steps_shown, handlers=[say.handler()])
-    for noisy in ("alembic", "matplotlib", "PIL", "asyncio"):
+    for noisy in ("alembic", "PIL", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It warns, in two lines, where it can keep no list of fonts between runs.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # It reports, with a traceback, that a second Ctrl-C came while it closed a connection.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.DEBUG if debug else logging.CRITICAL)
 

@@ -12,6 +12,7 @@ import typer
 from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.errors import StoreError
+from ltsm.paths import read_path
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ def check(store: options.Store = options.STORE, json: options.Json = False) -> N
 
 @app.command(help=BACKUP_HELP, short_help="Copy the store, also while a sweep writes.")
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy's name, in another folder.")],
+    file: Annotated[
+        Path, typer.Argument(parser=read_path, metavar="FILE", help="The copy's name, in another folder.")
+    ],
     store: options.Store = options.STORE,
     weights: Annotated[
         bool, typer.Option("--weights/--no-weights", help="Copy the weights too, or the numbers alone.")

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr as the program needs them, however it was started."""
+"""stdin, stdout and stderr, and what libraries read of the environment, as the program needs them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ INSTEAD = "backslashreplace"
 
 
 def prepare() -> None:
-    """Write any character to stdout and stderr in any encoding; lead a stream that is closed to nowhere."""
+    """Write any character to stdout and stderr in any encoding; lead a stream that is closed to nowhere.
+
+    Figures are files, whatever a notebook that started the program has chosen for its own.
+    """
+    os.environ["MPLBACKEND"] = "agg"
     sys.stdin = sys.stdin or _nowhere("r")
     sys.stdout = sys.stdout or _nowhere("w")
     sys.stderr = sys.stderr or _nowhere("w")

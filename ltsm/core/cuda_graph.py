@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+_RECORDING = threading.Lock()
+"""Recording begins with a wait for the whole device, which is an error while another thread records."""
+
+
+def own_stream(device: torch.device) -> AbstractContextManager[object]:
+    """A new stream, to be entered as often as one likes; on a device that has none, nothing."""
+    if device.type != "cuda":
+        return nullcontext()
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch annotates no __new__
+    stream.wait_stream(torch.cuda.current_stream(device))
+    return torch.cuda.stream(stream)
 
 
 def as_graph(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
@@ -49,6 +64,6 @@ class _Graph:
     def _recorded(self, stream: torch.cuda.Stream) -> torch.cuda.CUDAGraph:
         """The graph of a step; nothing is computed meanwhile."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream):
+        with _RECORDING, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             self._step()
         return graph

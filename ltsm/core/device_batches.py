@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from torch import Tensor
 
     from ltsm.core.batches import Batches
@@ -36,19 +39,32 @@ class DeviceBatches:
         place = iteration % batches.per_epoch
         self._next = torch.full((1,), place if place < self.whole else 0, device=device)
         self._epoch = -1
+        self._thread = ThreadPoolExecutor(1)
+        self._coming: Future[Tensor] | None = None
         self._order = torch.arange(batches.images, device=device).repeat(
             1 if batches.order == "file" else len(seeds), 1
         )
         self._even = self._order[:, :even].view(len(self._order), self.whole, batches.batch_size)
 
     def prepare(self, iteration: int) -> None:
-        """Bring the order of this iteration's epoch to the device, unless it is there or is the file's."""
+        """Bring the order of this iteration's epoch to the device, unless it is there or is the file's.
+
+        That of the epoch after it is worked out meanwhile: a hundred orders take as long as half an epoch.
+        """
         epoch = self._batches.epoch(iteration)
         if self._batches.order == "file" or epoch == self._epoch:
             return
-        orders = [torch.from_numpy(self._batches.epoch_order(seed, epoch)) for seed in self._seeds]
-        self._order.copy_(torch.stack(orders))
-        self._epoch = epoch
+        orders = (
+            self._coming
+            if self._coming and self._epoch == epoch - 1
+            else self._thread.submit(self._orders, epoch)
+        )
+        self._order.copy_(orders.result())
+        self._epoch, self._coming = epoch, self._thread.submit(self._orders, epoch + 1)
+
+    def _orders(self, epoch: int) -> Tensor:
+        """(models, images): each model's own order."""
+        return torch.stack([torch.from_numpy(self._batches.epoch_order(seed, epoch)) for seed in self._seeds])
 
     def next(self) -> tuple[Tensor, Tensor]:
         """Images (models, batch, inputs) and labels (models, batch, 1) of the next whole batch; round and round."""

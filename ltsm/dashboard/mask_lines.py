@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ALL, PAPER = -1, -2
 """In place of a seed: the mean over all, and the published one."""
 ALL_STYLE: Final[Style] = "first"
-SEED_STYLE: Final[Style] = "ticket"
+SEED_STYLE: Final[Style] = "fifth"
 
 
 def _size(mask: MaskRow) -> float:

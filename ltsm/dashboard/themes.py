@@ -6,27 +6,13 @@ from typing import Final
 
 from textual.theme import Theme
 
-SERIES_COLOURS: Final = {
-    "series-1": "#f5a742",
-    "series-2": "#4da3ff",
-    "series-3": "#5ecb7a",
-    "series-4": "#e878b8",
-    "series-5": "#b49af0",
-    "series-6": "#46c8c8",
-    "series-7": "#f0705a",
-    "series-8": "#c8c864",
-}
+from ltsm.dashboard.widgets.tones import SERIES
+
+_DARK = ("#f5a742", "#4da3ff", "#5ecb7a", "#e878b8", "#b49af0", "#46c8c8", "#f0705a", "#c8c864")
+_LIGHT = ("#b35900", "#0b61c4", "#1c7a3d", "#b0257a", "#6a3fc2", "#0b7285", "#c03a22", "#6b6b00")
+SERIES_COLOURS: Final = dict(zip(SERIES, _DARK, strict=True))
 """The colours of curves in dark themes."""
-LIGHT_SERIES_COLOURS: Final = {
-    "series-1": "#b35900",
-    "series-2": "#0b61c4",
-    "series-3": "#1c7a3d",
-    "series-4": "#b0257a",
-    "series-5": "#6a3fc2",
-    "series-6": "#0b7285",
-    "series-7": "#c03a22",
-    "series-8": "#6b6b00",
-}
+LIGHT_SERIES_COLOURS: Final = dict(zip(SERIES, _LIGHT, strict=True))
 # Okabe and Ito, Color Universal Design (2008).
 _ORANGE, _SKY, _GREEN, _YELLOW = "#e69f00", "#56b4e9", "#009e73", "#f0e442"
 _BLUE, _VERMILION, _PURPLE = "#0072b2", "#d55e00", "#cc79a7"
@@ -46,7 +32,7 @@ THEMES: Final = (
         foreground="#e6e6e6",
         variables=dict(
             zip(
-                SERIES_COLOURS,
+                SERIES,
                 (_ORANGE, _SKY, _GREEN, _YELLOW, _PURPLE, _VERMILION, "#4f9fdc", "#c8c8c8"),
                 strict=True,
             )
@@ -67,7 +53,7 @@ THEMES: Final = (
         dark=False,
         variables=dict(
             zip(
-                SERIES_COLOURS,
+                SERIES,
                 ("#b34700", _BLUE, "#00724f", "#7a6a00", "#9b4a7c", "#3a86b8", "#5b3a8c", "#444444"),
                 strict=True,
             )

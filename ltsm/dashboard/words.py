@@ -38,7 +38,7 @@ def command(run: RunRow, moment: Moment) -> str:
 
 def amount(mask: MaskRow) -> str:
     """How much a mask keeps: a threshold `t=0.04`, or a fraction `12.5%`."""
-    return f"t={mask.amount:g}" if mask.amount_by == "threshold" else f"{100 * mask.amount:g}%"
+    return f"t={mask.amount:g}" if mask.amount_by == "threshold" else f"{100 * mask.amount:.3g}%"
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -90,6 +90,8 @@ def checked_ticket(ticket: Any) -> Ticket:
     trained = None if checked.trained is None else state_of(checked.trained)
     shapes = {name: t.shape for name, t in initial.items()}
     mask = checked_mask(checked.mask, shapes)
+    if not mask:
+        raise UsageError("the ticket's mask covers nothing.", "ticket_of(supermask)")
     if trained is not None and {name: t.shape for name, t in trained.items()} != shapes:
         raise UsageError("the ticket's initial and trained values are of two networks.")
     instance("chain", checked.chain, Chain | None, "a chain of layers, or None")

@@ -3,6 +3,7 @@
 import itertools
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ import torch
 from evaluating import evaluate
 from small import SMALL
 
-from ltsm.bench import benchmark, contestants, measurement, scale
+from ltsm.bench import benchmark, contestants, jax_loop, measurement, scale
 from ltsm.bench.contestants import CarefulLoop, PlainLoop
+from ltsm.bench.jax_loop import JaxLoop
 from ltsm.bench.measurement import Effort, Result, Timing
 from ltsm.core.engine import refusals
-from ltsm.core.network import Network, flat_parameters
+from ltsm.core.network import Network, flat_parameters, initial_values
+from ltsm.core.state import fresh_state
+from ltsm.core.torch_engine import TorchEngine
 from ltsm.steps import machine
 from ltsm.steps.training import Setup, dataset, network
 
@@ -43,10 +47,43 @@ def test_both_loops_and_every_engine_that_serves_are_measured_in_every_round(res
         name for name, why in refusals(dataset(PLACE), network(PLACE, (12, 6)), SMALL).items() if not why
     ]
     names = [one.name for one in result.contestants]
-    assert names == ["plain PyTorch loop", "careful PyTorch loop", *(f"ltsm {name}" for name in serving)]
+    loops = ["plain PyTorch loop", "careful PyTorch loop", *(["JAX program"] if find_spec("jax") else [])]
+    assert names == [*loops, *(f"ltsm {name}" for name in serving)]
     assert [len(result.timings[one]) for one in result.contestants] == [2] * len(names)
     assert len(told) == 1 + 2 * len(names)
-    assert set(result.refused) == {*refusals(dataset(PLACE), result.network, SMALL)} - set(serving)
+    everyone = {"JAX program", *(f"ltsm {name}" for name in refusals(dataset(PLACE), result.network, SMALL))}
+    assert set(result.left_out) == everyone - set(names)
+    assert all(why.endswith(".") for why in result.left_out.values())
+
+
+@pytest.fixture
+def without_jax(monkeypatch):
+    monkeypatch.setattr(jax_loop, "find_spec", lambda _: None)
+
+
+def test_where_jax_is_missing_it_is_left_out_with_the_way_to_get_it(without_jax, told):
+    result = benchmark.prepared(PLACE, QUICK)
+    assert result.left_out["JAX program"] == "JAX is not installed: pip install 'ltsm[jax]'."
+    assert "jax" not in result.rivals
+
+
+def test_jax_is_measured_on_the_cpu_alone():
+    assert "not on cuda" in jax_loop.absence("cuda")
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
+def test_the_jax_program_trains_as_the_engines_do(activation):
+    """From the same values, on the same batches: losses and evaluations are those of the torch engine."""
+    pytest.importorskip("jax")
+    data, p = dataset(PLACE), replace(SMALL, activation=activation)
+    net = replace(network(PLACE, SMALL.hidden), activation=activation)
+    jax, torchs = JaxLoop(data, net, p), TorchEngine(data, net, p, "cpu")
+    torchs.load(fresh_state(net, (0,), initial_values(net, 0, "benchmark")[None]))
+    for until in (20, 23):  # an epoch of digits has 24 batches
+        jax.train(until - (until > 20) * 20)
+        assert jax.loss == pytest.approx(torchs.train(until)[0], rel=1e-4)
+    found = torchs.evaluate()
+    assert jax.evaluate() == pytest.approx((found.loss[0], found.accuracy[0]), rel=1e-4)
 
 
 def test_its_json_is_json_and_has_both_ratios(result):

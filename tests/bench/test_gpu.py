@@ -37,7 +37,7 @@ def test_every_part_has_a_limit_and_runs_with_torch_numpy_and_safetensors_alone(
     lines = run(sys.executable, "-c", WITHOUT, *gpu.LIMITS)
     assert {line["part"] for line in lines} == set(gpu.LIMITS)
     agreements = [line["holds"] for line in lines if "holds" in line]
-    assert agreements == [True] * 4
+    assert agreements == [True] * 8
 
 
 def test_a_part_that_fails_says_where_and_the_next_one_runs(capfd, tmp_path) -> None:

@@ -18,10 +18,12 @@ from typer.testing import CliRunner
 
 from ltsm.cli.commands import app
 from ltsm.protocol import PAPER
+from ltsm.studies import paper
 
 LTSM = [sys.executable, "-m", "ltsm"]
 COMMANDS = [
     "sweep", "train-baseline", "find-supermask", "train-ticket", "train-hyperop", "status", "report", "figures", "verify", "dashboard", "init", "doctor",
+    "study list", "study show", "study",
     "benchmark", "prune", "ticket export", "ticket show", "ticket evaluate", "data get", "data check", "db path",
     "db upgrade", "db check", "db backup", "ticket", "data", "db",
 ]  # fmt: skip
@@ -193,15 +195,15 @@ def test_forcing_the_baseline_undoes_what_is_built_on_it(room):
     before = results("results/ltsm.db")
     assert ltsm("train-baseline", "--protocol", "small.toml", "--seed", "0", "--force").returncode == 0
     after = results("results/ltsm.db")
-    assert after[0, "initial", (12, 6)] == before[0, "initial", (12, 6)]
-    assert after[0, "ticket", (12, 6)][0] == "pending"
+    assert after[0, paper.INITIAL] == before[0, paper.INITIAL]
+    assert after[0, paper.SUPERMASK][0] == after[0, paper.TICKET][0] == "pending"
     assert ltsm("db", "check").returncode == 0
 
 
 def test_sweep_from_plan_to_end(room):
     """Dry run, interrupted with Ctrl-C, went on; status and check agree with what is there."""
     dry = ltsm("sweep", "--protocol", "small.toml", "--dry-run")
-    assert "12 of 12 steps to run" in dry.stdout
+    assert "12 of 12 runs to do" in dry.stdout
     assert not Path("results").exists()
 
     with subprocess.Popen(sweep("--jobs", "1"), stderr=subprocess.PIPE, text=True) as process:
@@ -214,12 +216,12 @@ def test_sweep_from_plan_to_end(room):
     partly = json.loads(ltsm("status", "--json").stdout)
     assert partly["writer"] is None
     (protocol,) = partly["protocols"]
-    assert 0 < protocol["done"] < protocol["total"] == 10
+    assert 0 < protocol["done"] < protocol["total"] == 12
 
     assert subprocess.run(sweep("--jobs", "2"), capture_output=True, check=False).returncode == 0
     (protocol,) = json.loads(ltsm("status", "--json").stdout)["protocols"]
-    assert (protocol["done"], protocol["supermasks"]) == (10, 2)
-    assert "0 of 12 steps to run" in ltsm("sweep", "--protocol", "small.toml", "--dry-run").stdout
+    assert protocol["done"] == protocol["total"] == 12
+    assert "0 of 12 runs to do" in ltsm("sweep", "--protocol", "small.toml", "--dry-run").stdout
     assert ltsm("db", "check").returncode == 0
 
 
@@ -298,7 +300,7 @@ def test_init_writes_a_protocol_that_gives_the_papers_runs(room):
     assert made.returncode == 0, made.stderr
     assert "results/ltsm.db" in made.stdout
     dry = ltsm("sweep", "--protocol", "mine.toml", "--dry-run")
-    assert "140 of 140 steps to run" in dry.stdout
+    assert "140 of 140 runs to do" in dry.stdout
 
 
 def test_wait_waits_for_the_other_writer(room):
@@ -318,7 +320,7 @@ def test_the_advice_of_a_check_mends_the_store(room):
     smoke = ("--smoke", "--dataset", "digits", *short, *store)
     assert ltsm("train-ticket", *smoke).returncode == 0
     assert ltsm("train-hyperop", "--sizes", "4,3", *smoke).returncode == 0
-    for files in ("hyperop-*/final.safetensors", "initial-*/initial.safetensors"):
+    for files in ("hyperop-*/final.safetensors", "initial-training-*/initial.safetensors"):
         (damaged,) = Path("my runs/weights").rglob(files)
         damaged.write_bytes(b"damaged")
         findings = json.loads(ltsm("db", "check", "--json", *store).stdout)["findings"]
@@ -328,7 +330,7 @@ def test_the_advice_of_a_check_mends_the_store(room):
     assert len(json.loads(ltsm("status", "--json", *store).stdout)["protocols"]) == 1
 
 
-DONE = "6 of 6 steps are in my runs/x.db:"
+DONE = "6 of 6 runs are in my runs/x.db:"
 
 
 def test_what_to_type_next_means_this_store_and_this_protocol(room):
@@ -342,9 +344,7 @@ def test_what_to_type_next_means_this_store_and_this_protocol(room):
     again = ltsm("sweep", "--protocol", "small.toml", "--seeds", "0", *store)
     assert again.stderr.endswith(f"{DONE} ltsm report --protocol small --store 'my runs/x.db'\n")
     missing = ltsm("ticket", "export", "--seed", "7", *store)
-    assert missing.stderr.endswith(
-        "ltsm train-ticket --seed 7 --protocol 's p.toml' --store 'my runs/x.db'\n"
-    )
+    assert missing.stderr.endswith("ltsm train-ticket --seed 7 --protocol 2 --store 'my runs/x.db'\n")
 
 
 def test_init_says_what_to_type_and_takes_the_protocols_that_sweep_takes(room):
@@ -366,7 +366,7 @@ def test_no_name_is_taken_for_markup(room):
     assert "1: a[/x]b :smile: on mnist" in ltsm("status", "--store", "x.db").stdout
     Path("odd.toml").write_text(TOML.replace('"small"', '"a[/x]b"'))
     dry = ltsm("sweep", "--protocol", "odd.toml", "--dry-run")
-    assert dry.stdout.startswith("a[/x]b: digits"), dry.stderr
+    assert dry.stdout.startswith("paper, a[/x]b: digits"), dry.stderr
 
 
 def test_version():

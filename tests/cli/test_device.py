@@ -7,6 +7,8 @@ import sys
 import pytest
 from small import TOML, results
 
+from ltsm.studies import paper
+
 STEP = ["train-baseline", "--protocol", "small.toml", "--seeds", "0-1"]
 
 
@@ -43,5 +45,5 @@ def test_a_worker_process_advances_both_seeds_side_by_side(ltsm, tmp_path):
     """PyTorch's other name of the CPU is none to this program: it makes lanes there, as on a GPU."""
     found = ltsm(*STEP, "--store", "lanes.db", LTSM_DEVICE="cpu:0")
     assert found.returncode == 0, found.stderr
-    states = {key[:2]: values[0] for key, values in results(tmp_path / "lanes.db").items()}
-    assert states == {(seed, kind): "done" for seed in (0, 1) for kind in ("initial", "baseline")}
+    states = {key: values[0] for key, values in results(tmp_path / "lanes.db").items()}
+    assert states == {(seed, kind): "done" for seed in (0, 1) for kind in (paper.INITIAL, paper.BASELINE)}

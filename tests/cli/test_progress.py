@@ -7,14 +7,17 @@ from ltsm.cli.progress import Lines, Work, shown
 from ltsm.protocol import PAPER
 from ltsm.steps import plan
 from ltsm.store.values import Metric
+from ltsm.studies import paper
 
-TASKS = plan.everything(PAPER, (0,))
-INITIAL, BASELINE, SUPERMASK, TICKET, *HYPEROPS = TASKS
+STUDY = paper.study(PAPER)
+RUNS = plan.keys(STUDY.recipes, (0,))
+COSTS = plan.costs(STUDY)
+INITIAL, BASELINE, SUPERMASK, TICKET, *HYPEROPS = RUNS
 
 
 def test_the_estimate_goes_by_cost_and_not_by_number():
     """The initial training is one task of fourteen and a third of the work; 60 seconds for it leave more than that."""
-    work = Work(TASKS, PAPER)
+    work = Work(RUNS, COSTS)
     work.resumed(INITIAL, 0, 20_000)
     assert work.seconds_left(10) == ""
     work.advanced(INITIAL, 20_000)
@@ -27,7 +30,7 @@ def test_the_estimate_goes_by_cost_and_not_by_number():
 
 def test_what_was_done_before_does_not_count_as_speed():
     """A run that goes on from its middle: the first half took no time now."""
-    fresh, resumed = Work([INITIAL], PAPER), Work([INITIAL], PAPER)
+    fresh, resumed = Work([INITIAL], COSTS), Work([INITIAL], COSTS)
     fresh.resumed(INITIAL, 0, 20_000)
     resumed.resumed(INITIAL, 10_000, 20_000)
     fresh.advanced(INITIAL, 10_000)
@@ -37,16 +40,16 @@ def test_what_was_done_before_does_not_count_as_speed():
 
 
 def test_everything_done_leaves_no_time():
-    work = Work(HYPEROPS, PAPER)
-    for task in HYPEROPS:
-        work.resumed(task, 0, 5_000)
-        work.ended(task, "done")
+    work = Work(HYPEROPS, COSTS)
+    for run in HYPEROPS:
+        work.resumed(run, 0, 5_000)
+        work.ended(run, "done")
     assert work.spent == pytest.approx(work.total)
     assert work.seconds_left(1) == ""
 
 
 def test_a_supermask_has_no_iterations_and_a_baseline_may_have_none():
-    work = Work([SUPERMASK, BASELINE], PAPER)
+    work = Work([SUPERMASK, BASELINE], COSTS)
     work.resumed(SUPERMASK, 0, 0)
     work.resumed(BASELINE, 0, 0)
     work.ended(SUPERMASK, "done")
@@ -54,7 +57,7 @@ def test_a_supermask_has_no_iterations_and_a_baseline_may_have_none():
 
 
 def test_a_log_has_a_line_for_every_task_that_ends(capsys):
-    lines = Lines([TICKET], PAPER)
+    lines = Lines([TICKET], COSTS)
     lines.started(TICKET, 1_000, 5_000)
     lines.advanced(TICKET, 5_000, [Metric(5_000, 0.1, 0.0912, 0.975)])
     lines.ended(TICKET, "done", "")
@@ -71,7 +74,7 @@ def test_a_terminal_has_bars_and_keeps_what_failed(monkeypatch):
 
     screen = Console(file=StringIO(), force_terminal=True, width=100, color_system=None)
     monkeypatch.setattr(say, "words", screen)
-    with shown([TICKET, *HYPEROPS], PAPER, "all") as watcher:
+    with shown([TICKET, *HYPEROPS], COSTS, "all") as watcher:
         watcher.started(TICKET, 0, 5_000)
         watcher.advanced(TICKET, 2_000, [Metric(2_000, 0.1, 0.0912, 0.975)])
         watcher.started(HYPEROPS[0], 0, 5_000)

@@ -106,11 +106,14 @@ def train(model, folder, suffix=".pt"):
 def weights(folder, seed):
     connection = sqlite3.connect(folder / "ltsm.db")
     (initial, final) = connection.execute(
-        "SELECT initial_weights, final_weights FROM run WHERE seed = ? AND kind = 'baseline'", (seed,)
+        "SELECT first.path, last.path FROM run JOIN file AS first ON first.run_id = run.id"
+        " JOIN file AS last ON last.run_id = run.id WHERE seed = ? AND kind = 'baseline'"
+        " AND first.role = 'initial' AND last.role = 'final'",
+        (seed,),
     ).fetchone()
     masks = connection.execute(
-        "SELECT threshold, mask.relative_size, val_accuracy, val_loss, bits, selected FROM mask"
-        " JOIN run ON run.id = mask.run_id WHERE seed = ? ORDER BY threshold",
+        "SELECT amount, mask.relative_size, val_accuracy, val_loss, bits, selected FROM mask"
+        " JOIN run ON run.id = mask.run_id WHERE seed = ? ORDER BY amount",
         (seed,),
     ).fetchall()
     connection.close()
@@ -195,7 +198,7 @@ class TestOnASweep:
         assert Path("untrained.ticket").stat().st_size < Path("trained.ticket").stat().st_size
 
     def test_a_run_is_named_by_its_id_or_its_seed(self, swept, room):
-        """Any run of the chain names its ticket; a dense network has none."""
+        """The search names its ticket too, untrained; a dense network has none."""
         connection = sqlite3.connect(swept / "ltsm.db")
         ids = dict(connection.execute("SELECT kind, id FROM run WHERE seed = 1"))
         connection.close()
@@ -204,9 +207,9 @@ class TestOnASweep:
         ltsm("ticket", "export", *store, "--seed", 1, "-o", "b.ticket")
         assert Path("a.ticket").read_bytes() == Path("b.ticket").read_bytes()
         for arguments, error, words in (
-            ([ids["hyperop"]], UsageError, "is a hyperop"),
+            ([ids["hyperop"]], UsageError, r"is hyperop \(.*\): it has no mask"),
             ([9999], StoreError, "there is no run '9999'"),
-            (["--seed", 7], StoreError, "has no seed 7"),
+            (["--seed", 7], StoreError, "has no ticket of seed 7"),
             ([], UsageError, "name one run"),
             (["--seed", 1, "-o", "a.txt"], UsageError, "none of the suffixes"),
         ):
@@ -370,5 +373,5 @@ def test_the_three_classes_of_a_file_of_ones_own_go_through_everything(room):
     assert "mine.npz#" in json.dumps(report)
     Path("elsewhere").mkdir()
     Path("mine.npz").rename("elsewhere/mine.npz")
-    assert "0 of 28 steps to run" in ltsm(*sweep, "elsewhere/mine.npz", "--dry-run")
+    assert "0 of 28 runs to do" in ltsm(*sweep, "elsewhere/mine.npz", "--dry-run")
     assert Source(Path("s.db")).look() is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from ltsm.core import cuda_adam
 from ltsm.core.cuda_engine import RECORDED, CudaEngine
 from ltsm.core.engine import choose_engine, refusals
 from ltsm.core.network import Network, initial_values
@@ -27,6 +28,12 @@ def device(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=["fused", "by operations"])
+def adam(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of Adam's step; networks as small as the tests' go the second one."""
+    monkeypatch.setattr(cuda_adam, "FUSED_FROM", 0 if request.param == "fused" else 2**60)
+
+
 def assert_alike(one: TrainState, other: TrainState) -> None:
     """Equal but for the order of additions."""
     assert one.iteration == other.iteration
@@ -34,6 +41,7 @@ def assert_alike(one: TrainState, other: TrainState) -> None:
         assert torch.allclose(getattr(one, name), getattr(other, name), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.usefixtures("adam")
 @pytest.mark.parametrize("order", ["file", "shuffled"])
 @pytest.mark.parametrize("size", [60, 50, 4, 250, 300], ids="batches of {}".format)
 def test_it_trains_as_the_torch_engine_does(
@@ -53,6 +61,7 @@ def test_it_trains_as_the_torch_engine_does(
     assert_alike(mine.state(), theirs.state())
 
 
+@pytest.mark.usefixtures("adam")
 @pytest.mark.parametrize("order", ["file", "shuffled"])
 @pytest.mark.parametrize("stops", [[4, 5, 60], [10, 20, 30, 60], [37, 60]])
 def test_segments_give_the_same_bits_as_one_call(
@@ -84,6 +93,7 @@ def test_many_iterations_in_one_call_are_those_called_one_by_one(
     assert mean == pytest.approx([sum(model) / len(losses) for model in zip(*losses, strict=True)], rel=1e-12)
 
 
+@pytest.mark.usefixtures("adam")
 def test_pruned_parameters_stay_plus_0_even_where_training_diverges(
     data: Dataset, network: Network, protocol: Protocol, device: str
 ) -> None:
@@ -94,6 +104,39 @@ def test_pruned_parameters_stay_plus_0_even_where_training_diverges(
     assert math.isnan(engine.train(20)[0])
     assert engine.evaluate().accuracy == (0.0,)
     assert not engine.state().parameters.view(torch.int32)[~masks].any()
+
+
+@pytest.mark.usefixtures("adam")
+def test_moments_of_pruned_parameters_are_given_back_as_0(
+    data: Dataset, protocol: Protocol, state: TrainState, device: str
+) -> None:
+    """Inside they are infinite; a state with them would be another engine's undoing."""
+    engine = CudaEngine(data, state.network, protocol, device)
+    engine.load(state)
+    engine.train(10)
+    after = engine.state()
+    assert after.masks is not None
+    for tensor in (after.first_moment, after.second_moment):
+        assert not tensor.view(torch.int32)[~after.masks].any()
+        assert tensor[after.masks].isfinite().all()
+
+
+@pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.5), (0.0, 0.9), (0.99, 0.9), (0.9, 0.9999)])
+@pytest.mark.usefixtures("adam")
+def test_any_betas_and_late_iterations_are_adams(
+    data: Dataset, protocol: Protocol, state: TrainState, beta1: float, beta2: float, device: str
+) -> None:
+    """Corrections are looked up until they change no more: after 30 iterations with a beta of 0.5."""
+    other, late = replace(protocol, beta1=beta1, beta2=beta2), replace(state, iteration=1_000)
+    for begin in (state, late):
+        mine, theirs = (
+            CudaEngine(data, state.network, other, device),
+            TorchEngine(data, state.network, other, "cpu"),
+        )
+        for engine in (mine, theirs):
+            engine.load(begin)
+            engine.train(begin.iteration + 40)
+        assert_alike(mine.state(), theirs.state())
 
 
 def test_what_it_gives_out_is_not_what_it_goes_on_with(
@@ -134,3 +177,10 @@ def test_it_leaves_the_cpu_to_the_others(data: Dataset, network: Network, protoc
     assert refusals(data, network, protocol)["cuda"]
     assert not refusals(data, network, protocol, "cuda:1")["cuda"]
     assert choose_engine(data, network, protocol).name != "cuda"
+
+
+def test_it_leaves_moments_that_do_not_decay_to_the_others(
+    data: Dataset, network: Network, protocol: Protocol
+) -> None:
+    """0 · ∞ is no number."""
+    assert "beta2" in refusals(data, network, replace(protocol, beta2=0.0), "cuda")["cuda"]

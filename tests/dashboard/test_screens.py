@@ -163,13 +163,14 @@ async def test_without_a_driver_a_run_is_shown_as_interrupted(watching, underway
 
 
 async def test_enter_opens_the_run_under_the_cursor(watching, underway):
-    async with watching(underway, size=(100, 60)) as watched:
+    async with watching(underway, size=(100, 75)) as watched:
         await watched.press("f", "enter")
         assert isinstance(watched.screen, OneRun)
         for expected in (
             "seed 1 hyperop (100, 15)",
             "out of memory",
             "Made-up CPU",
+            "Random(stream=('hyperop', 100, 15))",
             "validation loss",
             "lr",
         ):

@@ -13,8 +13,8 @@ def check(path):
     runs = read.runs(store)
     metrics = read.metrics(store, [run.id for run in runs])
     for run in runs:
-        for artifact in filter(None, (run.initial, run.final, run.checkpoint, run.previous)):
-            artifacts.read(store.folder, artifact)
+        for file in run.files:
+            artifacts.read(store.folder, file.artifact)
         iterations = [metric.iteration for metric in metrics.get(run.id, [])]
         if iterations:
             assert iterations == sorted({*range(0, run.iteration, 10), run.iteration})

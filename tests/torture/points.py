@@ -13,8 +13,7 @@ from ltsm.steps import jobs
 from ltsm.store import artifacts, claim, schema, seal, write
 
 TRANSACTIONS = (
-    *("add_protocol", "add_runs", "mark_interrupted", "start", "go_on", "record", "stop", "add_masks"),
-    *("reset", "rewind", "forget_masks"),
+    *("add_protocol", "add_runs", "mark_interrupted", "begin", "go_on", "record", "stop", "reset", "rewind"),
 )
 
 
@@ -42,7 +41,7 @@ def at_every(reached):
     _files(reached)
     for name in TRANSACTIONS:
         wrap(write, name, during=name)
-    wrap(jobs.Training, "commit", "a segment came back", "a segment is committed", during="segment")
+    wrap(jobs.Job, "commit", "a segment came back", "a segment is committed", during="segment")
     wrap(claim, "_sign", "the store is claimed", "the claim is signed")
     wrap(schema, "_upgrade", "to be migrated", "migrated", during="migration")
     wrap(schema, "backup", "to be copied first", "copied first")

@@ -198,13 +198,13 @@ def slow():
     """Every segment takes a tenth of a second longer: long enough to be met while it runs."""
     from ltsm.steps import jobs
 
-    commit = jobs.Training.commit
+    commit = jobs.Job.commit
 
     def committed(self, result):
         time.sleep(0.1)
         return commit(self, result)
 
-    jobs.Training.commit = committed
+    jobs.Job.commit = committed
 
 
 def full_disk(after, folder):

@@ -5,6 +5,8 @@ import re
 from small import results
 from torture.oracle import check
 
+from ltsm.studies import paper
+
 
 def with_lr(program, lr):
     toml = program.folder / "small.toml"
@@ -31,8 +33,8 @@ def test_a_diverging_sweep_ends_and_says_so(ltsm):
 
     The initial training could go on after its first segment; the others end with it, so that they diverge at their end.
 
-    Taken out: `finite` in `jobs.Training.receive`; those others were called done. Taken out: `finite` in
-    `training._stretch`; the initial training went on to its last iteration.
+    Taken out: `finite` in `jobs.Job.receive`; those others were called done. Taken out: `finite` in
+    `training._trained`; the initial training went on to its last iteration.
     """
     with_lr(ltsm, 1e30)
     toml = ltsm.folder / "small.toml"
@@ -41,13 +43,11 @@ def test_a_diverging_sweep_ends_and_says_so(ltsm):
     assert run.ended() == 0, run.words
     assert "diverged" in run.words
     check(ltsm.store)
-    assert (
-        results(ltsm.store)[0, "initial", (12, 6)][1] == 100
-    )  # the end of the first segment, of 400 iterations
-    states = {key[1:]: value[0] for key, value in results(ltsm.store).items()}
+    assert results(ltsm.store)[0, paper.INITIAL][1] == 100  # the end of the first segment, of 400 iterations
+    states = {key[1]: value[0] for key, value in results(ltsm.store).items()}
     # The retraining stops at the initial training's best iteration, before it can diverge; of the smallest network
     # every unit is dead at once, and its loss stays what it was.
-    others = {("baseline", (12, 6)): "done", ("hyperop", (4, 3)): "done"}
+    others = dict.fromkeys([paper.BASELINE, paper.SUPERMASK, paper.hyperop((4, 3))], "done")
     assert states == dict.fromkeys(states, "diverged") | others
     for command in (["status"], ["report"], ["report", "--markdown"], ["report", "--json"]):
         told = ltsm.start(*command)

@@ -36,7 +36,7 @@ def findings(ltsm, code):
 
 
 def test_stores_in_one_folder_leave_each_others_files_alone(ltsm, undisturbed):
-    """Redone by force, and looked for strangers. Taken out: the moment in `Setting.files`; the first lost its files."""
+    """Redone by force, and looked for strangers. Taken out: the moment in `Experiment.files`; the first lost its files."""
     other = ltsm.store.with_name("other.db")
     assert ltsm.sweep().ended() == 0
     assert ltsm.sweep("--store", other).ended() == 0, ltsm.words
@@ -67,7 +67,7 @@ def test_check_names_what_is_missing_changed_or_too_much_and_what_to_do(ltsm):
         found = findings(ltsm, 3)
         assert str(ticket) in found["damaged file"]["where"]
         redo = found["damaged file"]["do"].removesuffix(" redoes it")
-        assert redo == "ltsm train-ticket --seed 0 --protocol small.toml --force"
+        assert redo == "ltsm sweep --only ticket --seeds 0 --protocol 1 --force"
     assert ltsm.start(*redo.split()[1:]).ended() == 0, ltsm.words
     assert ticket.read_bytes() == content
     check(ltsm.store)

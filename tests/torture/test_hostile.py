@@ -14,10 +14,10 @@ from ltsm.cli import db, say
 from ltsm.cli.running import forget
 from ltsm.errors import StoreError
 from ltsm.notation import visible
-from ltsm.steps import plan
-from ltsm.steps.plan import Task
 from ltsm.store import artifacts, claim, read, schema, seal
 from ltsm.store.values import Artifact
+from ltsm.studies import paper
+from ltsm.studies.study import RunKey
 
 PROTOCOL = SMALL.changed(seeds=(0,), hyperops=((4, 3),))
 NAMES = {
@@ -76,7 +76,7 @@ def test_names_lead_to_no_other_file(hostile, tmp_path, name):
 
     Taken out: `artifacts.FOLDERS`; "the store" was deleted by --force. Links followed by `resolve`: "a link out" was read.
     """
-    change(hostile, "UPDATE run SET final_weights = ?, checkpoint = ?", NAMES[name], NAMES[name])
+    change(hostile, "UPDATE file SET path = ?", NAMES[name])
     artifact = Artifact(NAMES[name], "00")
     folder = hostile.parent
     for use in (
@@ -90,7 +90,7 @@ def test_names_lead_to_no_other_file(hostile, tmp_path, name):
     store = schema.open_for_writing(hostile)
     assert list(db.damage(store))
     with pytest.raises(StoreError):
-        forget(store, 1, [Task("hyperop", 0, (4, 3))])
+        forget(store, 1, paper.study(PROTOCOL), [RunKey(paper.hyperop((4, 3)), 0)])
     store.close()
     assert (tmp_path / "outside").read_text() == "mine"
     schema.open_for_reading(hostile).close()
@@ -135,20 +135,20 @@ def test_weights_are_never_unpickled(hostile, tmp_path, monkeypatch):
     """A pickle with the right SHA-256 is refused as weights. There is nothing to take out: no code calls pickle."""
     monkeypatch.chdir(tmp_path)
     store = schema.open_for_reading(hostile)
-    (initial,) = [run.initial for run in read.runs(store) if run.kind == "initial"]
+    (initial,) = [run.initial for run in read.runs(store) if run.recipe == paper.INITIAL]
     store.close()
     content = pickle.dumps(Bomb())
     (hostile.parent / initial.path).write_bytes(content)
     change(
         hostile,
-        "UPDATE run SET initial_weights_sha256 = ? WHERE initial_weights = ?",
+        "UPDATE file SET sha256 = ? WHERE path = ?",
         hashlib.sha256(content).hexdigest(),
         initial.path,
     )
     change(hostile, "DELETE FROM mask")
-    change(hostile, "UPDATE run SET state = 'pending' WHERE kind = 'ticket'")
+    change(hostile, "UPDATE run SET state = 'pending' WHERE kind IN ('supermask', 'ticket')")
     store = schema.open_for_writing(hostile)
-    outcome = execution(store, PROTOCOL, tasks=plan.chain(PROTOCOL, 0), keep_going=True)
+    outcome = execution(store, PROTOCOL, keep_going=True)
     with pytest.raises(Exception, match=r"safetensors|header|Header|deseriali"):
         outcome.run()
     store.close()
@@ -161,8 +161,8 @@ ESCAPES = "\x1b]0;owned\x07\x1b[2J\x1b[31m[bold red]x[/] \u202etxt.exe \x9b31m\r
 @pytest.fixture
 def steering(hostile):
     """Every text in the store steers terminals."""
-    for column in ("error", "device"):
-        change(hostile, f"UPDATE run SET {column} = ?", ESCAPES)  # noqa: S608
+    for column in ("run SET error", "run SET device", "recipe SET name"):
+        change(hostile, f"UPDATE {column} = ?", ESCAPES)
     change(hostile, "UPDATE run SET state = 'failed' WHERE kind = 'hyperop'")
     return hostile
 
@@ -233,15 +233,30 @@ def test_triggers_and_views_of_a_strange_store_call_nothing(hostile):
 
 
 @pytest.mark.parametrize(
-    "column", ["seed", "hidden", "provenance", "started_at", "checkpoint_sha256", "best_iteration"]
+    "column",
+    [
+        *(
+            "run.seed",
+            "run.hidden",
+            "run.provenance",
+            "run.started_at",
+            "run.best_iteration",
+            "run.iterations",
+        ),
+        *("file.sha256", "file.iteration", "file.role", "recipe.settings", "recipe.name", "mask.layer_sizes"),
+    ],
 )
 def test_values_of_another_type_are_a_sentence(hostile, column):
     """SQLite keeps any value in any column. Taken out: ValueError in `read._reading`; tracebacks."""
-    change(hostile, f"UPDATE run SET {column} = 'x{{'")  # noqa: S608
+    table, _, name = column.partition(".")
+    change(hostile, f"UPDATE {table} SET {name} = 'x{{' WHERE rowid = 1")  # noqa: S608
     try:
         store = schema.open_for_reading(hostile)
-        read.runs(store)
+        for run in read.runs(store):
+            read.recipe(store, run.id)
+            read.selected_mask(store, run.id)
         read.results(store, 1)
+        read.masks(store, 1)
         store.close()
     except StoreError as error:
         assert "damaged" in error.message

@@ -128,9 +128,9 @@ def deleting():
 
     carried_out = running.carried_out
 
-    def then_deleted(setting, *arguments):
-        outcome = carried_out(setting, *arguments)
-        Path(setting.store.path).unlink()
+    def then_deleted(experiment, *arguments):
+        outcome = carried_out(experiment, *arguments)
+        Path(experiment.store.path).unlink()
         return outcome
 
     running.carried_out = then_deleted
@@ -138,8 +138,7 @@ def deleting():
 
 STUCK = {
     "finished, says interrupted": "UPDATE run SET state = 'interrupted', error = NULL WHERE kind = 'hyperop'",
-    "records and nothing to go on from": """UPDATE run SET state = 'interrupted', finished_at = NULL,
-        final_weights = NULL, final_weights_sha256 = NULL WHERE kind = 'hyperop'""",
+    "records and nothing to go on from": "UPDATE run SET state = 'interrupted', finished_at = NULL WHERE kind = 'hyperop'",
 }
 
 

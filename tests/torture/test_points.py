@@ -31,7 +31,7 @@ def fresh(context, tmp_path_factory):
 @pytest.fixture(scope="module")
 def stores(context, tmp_path_factory, fresh):
     """What each kind of trial begins with: nothing, a run without a checkpoint, one with two, a whole sweep."""
-    ends = {"begun": fresh.index("start: after the commit"), "half": third(fresh, "checkpoint: renamed")}
+    ends = {"begun": fresh.index("begin: after the commit"), "half": third(fresh, "checkpoint: renamed")}
     found = {None: None}
     for name, end in (ends | {"whole": len(fresh)}).items():
         program = Program(context, tmp_path_factory.mktemp(name))
@@ -110,7 +110,7 @@ def test_killed_at_a_named_point_a_sweep_ends_with_the_same_bits(
     In short every name once, of those that a fresh sweep has too only the initial weights': a run that was killed
     before its first checkpoint writes them again while its row names them.
 
-    Taken out: writing the file before its row, in `jobs._commit_stretch`; a row named a checkpoint that was not
+    Taken out: writing the file before its row, in `jobs._commit_segment`; a row named a checkpoint that was not
     there. The temporary name in `artifacts.write`; a row named initial weights that were gone, in "begun". One
     transaction for the migration and its seals in `schema._upgrade`; the store was called damaged.
     """

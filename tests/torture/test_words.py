@@ -47,7 +47,7 @@ def stopped():
     os.dup2(writing, 2)
     say.words.is_interactive = True  # Rich looked when it was imported
     globals()["kept"] = reading
-    commit = jobs.Training.commit
+    commit = jobs.Job.commit
 
     def committed(self, result):
         termios.tcflow(writing, termios.TCOOFF)
@@ -55,7 +55,7 @@ def stopped():
         Path("waiting").touch()
         return commit(self, result)
 
-    jobs.Training.commit = committed
+    jobs.Job.commit = committed
 
 
 def test_words_that_nobody_reads_stop_no_sweep(ltsm, undisturbed):

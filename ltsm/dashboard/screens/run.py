@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding
@@ -17,6 +17,7 @@ from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.exporting import Exporting
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.view import View, settled_axes
+from ltsm.notation import quoted
 from ltsm.protocol import format_value
 from ltsm.report.figures.values import Curve, Panel
 from ltsm.report.progress import speed
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ltsm.dashboard.moment import Moment
     from ltsm.dashboard.source import Source
     from ltsm.store.values import File, MaskRow, Metric, RunRow
+    from ltsm.studies.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +99,18 @@ class OneRun(Exporting, ModalScreen[None]):
         self.query_one(Chart).panel = Panel(*axes, (curve,), title=f"{title} by iteration")
 
     def _facts(self, details: _Details) -> list[Content]:
-        moment = self.dashboard.moment
-        settings = moment.protocol.settings() if moment else {}
-        again = {"again": words.command(details.run, moment)} if moment else {}
-        mask = moment.masks.get(details.run.id) if moment else None
+        moment, run = self.dashboard.moment, details.run
+        recipe = moment.study.recipes.get(run.recipe) if moment else None
+        if moment is None or recipe is None:  # another study is shown by now
+            return []
+        settings = moment.protocol.settings().items()
+        again = {"again": words.command(run, moment)}
         return [
-            *_section("Run", _state(details.run, mask) | again),
+            *_section("Run", _state(run, moment.masks.get(run.id)) | again),
             *_section("Files", dict(_file(*file) for file in details.files)),
-            *_section("Provenance", details.run.provenance),
-            *_section("Settings", {name: format_value(value) for name, value in settings.items()}),
+            *_section("Recipe", _recipe(recipe)),
+            *_section("Provenance", run.provenance),
+            *_section("Settings", {name: format_value(value) for name, value in settings}),
         ]
 
     def action_measure(self) -> None:
@@ -169,6 +174,12 @@ def _state(run: RunRow, mask: MaskRow | None) -> dict[str, str]:
         },
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _recipe(recipe: Recipe) -> dict[str, str]:
+    """What is said of it; the rest is as usual."""
+    said = ((field.name, getattr(recipe, field.name), field.default) for field in fields(recipe))
+    return {name: quoted(value) for name, value, usual in said if value != usual}
 
 
 def _length(run: RunRow) -> str:
