@@ -141,9 +141,12 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
         yield {"what": "damaged database", "where": fault, "do": "restore a backup", "damage": True}
     if faults:
         return  # what it says of files cannot be believed
+    yield from _gone(store)
     seen = set[str]()
     # What a file's first run has written, later ones may start from.
     for run in sorted(read.runs(store), key=lambda run: run.id):
+        if artifacts.gone(store.folder, run):
+            continue
         for artifact in (file.artifact for file in run.files if file.artifact.path not in seen):
             seen.add(artifact.path)
             try:
@@ -151,6 +154,24 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
             except StoreError as error:
                 redo = f"{_again(store, run)} redoes it"
                 yield {"what": "damaged file", "where": error.message, "do": redo, "damage": True}
+
+
+def _gone(store: Store) -> Iterator[dict[str, Any]]:
+    """Runs whose files are not there, those of a protocol and a study together: a folder that is gone is one thing."""
+    from ltsm.store import artifacts, read  # noqa: PLC0415
+
+    together: dict[tuple[int, str], list[RunRow]] = {}
+    for run in sorted(read.runs(store), key=lambda run: run.id):
+        if artifacts.gone(store.folder, run):
+            together.setdefault((run.protocol_id, str(run.provenance.get("study"))), []).append(run)
+    for (protocol_id, _), runs in together.items():
+        settings = read.protocol(store, protocol_id).settings
+        first = next(f for f in runs[0].files if not (store.folder / f.artifact.path).exists())
+        where = f"{store.folder / first.artifact.path} is gone"
+        if len(runs) > 1:
+            where += f", as are files of {len(runs) - 1} more runs"
+        redo = grammar.all_again(runs, settings, store.path, force=True)
+        yield {"what": "damaged file", "where": where, "do": f"{redo} redoes it", "damage": True}
 
 
 def stuck(store: Store) -> Iterator[dict[str, Any]]:

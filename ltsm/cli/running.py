@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ltsm.cli import dropping, progress, say
 from ltsm.cli.signals import stop_signals
 from ltsm.errors import RunError
-from ltsm.grammar import stored_words, sweep_words, typed
+from ltsm.grammar import all_again, stored_words, sweep_words, typed
 from ltsm.protocol import AUTO, is_own_data, settled
 from ltsm.protocol import PAPER as PAPER_PROTOCOL
 from ltsm.steps import plan
@@ -20,10 +20,11 @@ from ltsm.steps.experiment import Experiment
 from ltsm.steps.machine import cores
 from ltsm.steps.provenance import provenance
 from ltsm.steps.training import Setup
-from ltsm.store import read, schema, write
+from ltsm.store import artifacts, read, schema, write
 from ltsm.store.engine import store_path
 from ltsm.studies.all import DEFAULT
 from ltsm.studies.names import named
+from ltsm.studies.study import RunKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ltsm.cli.choices import Choices
     from ltsm.protocol import Protocol
     from ltsm.store.engine import Store
-    from ltsm.studies.study import RunKey, Study
+    from ltsm.studies.study import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +120,26 @@ def carried_out(
         say.note(f"runs what is missing first: {', '.join(first[:4])}{' …' if len(first) > 4 else ''}")  # noqa: PLR2004
     if not missing:
         say.note("nothing to do: all of it is in the store (--force redoes it)")
+        _name_gone_files(experiment, set(runs))
         return Outcome()
     jobs = options.jobs or default_jobs(experiment.setup.device)
     with stop_signals() as stop, progress.shown(missing, plan.costs(study), "all") as watcher:
         return execute(
             experiment, missing, done, watcher, jobs=jobs, stop=stop, keep_going=options.keep_going
+        )
+
+
+def _name_gone_files(experiment: Experiment, runs: set[RunKey]) -> None:
+    """Say how the weights of finished runs come back, where they are not beside the store."""
+    store, study = experiment.store, experiment.study
+    rows = read.runs(store, experiment.protocol_id, alive=True)
+    ours = (row for row in rows if RunKey(study.name_of(row.fingerprint) or "", row.seed) in runs)
+    if gone := [row for row in ours if artifacts.gone(store.folder, row)]:
+        settings = read.protocol(store, experiment.protocol_id).settings
+        redo = all_again(gone, settings, store.path, force=True)
+        say.warn(
+            f"but weights of {len(gone)} of these runs are gone from {store.folder}; reports need none. "
+            f"The seeds give the same again: {redo}"
         )
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
+    from ltsm.store.values import RunRow
+
 
 def write(folder: Path, path: str, content: bytes) -> Artifact:
     """Write `content` to `folder/path`: under a temporary name, flushed, renamed, the folder flushed.
@@ -66,6 +68,11 @@ def read(folder: Path, artifact: Artifact) -> bytes:
     """
     with _checked(folder, artifact) as file:
         return file.read(os.fstat(file.fileno()).st_size)
+
+
+def gone(folder: Path, run: RunRow) -> bool:
+    """Whether a file of this run is not there any more."""
+    return not all(_inside(folder, file.artifact.path).exists() for file in run.files)
 
 
 def check(folder: Path, artifact: Artifact) -> None:

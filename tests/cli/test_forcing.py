@@ -1,5 +1,7 @@
 """`--force`: what goes is said first, asked about at a terminal, and in a script needs `--yes`."""
 
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,37 @@ def test_dropping_deletes_the_files_that_no_row_names_any_more(room):
     named = {store.folder / file.artifact.path for row in read.runs(store) for file in row.files}
     store.close()
     assert set(Path("results/weights").absolute().rglob("*.safetensors")) == {p.absolute() for p in named}
+
+
+class TestWithoutWeights:
+    """The folder of the weights is gone: one sentence, and a command that brings the same files back."""
+
+    @pytest.fixture
+    def files(self, room):
+        """What was there, by path."""
+        found = {path: path.read_bytes() for path in Path("results/weights").rglob("*.safetensors")}
+        shutil.rmtree("results/weights")
+        return found
+
+    def test_sweep_says_so_and_what_it_says_brings_them_back(self, files):
+        said = run("sweep")
+        words = " ".join(said.stderr.split())
+        assert "weights of 10 of these runs are gone" in words
+        command = shlex.split(words.partition("The seeds give the same again: ")[2].partition(" 12 of 12")[0])
+        assert command[:2] == ["ltsm", "sweep"]
+        again = CliRunner().invoke(app, [*command[1:], "--yes", "--jobs", "1"])
+        assert again.exit_code == 0, again.output
+        assert {path: path.read_bytes() for path in files} == files
+        assert "gone" not in run("sweep").stderr
+
+    def test_check_is_one_sentence(self, files):
+        lines = CliRunner().invoke(app, ["db", "check"]).stdout.splitlines()
+        assert len(lines) == 1
+        assert "as are files of 9 more runs" in lines[0]
+        assert "--force" in lines[0]
+
+    def test_of_some_files_only_their_recipes_are_named(self, room):
+        for path in Path("results/weights").rglob("hyperop-4*/*"):
+            path.unlink()
+        (line,) = CliRunner().invoke(app, ["db", "check"]).stdout.splitlines()
+        assert "ltsm sweep --only 'hyperop (4, 3)' --seeds 0-1" in line
