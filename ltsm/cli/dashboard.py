@@ -10,6 +10,7 @@ import typer
 from ltsm import grammar
 from ltsm.cli import options
 from ltsm.errors import UsageError
+from ltsm.studies.all import STUDIES, maker
 
 HELP = """Examples:
 
@@ -27,7 +28,8 @@ def dashboard(
     study: Annotated[
         str | None,
         typer.Argument(
-            help="paper, controls, or module:function; the one that changed last.", show_default=False
+            help=f"{', '.join(STUDIES)}, or module:function \\[default: the one that changed last].",
+            show_default=False,
         ),
     ] = None,
     store: options.Store = options.STORE,
@@ -45,8 +47,6 @@ def dashboard(
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("the dashboard needs a terminal.", grammar.typed(["status"], path))
     if study is not None:
-        from ltsm.studies.all import maker  # noqa: PLC0415
-
         maker(study)
     # A thread that reads the store hands over to the keys after a millisecond instead of five.
     sys.setswitchinterval(0.001)

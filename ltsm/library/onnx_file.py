@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import UsageError
+from ltsm.library.tickets import checked_ticket
 
 if TYPE_CHECKING:
     from ltsm.library.chains import Chain
@@ -28,6 +29,7 @@ def onnx_bytes(ticket: Ticket, state: State | None = None) -> bytes:
     Raises:
         UsageError: the package onnx is missing, or the network is not plainly a chain of linear layers.
     """
+    ticket = checked_ticket(ticket)
     if ticket.chain is None:
         raise UsageError(
             "only linear layers with ReLU, tanh or GELU between them can be written as ONNX here.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,13 @@ from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
 from ltsm.library.chains import Chain
 from ltsm.library.masks import checked_mask
+from ltsm.library.supermasks import Supermask
 from ltsm.library.weights import state_of
+from ltsm.notation import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from ltsm.library.supermasks import Supermask
     from ltsm.library.weights import State
 
 
@@ -107,20 +109,31 @@ def checked_ticket(ticket: Any) -> Ticket:
     instance("records", checked.records, tuple, "a tuple of TrainingRecord")
     for record in checked.records:
         instance("each of records", record, TrainingRecord, "a TrainingRecord")
-    _check_json({"about": checked.about, "shared": checked.shared})
+    _check_json("about", checked.about)
+    _check_json("shared", checked.shared)
+    if not {*checked.shared, *map(str, checked.shared.values())} <= shapes.keys():
+        raise UsageError("the ticket's `shared` names parameters that it has not.")
     return replace(checked, mask=mask, initial=initial, trained=trained)
 
 
-def _check_json(values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        try:
-            json.dumps(dict(value), allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise UsageError(f"the ticket's `{name}` is no JSON: {error}.") from error
+def _check_json(name: str, value: Any) -> None:
+    """Refuse what a file of JSON cannot hold; its names are texts."""
+    instance(name, value, Mapping, "a dictionary")
+    try:
+        same = json.loads(json.dumps(dict(value), allow_nan=False)).keys() == value.keys()
+    except (TypeError, ValueError, RecursionError):
+        same = False
+    if not same:
+        raise UsageError(f"the ticket's `{name}` is no JSON: {quoted(value)}.")
 
 
 def ticket_of(supermask: Supermask) -> Ticket:
-    """The untrained ticket: the supermask with the values that it keeps."""
+    """The untrained ticket: the supermask with the values that it keeps.
+
+    Raises:
+        UsageError: it is no supermask.
+    """
+    instance("supermask", supermask, Supermask, "what find_supermask gives")
     best = supermask.selected
     about = {
         "threshold": best.threshold,

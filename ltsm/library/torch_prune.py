@@ -69,7 +69,7 @@ def count_parameters(module: nn.Module) -> Count:
     masks = {f"{name}{_ORIGINAL}": mask for name, mask in read_mask(module).items()}
     kept = total = 0
     for name, parameter in module.named_parameters():
-        values = parameter.detach().cpu() != 0
+        values = plain_tensor(quoted(name), parameter).detach().cpu() != 0
         kept += int((values & masks[name] if name in masks else values).sum())
         total += parameter.numel()
     return Count(kept, total)
@@ -93,6 +93,7 @@ def _owner(module: nn.Module, name: Any) -> tuple[nn.Module, str]:
 
 def _pruned(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     """Name, owner and attribute of every parameter that torch prunes, under all names that it has."""
+    instance("module", module, nn.Module, "a torch.nn.Module")
     for place, owner in module.named_modules(remove_duplicate=False):
         for buffer, _ in owner.named_buffers(recurse=False):
             attribute = buffer.removesuffix(_MASK)

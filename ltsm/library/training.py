@@ -6,7 +6,7 @@ import math
 import operator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from ltsm.core.datasets import Dataset
 from ltsm.core.state import fresh_state
 from ltsm.core.training import advance, record_points
 from ltsm.errors import UsageError
-from ltsm.library.arguments import function, instance
+from ltsm.library.arguments import function, instance, one_of
 from ltsm.library.batches import as_pair, training_batches
 from ltsm.library.evaluation import FORWARD, as_dataset, as_taken, copied, device_of, evaluate_states
 from ltsm.library.foreign import theirs
@@ -28,7 +28,7 @@ from ltsm.library.tickets import TrainingRecord, ticket_of, trained_ticket
 from ltsm.library.weights import state_of
 from ltsm.library.wrappers import unwrapped
 from ltsm.notation import quoted
-from ltsm.protocol import PAPER
+from ltsm.protocol import PAPER, Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ltsm.library.outputs import Loss
     from ltsm.library.tickets import Ticket
     from ltsm.library.weights import State
-    from ltsm.protocol import Order, Protocol
+    from ltsm.protocol import Protocol
 
     Optimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
@@ -116,11 +116,12 @@ def _plan(*, iterations: Any, batch_size: Any, lr: Any, order: Any, record_every
     Raises:
         UsageError: a value of the wrong type or out of range.
     """
+    one_of("order", order, get_args(Order))
 
     def number(kind: Callable[[Any], Any], value: Any) -> Any:
         try:
             return kind(value)  # NumPy's numbers, and 1 for 1.0
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError, RuntimeError):  # the last of a tensor of several
             return value  # the protocol refuses it, by name
 
     return PAPER.changed(
@@ -140,7 +141,7 @@ def _seed(seed: Any) -> int:
     """
     try:
         value = operator.index(seed)
-    except TypeError:
+    except (TypeError, RuntimeError):  # the latter of a tensor without values
         value = -1
     if not 0 <= value < 2**63:
         raise UsageError(f"seed must be a whole number of at least 0 and below 2⁶³, not {quoted(seed)}.")

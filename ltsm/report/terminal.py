@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ def report(found: Contents, *, against_paper: bool) -> RenderableType:
     compared = [part for c in found.comparisons for part in ("", Fitting(of_comparison(c)))]
     # What the differences are is said once, below the last.
     caption = [Text(of_comparison(c).caption) for c in found.comparisons[-1:]]
-    return Group(Fitting(table), Text(table.caption), *notes, "", *finding, *compared, *caption)
+    return Group(Fitting(table, halves=True), Text(table.caption), *notes, "", *finding, *compared, *caption)
 
 
 def verification(found: Verification) -> RenderableType:
@@ -64,17 +64,33 @@ def _judged(verdict: str, p: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """A grid with a line a row where the console has room for it, else with a line a number."""
+    """A grid with a line a row where the console has room for it, in two halves if need be, else with a line a number."""
 
     grid: Grid
     label: int = LABEL
+    halves: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """The form for this console."""
-        table = wide(self.grid, self.label)
         endless = options.update(max_width=10_000)  # a measure ends where the room does
-        fits = Measurement.get(console, endless, table).minimum <= options.max_width
-        yield table if fits else stacked(self.grid)
+        for parts in ((self.grid,), _halves(self.grid))[: 1 + self.halves]:
+            tables = [wide(part, self.label) for part in parts]
+            if all(Measurement.get(console, endless, t).minimum <= options.max_width for t in tables):
+                yield from tables
+                return
+        yield stacked(self.grid)
+
+
+def _halves(grid: Grid) -> tuple[Grid, Grid]:
+    """The first columns, and the others below them."""
+    middle = len(grid.headings) // 2
+    first = tuple(replace(entry, cells=entry.cells[:middle]) for entry in grid.entries)
+    second = tuple(replace(entry, cells=entry.cells[middle:]) for entry in grid.entries)
+    label, *columns = grid.headings
+    return (
+        replace(grid, headings=(label, *columns[:middle]), entries=first),
+        replace(grid, headings=(label, *columns[middle:]), entries=second, title=""),
+    )
 
 
 def wide(grid: Grid, label: int = LABEL) -> Table:

@@ -27,7 +27,9 @@ NAMES = [name for name in STORES if name != "different"]
 @pytest.mark.parametrize("name", NAMES)
 def test_every_store_becomes_every_document(evaluations, form, name):
     text = WRITERS[form](evaluations(name), True)
-    assert text == WRITERS[form](evaluations(name), True)
+    assert form == "html" or text == WRITERS[form](
+        evaluations(name), True
+    )  # the page's bytes are compared below
     assert ("Redrawn" if name == "controls" else "Lottery ticket") in text
     assert not re.search(r"\bnan\b|NaN|None\b", text)
 

@@ -73,3 +73,11 @@ def test_a_line_above_each_group_names_it(evaluations):
     lines = [line.strip() for line in document.text(evaluations("mixed"), False).splitlines()]
     medium, low = lines.index("Medium performers"), lines.index("Low performers")
     assert any(line.startswith("Hyperop (50, 25) (n = 9)") for line in lines[medium:low])
+
+
+def test_a_wide_table_comes_in_two_halves_before_it_is_stacked(evaluations):
+    """At 80 columns, the usual width, nine networks are two tables of nine lines and not one of seventy-two."""
+    lines = shown(document.terminal(evaluations("controls"), against_paper=False), 80)
+    table = lines[: next(i for i, line in enumerate(lines) if line.startswith("Is it"))]
+    assert sum(line.strip().startswith("Redrawn, same") for line in table) == 2
+    assert len(table) < 40
