@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ltsm.cli import say
-from ltsm.cli.options import STORE, STUDY, Output, Store, StoredProtocol, StudyName
-from ltsm.errors import UsageError
-from ltsm.grammar import sweep_words, typed
+from ltsm.cli.options import STORE, STUDY, Output, StoredProtocol, StudyName
+from ltsm.cli.options import Store as StoreFile
+from ltsm.errors import StoreError, UsageError
+from ltsm.grammar import protocol_words, sweep_words, typed
+from ltsm.protocol import SMOKE
+
+if TYPE_CHECKING:
+    from ltsm.report.evaluation import Evaluation
+    from ltsm.store.engine import Store
 
 HELP = """Examples:
 
@@ -41,12 +47,14 @@ SUFFIXES = {
     ".json": "json",
     ".csv": "csv",
 }
+FOR_PROGRAMS = ("json", "csv")
+"""Formats in which nothing is something: who waits for results reads them again and again."""
 _PANEL = "Format"
 
 
 def report(
     study: StudyName = STUDY,
-    store: Store = STORE,
+    store: StoreFile = STORE,
     protocol: StoredProtocol = None,
     against_paper: Annotated[
         bool, typer.Option("--against-paper", help="Show the published values and Welch's test, too.")
@@ -83,20 +91,27 @@ def report(
     from ltsm.report.evaluation import load  # noqa: PLC0415
     from ltsm.store import schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.store.values import FINISHED  # noqa: PLC0415
 
     opened = schema.open_for_reading(store_path(store))
     try:
         evaluation = load(opened, protocol, study, records=form not in {"text", "csv"}, bits=form == "html")
+        sweep = _sweep(opened, evaluation, study)
     finally:
         opened.close()
-    if not evaluation.runs:
-        say.note(f"no run of this study yet: {typed(sweep_words(study), store)}")
+    if not any(run.state in FINISHED for run in evaluation.runs):
+        why = f"no run of the study {study} is finished yet under the protocol {evaluation.protocol.name}"
+        if form not in FOR_PROGRAMS:  # a page of dashes
+            raise StoreError(f"{why}.", sweep)
+        say.note(f"{why}: {sweep}")
     if evaluation.protocol.dataset == "digits":
         say.warn(
             "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"
         )
     if form == "text" and output is None:
         say.table(document.terminal(evaluation, against_paper=against_paper))
+        if evaluation.protocol.name.split()[0] == SMOKE.name:
+            say.note(f"this was the small version; the whole of it: {typed(sweep_words(study), store)}")
         return
     text = document.WRITERS[form](evaluation, against_paper)
     if output is None:
@@ -104,6 +119,16 @@ def report(
     else:
         document.save(output, text.encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
+
+
+def _sweep(store: Store, evaluation: Evaluation, study: str) -> str:
+    """The command that fills this table; the store knows the protocol by its number."""
+    from ltsm.store import read  # noqa: PLC0415
+
+    fingerprint = evaluation.protocol.fingerprint
+    known = [p.id for p in read.protocols(store) if p.fingerprint == fingerprint]
+    words = protocol_words(known[0], evaluation.protocol.dataset, evaluation.runs) if known else []
+    return typed([*sweep_words(study), *words], store.path)
 
 
 def _form(flag: str | None, output: Path | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ltsm import regular
 from ltsm.errors import StoreError
+from ltsm.grammar import typed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ def empty(path: Path) -> StoreError:
         return _without_log(path)
     if _weights_beside(path):
         return _buried(path)
-    return StoreError(f"the store {path} is empty.", "ltsm sweep fills it")
+    return StoreError(f"the store {path} is empty.", f"{typed(['sweep'], path)} fills it")
 
 
 def refuse_emptied(path: Path) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from ltsm.errors import StoreError, UsageError
+from ltsm.grammar import typed
 from ltsm.paths import read_path
 from ltsm.store import locked
 from ltsm.store.filesystem import is_network
@@ -212,7 +213,9 @@ def journal_mode(path: Path) -> str:
         with store.engine.connect() as connection:
             return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
     except DatabaseError as error:
-        raise StoreError(f"the store {path} cannot be read: {error.orig}.", "ltsm db check") from error
+        raise StoreError(
+            f"the store {path} cannot be read: {error.orig}.", typed(["db", "check"], path)
+        ) from error
     finally:
         store.close()
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ltsm import regular
 from ltsm.errors import StoreError
+from ltsm.grammar import typed
 from ltsm.store import companions, mend, seal, write
 from ltsm.store.artifacts import flush_folder
 from ltsm.store.claim import claim
@@ -40,7 +41,8 @@ def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
     """
     if not path.exists():
         raise StoreError(
-            f"there is no store at {path}.", "ltsm sweep makes and fills one; --store FILE names another"
+            f"there is no store at {path}.",
+            f"{typed(['sweep'], path)} makes and fills one; --store FILE names another",
         )
     _refuse_other_files(path)
     store = connect(path, read_only=True)
@@ -51,7 +53,8 @@ def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
     if found != HEAD:
         store.close()
         raise StoreError(
-            f"the store {path} has the older version {found}; this ltsm reads {HEAD}.", "ltsm db upgrade"
+            f"the store {path} has the older version {found}; this ltsm reads {HEAD}.",
+            typed(["db", "upgrade"], path),
         )
     if not unchecked:
         _refuse_damage(store)
@@ -102,7 +105,8 @@ def version(store: Store) -> str | None:
             found = _stamped(connection)
     except DatabaseError as error:
         raise StoreError(
-            f"the store {store.path} cannot be read: {error.orig}.", "ltsm db check, or another --store"
+            f"the store {store.path} cannot be read: {error.orig}.",
+            f"{typed(['db', 'check'], store.path)}, or another --store",
         ) from error
     if found == "":
         raise StoreError(
@@ -147,7 +151,7 @@ def _refuse_damage(store: Store) -> None:
     if faults:
         store.close()
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        hint = "restore a backup; ltsm db check lists all damage"
+        hint = f"restore a backup; {typed(['db', 'check'], store.path)} lists all damage"
         raise StoreError(f"the store {store.path} is damaged: {faults[0]}{more}.", hint)
 
 

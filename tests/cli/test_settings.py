@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import made_up
@@ -14,8 +15,11 @@ from ltsm.cli import help as pages
 from ltsm.cli import project, say
 from ltsm.cli.commands import COMMANDS, NOUNS, app, command_line
 from ltsm.cli.completions import datasets, studies
-from ltsm.errors import LtsmError, UsageError
-from ltsm.protocol import PAPER, PRESETS
+from ltsm.errors import LtsmError, StoreError, UsageError
+from ltsm.protocol import PAPER, PRESETS, SMOKE, load
+from ltsm.steps import plan
+from ltsm.store import schema, write
+from ltsm.studies import paper
 from ltsm.studies.all import STUDIES
 
 VALUES = {"store": "x.db", "data": "d", "device": "cuda:7", "jobs": 3, "protocol": "smoke"}
@@ -210,3 +214,61 @@ class TestCompletion:
         assert completed(monkeypatch, "ltsm report --store bad.db --protocol s") == ["smoke"]
         assert studies("con") == ["controls"]
         assert datasets("dig") == ["digits"]
+
+
+class TestReportsOfLittle:
+    def test_a_store_without_a_finished_run_is_no_page_of_dashes(self):
+        """For a person; who reads with a program, and again later, gets the document."""
+        with schema.writer(Path("results/ltsm.db"), "test", made_up.NOW) as store:
+            protocol_id = write.add_protocol(store, SMOKE, made_up.NOW)
+            study = paper.study(SMOKE)
+            runs = plan.run_specs(study, plan.keys(study.recipes, (0,)))
+            specs = plan.recipe_specs(study, study.recipes)
+            write.add_runs(store, protocol_id, specs, runs, made_up.NOW)
+        for form in ([], ["--markdown"], ["--html"], ["--latex"], ["-o", "x.html"]):
+            with pytest.raises(StoreError, match="no run of the study paper is finished yet") as caught:
+                run("report", *form)
+            assert caught.value.hint == "ltsm sweep --protocol 1"
+        assert json.loads(run("report", "--json").stdout)["runs"]
+        assert "no run of the study paper is finished yet" in run("report", "--csv").stderr
+
+    def test_the_small_version_says_what_the_whole_is(self):
+        made_up.evaluation(Path("my.db"), seeds=(0, 1), protocol=SMOKE)
+        found = run("report", "--store", "my.db")
+        assert "compared, paired by seed, from 5 seeds on; here are 2." in " ".join(found.stdout.split())
+        assert "not enough seeds  –" not in found.stdout
+        assert "this was the small version; the whole of it: ltsm sweep --store my.db" in found.stderr
+
+    def test_the_whole_version_says_nothing_of_that(self):
+        made_up.evaluation(Path("my.db"), seeds=range(5))
+        found = run("report", "--store", "my.db")
+        assert "small version" not in found.stderr
+        assert "p, Holm" in " ".join(found.stdout.split())
+
+    def test_a_stored_protocol_may_be_named_by_its_file(self):
+        """As by name, number and fingerprint, whatever else the store holds."""
+        Path("mine.toml").write_text("lr = 0.5\n")
+        protocol = load(Path("mine.toml"))
+        made_up.evaluation(Path("results/ltsm.db"), seeds=(0,), protocol=PAPER.changed(lr=0.25))
+        made_up.evaluation(Path("results/ltsm.db"), seeds=(0,), protocol=protocol)
+        for name in ("mine.toml", "mine", "2", protocol.fingerprint[:12]):
+            assert (
+                json.loads(run("report", "--protocol", name, "--json").stdout)["protocol"]["name"] == "mine"
+            )
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["report"], ["db", "check"], ["verify"], ["figures"], ["ticket", "export"]]
+)
+@pytest.mark.parametrize("state", ["absent", "empty", "old"])
+def test_what_a_command_proposes_names_its_store(words, state):
+    """Whatever is wrong with the store."""
+    path = Path("my store.db")
+    if state == "empty":
+        path.touch()
+    if state == "old":
+        shutil.copy(Path(__file__).parents[1] / "store/schemas/0001/ltsm.db", path)
+    seed = ["--seed", "0"] if words[0] == "ticket" else []
+    with pytest.raises(LtsmError) as caught:
+        run(*words, *seed, "--store", path)
+    assert "--store 'my store.db'" in caught.value.hint
