@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: sweep test check format torture constraints clean
+.PHONY: sweep test check format torture mutants constraints clean
 
 sweep: .venv/ready
 	$(BIN)/ltsm sweep --dataset auto
@@ -13,6 +13,11 @@ test: .venv/ready
 
 torture: .venv/ready
 	$(BIN)/pytest -n auto -m torture -o timeout=3600 tests/torture
+
+# An hour or two: small changes of the program, one by one; `.venv/bin/mutmut results` names those that no test noticed.
+mutants: .venv/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,mutants]'
+	$(BIN)/mutmut run
 
 check: .venv/ready
 	$(BIN)/ruff format --check .
@@ -35,4 +40,4 @@ constraints: .venv/ready
 	  $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.txt
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv mutants .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ltsm.library.ticket_file import load_ticket, save_ticket
     from ltsm.library.tickets import Ticket, TrainingRecord, ticket_of
     from ltsm.library.torch_prune import Count, apply_mask, count_parameters, make_permanent, read_mask
-    from ltsm.library.training import load_exactly, train_ticket
+    from ltsm.library.training import train_ticket
+    from ltsm.library.weights import load_exactly
     from ltsm.protocol import Protocol
     from ltsm.studies.recipe import BestOf, Mask, Masking, Random, Recipe, Weights
     from ltsm.studies.study import Group, Study
@@ -40,7 +41,8 @@ _MODULES = {
     "library.ticket_file": ("load_ticket", "save_ticket"),
     "library.tickets": ("Ticket", "TrainingRecord", "ticket_of"),
     "library.torch_prune": ("Count", "apply_mask", "count_parameters", "make_permanent", "read_mask"),
-    "library.training": ("load_exactly", "train_ticket"),
+    "library.training": ("train_ticket",),
+    "library.weights": ("load_exactly",),
     "protocol": ("Protocol",),
     "studies.recipe": ("BestOf", "Mask", "Masking", "Random", "Recipe", "Weights"),
     "studies.study": ("Group", "Study"),

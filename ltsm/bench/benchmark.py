@@ -72,7 +72,7 @@ def prepared(setup: Setup, effort: Effort) -> Result:
     for threads in [1, cores()] if effort.all_threads and cores() > 1 else [1]:
         contestants.append(PlainLoop(train, validation, net, protocol, device, threads))
         contestants.append(CarefulLoop(data, net, protocol, device, threads))
-    without_jax = absence(device)
+    without_jax = absence(device, protocol.order)
     contestants += [] if without_jax else [JaxLoop(data, net, protocol)]
     epoch = -(-len(data.train_images) // protocol.batch_size)
     contestants += [Ours(kind(data, net, protocol, device), net, models, epoch) for kind in serving]

@@ -113,7 +113,7 @@ class PlainLoop:
 
 
 class CarefulLoop:
-    """A loop by someone who measured: the data set as two tensors, slices for batches, the fused Adam.
+    """A loop by someone who measured: the data set as two tensors, slices of them for batches, the fused Adam.
 
     Args:
         data: is put on the device whole.
@@ -130,11 +130,9 @@ class CarefulLoop:
         self, data: Dataset, network: Network, protocol: Protocol, device: str, threads: int
     ) -> None:
         self.name, self.threads = "careful PyTorch loop", threads
-        images, labels = (
-            torch.split(part.to(device), protocol.batch_size)
-            for part in (data.train_images, data.train_labels)
-        )
-        self._batches = chain.from_iterable(repeat(list(zip(images, labels, strict=True))))
+        self._images, self._labels = data.train_images.to(device), data.train_labels.to(device)
+        self._size, self._shuffled = protocol.batch_size, protocol.order == "shuffled"
+        self._batches = chain.from_iterable(iter(self._epoch, None))
         self._validation = data.validation_images.to(device), data.validation_labels.to(device)
         self._network = sequential(network).to(device)
         betas = (protocol.beta1, protocol.beta2)
@@ -154,6 +152,14 @@ class CarefulLoop:
             self._adam.step()
             total += loss.detach()
         self.loss = total.item() / iterations
+
+    def _epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Its batches: slices, or where they are shuffled what an order that lies on the device chooses."""
+        if not self._shuffled:
+            parts = (torch.split(part, self._size) for part in (self._images, self._labels))
+            return zip(*parts, strict=True)
+        order = torch.split(torch.randperm(len(self._labels), device=self._labels.device), self._size)
+        return ((self._images[chosen], self._labels[chosen]) for chosen in order)
 
     @torch.no_grad()
     def evaluate(self) -> tuple[float, float]:

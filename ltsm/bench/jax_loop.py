@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ltsm.bench.contestants import Kind
     from ltsm.core.datasets import Dataset
     from ltsm.core.network import Network
-    from ltsm.protocol import Protocol
+    from ltsm.protocol import Order, Protocol
 
 NAME = "JAX program"
 STEPS = 20
@@ -23,8 +23,10 @@ STEPS = 20
 ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
-def absence(device: str) -> str:
+def absence(device: str, order: Order) -> str:
     """Why it cannot be measured here, in words for a person; empty where it can."""
+    if order != "file":
+        return f"It trains in file order, not in {order} order."
     if device != "cpu":
         return f"It is measured on the CPU, not on {device}."
     return "" if find_spec("jax") else "JAX is not installed: pip install 'ltsm[jax]'."

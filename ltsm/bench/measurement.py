@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ltsm.steps import plan
 from ltsm.steps.machine import cores
+from ltsm.steps.provenance import processor
 from ltsm.steps.training import Setup, dataset
 from ltsm.studies import paper
 
@@ -136,6 +139,7 @@ def as_json(result: Result) -> dict[str, Any]:
     return {
         "dataset": result.protocol.dataset,
         "sizes": list(result.network.sizes),
+        "order": result.protocol.order,
         "device": result.effort.device,
         "cores": cores(),
         "rounds": result.effort.repeats,
@@ -162,4 +166,15 @@ def _row(result: Result, one: Contestant) -> dict[str, Any]:
         "model_iterations_per_second": spread(result.rates(one))._asdict(),
         "share_of_peak": result.share_of_peak(one),
         "sweep_seconds": result.sweep_seconds(one),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Where and when this was measured."""
+    return {
+        "processor": processor(),
+        "cores": cores(),
+        "torch": version("torch"),
+        "ltsm": version("ltsm"),
+        "date": datetime.now(UTC).date().isoformat(),
     }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from ltsm.cli import say
 from ltsm.cli.options import Data, Device, Json
+from ltsm.notation import parse_sizes
 
 if TYPE_CHECKING:
     from ltsm.bench.contestants import Contestant
@@ -20,6 +21,7 @@ HELP = """Examples:
 
 [bold]ltsm benchmark[/]                          about two and a half minutes
 [bold]ltsm benchmark --seconds 1 --repeats 3[/]  a quick look
+[bold]ltsm benchmark --hidden 300,100 --order shuffled[/]
 [bold]ltsm benchmark --all-threads[/]            the PyTorch loops on all cores, too
 [bold]ltsm benchmark --json | jq .ratios[/]
 [bold]ltsm benchmark --scale[/]                  how time and memory grow, as Markdown; some three minutes
@@ -45,9 +47,17 @@ Name = Annotated[
 ]
 
 
+Hidden = Annotated[str | None, typer.Option("--hidden", metavar="SIZES", help="Layer sizes, e.g. 300,100.")]
+Order = Annotated[
+    str, typer.Option("--order", metavar="ORDER", help="Of the images: file, or shuffled each epoch.")
+]
+
+
 def benchmark(
     data: Data = None,
     dataset: Name = "auto",
+    hidden: Hidden = None,
+    order: Order = "file",
     seconds: Seconds = 5.0,
     repeats: Repeats = 5,
     device: Device = "cpu",
@@ -61,7 +71,7 @@ def benchmark(
         LtsmError: the data cannot be had, or there is no such device.
     """
     from ltsm.bench.benchmark import benchmark as measure  # noqa: PLC0415
-    from ltsm.bench.measurement import Effort, as_json  # noqa: PLC0415
+    from ltsm.bench.measurement import Effort, as_json, machine  # noqa: PLC0415
     from ltsm.core.datasets import resolve_dataset  # noqa: PLC0415 - torch
     from ltsm.protocol import PAPER  # noqa: PLC0415
     from ltsm.steps.training import Setup  # noqa: PLC0415
@@ -69,7 +79,9 @@ def benchmark(
     resolved = resolve_dataset(dataset, data, os.environ, say=say.note)
     if resolved.notice:
         say.warn(resolved.notice)
-    setup = Setup(PAPER.changed(dataset=resolved.name), resolved.folder.absolute(), device=device)
+    sizes = {"hidden": parse_sizes(hidden)} if hidden else {}
+    protocol = PAPER.changed(dataset=resolved.name, order=order, **sizes)
+    setup = Setup(protocol, resolved.folder.absolute(), device=device)
     if scale:
         show_scale(setup, json)
         return
@@ -87,7 +99,7 @@ def show(result: Result) -> None:
     table = Table(
         "program", "threads", "an iteration", "an evaluation", "model-iterations a second", "of the peak", "a sweep",
         title=f"{result.protocol.dataset}, {'-'.join(map(str, result.network.sizes))}, batches of "
-        f"{result.protocol.batch_size}, an evaluation every {every} iterations, {result.effort.device}",
+        f"{result.protocol.batch_size} in {result.protocol.order} order, an evaluation every {every} iterations, {result.effort.device}",
         title_justify="left",
     )  # fmt: skip
     for one in result.contestants:
@@ -99,6 +111,8 @@ def show(result: Result) -> None:
         say.data(
             f"{ours} is {ratio.median:.1f} times ({ratio.low:.1f} to {ratio.high:.1f}) the {result.best(kind).name}"
         )
+    from ltsm.bench.measurement import machine  # noqa: PLC0415 - torch
+
     found = machine()
     say.data(f"{found['processor']}, {found['cores']} cores, torch {found['torch']}, {found['date']}")
     for name, why in result.left_out.items():
@@ -139,6 +153,7 @@ def duration(seconds: float) -> str:
 
 def show_scale(setup: Setup, json: bool) -> None:
     """Measure and print how time and memory grow."""
+    from ltsm.bench.measurement import machine  # noqa: PLC0415
     from ltsm.bench.scale import as_json, scale, table  # noqa: PLC0415
     from ltsm.core.sources import source  # noqa: PLC0415 - numpy
 
@@ -148,20 +163,3 @@ def show_scale(setup: Setup, json: bool) -> None:
         say.as_json("ltsm-benchmark-scale", 1, machine() | {"lines": as_json(lines)})
     else:
         say.data(table(lines))
-
-
-def machine() -> dict[str, Any]:
-    """Where and when this was measured."""
-    from datetime import UTC, datetime  # noqa: PLC0415
-    from importlib.metadata import version  # noqa: PLC0415
-
-    from ltsm.steps.machine import cores  # noqa: PLC0415
-    from ltsm.steps.provenance import processor  # noqa: PLC0415
-
-    return {
-        "processor": processor(),
-        "cores": cores(),
-        "torch": version("torch"),
-        "ltsm": version("ltsm"),
-        "date": datetime.now(UTC).date().isoformat(),
-    }

@@ -32,8 +32,8 @@ def figures(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[STUDY] [N]…",
-            help="Of which study [default: paper], and which figures; without any: all.",
+            metavar="STUDY|N",
+            help="Of which study \\[default: paper], and which figures; without any: all.",
         ),
     ] = None,
     store: Store = STORE,

@@ -64,7 +64,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 StudyName = Annotated[
     str,
     typer.Argument(
-        metavar="[STUDY]",
+        metavar="STUDY",
         help="paper, controls, or module:function \\[default: paper].",
         show_default=False,
         autocompletion=completions.studies,

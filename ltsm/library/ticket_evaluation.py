@@ -16,7 +16,7 @@ from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
 from ltsm.library.evaluation import as_dataset, as_taken, copied, evaluate_states
 from ltsm.library.tickets import checked_ticket
-from ltsm.library.training import load_exactly
+from ltsm.library.weights import load_exactly
 from ltsm.library.wrappers import unwrapped
 from ltsm.protocol import PAPER
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 import torch
@@ -14,37 +13,33 @@ from torch import nn
 from ltsm.core.ambient import own_state
 from ltsm.core.datasets import Dataset
 from ltsm.core.state import fresh_state
-from ltsm.core.training import advance, record_points
+from ltsm.core.training import advance
 from ltsm.errors import UsageError
 from ltsm.library.arguments import function, instance, one_of
-from ltsm.library.batches import as_pair, training_batches
-from ltsm.library.evaluation import FORWARD, as_dataset, as_taken, copied, device_of, evaluate_states
-from ltsm.library.foreign import theirs
-from ltsm.library.frozen import frozen_zeros
+from ltsm.library.batches import as_pair
+from ltsm.library.by_module import by_module
+from ltsm.library.evaluation import as_dataset
 from ltsm.library.learnable import check_learnable
-from ltsm.library.outputs import check_logits, check_loss, default_loss, number_of
+from ltsm.library.outputs import check_loss
 from ltsm.library.supermasks import Supermask
 from ltsm.library.tickets import TrainingRecord, ticket_of, trained_ticket
-from ltsm.library.weights import state_of
 from ltsm.library.wrappers import unwrapped
 from ltsm.notation import quoted
 from ltsm.protocol import PAPER, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
 
     from torch import Tensor
 
     from ltsm.core.network import Network
     from ltsm.core.records import Record
-    from ltsm.library.batches import Data, Pair
+    from ltsm.library.batches import Data
+    from ltsm.library.by_module import Optimiser
     from ltsm.library.chains import Chain
     from ltsm.library.outputs import Loss
     from ltsm.library.tickets import Ticket
-    from ltsm.library.weights import State
     from ltsm.protocol import Protocol
-
-    Optimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 def train_ticket(
@@ -106,7 +101,7 @@ def train_ticket(
                 records = [replace(record, val_loss=math.nan, val_accuracy=math.nan) for record in records]
         else:
             module = _needed(supermask.model if model is None else model)
-            state, records = _by_module(supermask, module, training, validation, optimiser, loss, plan, seed)
+            state, records = by_module(supermask, module, training, validation, optimiser, loss, plan, seed)
     return trained_ticket(ticket_of(supermask), state, records)
 
 
@@ -210,122 +205,3 @@ def _by_ours(
 
 def _plain(record: Record) -> TrainingRecord:
     return TrainingRecord(record.iteration, record.train_loss[0], record.val_loss[0], record.val_accuracy[0])
-
-
-def _by_module(
-    supermask: Supermask,
-    module: nn.Module,
-    training: Data | Dataset,
-    validation: Data | Dataset | None,
-    optimiser: Optimiser | None,
-    loss: Loss | None,
-    plan: Protocol,
-    seed: int,
-) -> tuple[dict[str, Tensor], list[TrainingRecord]]:
-    """By autograd, on a copy of the module."""
-    network = copied(module).train()
-    load_exactly(network, supermask.state)
-    if not any(p.requires_grad for p in network.parameters()):
-        raise UsageError(
-            "every parameter of the module is frozen.", "requires_grad_() on what is to be trained"
-        )
-    batched, judged = _as_taken(network, training, "train"), _as_taken(network, validation, "validation")
-    if (whole := as_pair(batched)) is not None:
-        check_learnable(whole.images, whole.labels, "training")
-    loss, steps = loss or default_loss, _optimiser(optimiser, network, plan.lr)
-    batches = training_batches(batched, plan.batch_size, plan.order, seed)
-    records, lost, last = [_recorded(network, 0, math.nan, judged, loss)], 0.0, 0
-    points = set(record_points(0, plan.iterations, plan.record_every))
-    with frozen_zeros(network, supermask.mask, steps):
-        for iteration, batch in zip(range(1, plan.iterations + 1), batches, strict=False):
-            lost += _step(network, steps, loss, batch)
-            if iteration in points:
-                records.append(_recorded(network, iteration, lost / (iteration - last), judged, loss))
-                lost, last = 0.0, iteration
-    return state_of(network), records
-
-
-def _as_taken(network: nn.Module, data: Any, part: str) -> Any:
-    """A data set's part, as the network takes it; anything else as it is."""
-    return as_taken(network, data, part) if isinstance(data, Dataset) else data
-
-
-def _optimiser(make: Optimiser | None, network: nn.Module, lr: float) -> torch.optim.Optimizer:
-    """The caller's, over the copy's parameters, or Adam.
-
-    Raises:
-        UsageError: it makes no optimiser, or one over other parameters, which would train nothing.
-        RunError: it fails.
-    """
-    if make is None:
-        return torch.optim.Adam(network.parameters(), lr=lr)
-    with theirs("the optimiser"):
-        made: Any = make(network.parameters())
-    if not isinstance(made, torch.optim.Optimizer):
-        raise UsageError(f"optimiser must make a torch.optim.Optimizer, not {type(made).__name__}.", _MAKES)
-    own = {id(p) for p in network.parameters()}
-    if not all(id(p) in own for group in made.param_groups for p in group["params"]):
-        raise UsageError("the optimiser is over other parameters than the ones that are trained.", _MAKES)
-    return made
-
-
-def _step(network: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss, batch: Pair) -> float:
-    """One step, and the loss before it; the closure is for optimisers that evaluate more than once."""
-    found: list[float] = []
-    device = device_of(network)
-
-    def closure() -> float:
-        optimiser.zero_grad()
-        own = batch.to(device)  # a forward pass may write to its images
-        with theirs(FORWARD.format(tuple(own.images.shape))):
-            logits = network(own.images)
-        check_logits(logits, batch)
-        value = number_of(loss, logits, own.targets)
-        with theirs("the gradient"):
-            value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        found.append(value.item())
-        return found[-1]
-
-    with theirs("the optimiser's step"):
-        optimiser.step(closure)
-    return next(iter(found), math.nan)  # not what step() gives back, which need not be anything
-
-
-def _recorded(
-    network: nn.Module, iteration: int, train_loss: float, validation: Data | None, loss: Loss
-) -> TrainingRecord:
-    if validation is None:
-        return TrainingRecord(iteration, train_loss, math.nan, math.nan)
-    network.eval()
-    # copies: what a forward pass writes, to whatever of the network, is no part of the ticket
-    found = evaluate_states(network, [partial(_copies, network)], validation, loss)
-    network.train()
-    return TrainingRecord(iteration, train_loss, found.loss[0], found.accuracy[0])
-
-
-def _copies(network: nn.Module) -> State:
-    own = [*network.named_parameters(), *network.named_buffers()]
-    return {name: t.detach().clone() for name, t in own}
-
-
-def load_exactly(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a state dict whose names and shapes have to be the module's.
-
-    Raises:
-        UsageError: they are not.
-    """
-    module, state = unwrapped(instance("module", module, nn.Module, "a torch.nn.Module")), state_of(state)
-    own = module.state_dict()
-    tensors = {name: t for name, t in own.items() if isinstance(t, torch.Tensor)}
-    if differing := sorted(tensors.keys() ^ state.keys()):
-        what = "lacks" if differing[0] in tensors else "has"
-        raise UsageError(f"this is a ticket of another network: it {what} {differing[0]!r}.", _ANOTHER)
-    for name, values in state.items():
-        if values.shape != tensors[name].shape:
-            shapes = f"{tuple(values.shape)}, not {tuple(tensors[name].shape)}"
-            raise UsageError(f"this is a ticket of another network: its {name!r} is {shapes}.", _ANOTHER)
-    module.load_state_dict({**own, **state})
-
-
-_ANOTHER = "ltsm ticket show FILE says which network it is of"
-_MAKES = "optimiser=lambda parameters: torch.optim.SGD(parameters, lr=0.1)"

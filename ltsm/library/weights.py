@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ltsm.errors import UsageError
+from ltsm.library.arguments import instance
 from ltsm.library.foreign import theirs
 from ltsm.library.wrappers import refuse_hidden, unwrapped
 from ltsm.notation import quoted
@@ -183,6 +184,26 @@ def _instead(name: str, state: State) -> str:
     return f", and have {near!r}" if near else ""
 
 
+def load_exactly(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load a state dict whose names and shapes have to be the module's.
+
+    Raises:
+        UsageError: they are not.
+    """
+    module, state = unwrapped(instance("module", module, nn.Module, "a torch.nn.Module")), state_of(state)
+    own = module.state_dict()
+    tensors = {name: t for name, t in own.items() if isinstance(t, torch.Tensor)}
+    if differing := sorted(tensors.keys() ^ state.keys()):
+        what = "lacks" if differing[0] in tensors else "has"
+        raise UsageError(f"this is a ticket of another network: it {what} {differing[0]!r}.", _ANOTHER)
+    for name, values in state.items():
+        if values.shape != tensors[name].shape:
+            shapes = f"{tuple(values.shape)}, not {tuple(tensors[name].shape)}"
+            raise UsageError(f"this is a ticket of another network: its {name!r} is {shapes}.", _ANOTHER)
+    module.load_state_dict({**own, **state})
+
+
+_ANOTHER = "ltsm ticket show FILE says which network it is of"
 _PAIR = "both are state dicts of one network"
 _LOAD = "load the values first: load_state_dict(…, assign=True), or to_empty(device='cpu') and load"
 _QUANTISED = {torch.qint8, torch.quint8, torch.qint32, torch.quint4x2, torch.quint2x4}

@@ -30,11 +30,24 @@ def check(study: Study, protocol: Protocol) -> None:
                 raise _refusal(name, f"has the {what} {quoted(given)}: there are {', '.join(known)}")
         if odd := [at for at in recipe.keep if at % protocol.record_every]:
             raise _refusal(name, f"keeps iteration {odd[0]}, which has no record")
+        if out := [at for at in recipe.keep if not 0 < at <= _longest(recipe)]:
+            raise _refusal(name, f"keeps iteration {out[0]}, which is none of its training")
         for source in _sources(recipe):
-            if isinstance(source.at, int) and source.at not in study.recipes[source.of].keep:
-                raise _refusal(
-                    name, f"needs iteration {source.at} of {quoted(source.of)}, which does not keep it"
-                )
+            _check_source(name, recipe, source, study.recipes[source.of])
+
+
+def _longest(recipe: Recipe) -> float:
+    return recipe.iterations if isinstance(recipe.iterations, int) else float("inf")
+
+
+def _check_source(name: str, recipe: Recipe, source: Weights, other: Recipe) -> None:
+    """Refuse weights that will not be there, or are of another shape."""
+    if isinstance(source.at, int) and source.at not in other.keep:
+        raise _refusal(name, f"needs iteration {source.at} of {quoted(source.of)}, which does not keep it")
+    if other.trains == "nothing":
+        raise _refusal(name, f"needs weights of {quoted(source.of)}, which trains nothing and has none")
+    if other.hidden != recipe.hidden:
+        raise _refusal(name, f"has the layers {recipe.hidden}, and {quoted(source.of)} has {other.hidden}")
 
 
 def _names(recipe: Recipe) -> Iterator[tuple[str, str, Iterable[str]]]:

@@ -60,6 +60,10 @@ def study(name: str, protocol: Protocol) -> Study:
         ) from error
     if not isinstance(found, Study):
         raise UsageError(f"{name} gives {quoted(found)}, and no Study.", "ltsm study show paper")
+    if name not in STUDIES and found.name in STUDIES:  # what is said of that one would not fit this one
+        raise UsageError(
+            f"{name} calls itself {found.name}, as one of ltsm's own does.", 'Study(name="mine", …)'
+        )
     return found
 
 
@@ -74,9 +78,10 @@ def _own(name: str) -> Maker:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # a person's own module may raise anything
         raise UsageError(
-            f"there is no study {name}: {error}.", "module:function, importable from this folder"
+            f"there is no study {name}: {type(error).__name__}: {error}.",
+            "module:function, importable from this folder",
         ) from error
     if not callable(found) or not inspect.signature(found).parameters:
         raise UsageError(f"{name} is no function of a protocol.", "def study(protocol): return ltsm.Study(…)")

@@ -64,13 +64,13 @@ class Study:
     )
 
     def __post_init__(self) -> None:
+        for name, recipe in self.recipes.items():
+            _check(name, recipe)
         groups = self.groups or tuple(
             Group(n, (n,)) for n, r in self.recipes.items() if r.trains != "nothing"
         )
         object.__setattr__(self, "groups", groups)
         object.__setattr__(self, "reference", self.reference or (groups[0].label if groups else ""))
-        for name, recipe in self.recipes.items():
-            _check(name, recipe)
         for name in self.recipes:
             self._identify(name, ())
         self._check_groups()

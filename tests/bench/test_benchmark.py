@@ -67,8 +67,9 @@ def test_where_jax_is_missing_it_is_left_out_with_the_way_to_get_it(without_jax,
     assert "jax" not in result.rivals
 
 
-def test_jax_is_measured_on_the_cpu_alone():
-    assert "not on cuda" in jax_loop.absence("cuda")
+def test_jax_is_measured_on_the_cpu_in_file_order_alone():
+    assert "not on cuda" in jax_loop.absence("cuda", "file")
+    assert "not in shuffled order" in jax_loop.absence("cpu", "shuffled")
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
@@ -176,6 +177,15 @@ def test_the_loops_train_on_the_same_images_in_the_same_order():
         assert torch.allclose(images.flatten(1) * 255 / 16, tensor[0])
         assert torch.equal(labels, tensor[1])
         assert index < 30
+
+
+def test_where_order_is_shuffled_the_careful_loop_sees_every_image_once_an_epoch():
+    """In another order each time."""
+    data = dataset(PLACE)
+    loop = CarefulLoop(data, network(PLACE, SMALL.hidden), replace(SMALL, order="shuffled"), "cpu", 1)
+    epochs = [torch.cat([labels for _, labels in itertools.islice(loop._batches, 24)]) for _ in range(2)]
+    assert not torch.equal(*epochs)
+    assert all(torch.equal(seen.sort().values, data.train_labels.sort().values) for seen in epochs)
 
 
 def test_the_loops_learn():

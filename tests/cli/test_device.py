@@ -32,11 +32,15 @@ def ltsm(tmp_path):
     return call
 
 
-def test_a_device_that_is_not_there_is_refused_in_a_sentence(ltsm, tmp_path):
-    """Before anything is made. Taken out: the question in `running.located`; a store with pending runs stayed."""
-    found = ltsm(*STEP, "--device", "abacus")
+@pytest.mark.parametrize("device", ["abacus", "meta"])
+def test_a_device_that_is_not_there_is_refused_in_a_sentence(ltsm, tmp_path, device):
+    """Before anything is made; meta has tensors, but no values in them.
+
+    Taken out: the question in `running.located`; a store with pending runs stayed.
+    """
+    found = ltsm(*STEP, "--device", device)
     assert found.returncode == 2
-    assert "PyTorch can compute on no device 'abacus' here" in found.stderr
+    assert f"PyTorch can compute on no device {device!r} here" in found.stderr
     assert "Traceback" not in found.stderr
     assert not (tmp_path / "results").exists()
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import own_study
 import pytest
@@ -167,6 +168,16 @@ def test_a_study_of_ones_own_is_reported(ltsm, tmp_path):
     assert "Wide ones: its final validation loss is lower than that of Narrow ones" in " ".join(
         found.stdout.split()
     )
+
+
+def test_a_study_of_ones_own_cannot_be_called_like_one_of_ours(ltsm, tmp_path, monkeypatch):
+    """The words of `controls` are about groups that another study does not have."""
+    own_study.store(tmp_path / "own.db")
+    called_controls = replace(own_study.study(), name="controls")
+    monkeypatch.setattr(own_study, "study", lambda _protocol: called_controls)
+    found = ltsm("report", "own_study:study", "--store", tmp_path / "own.db")
+    assert isinstance(found.exception, UsageError)
+    assert found.exception.message == "own_study:study calls itself controls, as one of ltsm's own does."
 
 
 def test_a_study_without_runs_says_what_starts_it(ltsm, tmp_path):

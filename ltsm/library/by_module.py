@@ -1,0 +1,138 @@
+"""Steps 5 and 6 by autograd, on a copy of the caller's module."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ltsm.core.datasets import Dataset
+from ltsm.core.training import record_points
+from ltsm.errors import UsageError
+from ltsm.library.batches import as_pair, training_batches
+from ltsm.library.evaluation import FORWARD, as_taken, copied, device_of, evaluate_states
+from ltsm.library.foreign import theirs
+from ltsm.library.frozen import frozen_zeros
+from ltsm.library.learnable import check_learnable
+from ltsm.library.outputs import check_logits, default_loss, number_of
+from ltsm.library.tickets import TrainingRecord
+from ltsm.library.weights import load_exactly, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from torch import Tensor, nn
+
+    from ltsm.library.batches import Data, Pair
+    from ltsm.library.outputs import Loss
+    from ltsm.library.supermasks import Supermask
+    from ltsm.library.weights import State
+    from ltsm.protocol import Protocol
+
+    Optimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+_MAKES = "optimiser=lambda parameters: torch.optim.SGD(parameters, lr=0.1)"
+
+
+def by_module(
+    supermask: Supermask,
+    module: nn.Module,
+    training: Data | Dataset,
+    validation: Data | Dataset | None,
+    optimiser: Optimiser | None,
+    loss: Loss | None,
+    plan: Protocol,
+    seed: int,
+) -> tuple[dict[str, Tensor], list[TrainingRecord]]:
+    """The trained state dict and the records; see `ltsm.library.training.train_ticket`.
+
+    Raises:
+        UsageError: the mask is not the module's, nothing of it can be trained, or the optimiser is over something else.
+        DataError: the data is no images with labels, does not fit, or nothing can be learnt of it.
+        RunError: the caller's own code failed.
+    """
+    network = copied(module).train()
+    load_exactly(network, supermask.state)
+    if not any(p.requires_grad for p in network.parameters()):
+        raise UsageError(
+            "every parameter of the module is frozen.", "requires_grad_() on what is to be trained"
+        )
+    batched, judged = _as_taken(network, training, "train"), _as_taken(network, validation, "validation")
+    if (whole := as_pair(batched)) is not None:
+        check_learnable(whole.images, whole.labels, "training")
+    loss, steps = loss or default_loss, _optimiser(optimiser, network, plan.lr)
+    batches = training_batches(batched, plan.batch_size, plan.order, seed)
+    records, lost, last = [_recorded(network, 0, math.nan, judged, loss)], 0.0, 0
+    points = set(record_points(0, plan.iterations, plan.record_every))
+    with frozen_zeros(network, supermask.mask, steps):
+        for iteration, batch in zip(range(1, plan.iterations + 1), batches, strict=False):
+            lost += _step(network, steps, loss, batch)
+            if iteration in points:
+                records.append(_recorded(network, iteration, lost / (iteration - last), judged, loss))
+                lost, last = 0.0, iteration
+    return state_of(network), records
+
+
+def _as_taken(network: nn.Module, data: Any, part: str) -> Any:
+    """A data set's part, as the network takes it; anything else as it is."""
+    return as_taken(network, data, part) if isinstance(data, Dataset) else data
+
+
+def _optimiser(make: Optimiser | None, network: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """The caller's, over the copy's parameters, or Adam.
+
+    Raises:
+        UsageError: it makes no optimiser, or one over other parameters, which would train nothing.
+        RunError: it fails.
+    """
+    if make is None:
+        return torch.optim.Adam(network.parameters(), lr=lr)
+    with theirs("the optimiser"):
+        made: Any = make(network.parameters())
+    if not isinstance(made, torch.optim.Optimizer):
+        raise UsageError(f"optimiser must make a torch.optim.Optimizer, not {type(made).__name__}.", _MAKES)
+    own = {id(p) for p in network.parameters()}
+    if not all(id(p) in own for group in made.param_groups for p in group["params"]):
+        raise UsageError("the optimiser is over other parameters than the ones that are trained.", _MAKES)
+    return made
+
+
+def _step(network: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss, batch: Pair) -> float:
+    """One step, and the loss before it; the closure is for optimisers that evaluate more than once."""
+    found: list[float] = []
+    device = device_of(network)
+
+    def closure() -> float:
+        optimiser.zero_grad()
+        own = batch.to(device)  # a forward pass may write to its images
+        with theirs(FORWARD.format(tuple(own.images.shape))):
+            logits = network(own.images)
+        check_logits(logits, batch)
+        value = number_of(loss, logits, own.targets)
+        with theirs("the gradient"):
+            value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        found.append(value.item())
+        return found[-1]
+
+    with theirs("the optimiser's step"):
+        optimiser.step(closure)
+    return next(iter(found), math.nan)  # not what step() gives back, which need not be anything
+
+
+def _recorded(
+    network: nn.Module, iteration: int, train_loss: float, validation: Data | None, loss: Loss
+) -> TrainingRecord:
+    if validation is None:
+        return TrainingRecord(iteration, train_loss, math.nan, math.nan)
+    network.eval()
+    # copies: what a forward pass writes, to whatever of the network, is no part of the ticket
+    found = evaluate_states(network, [partial(_copies, network)], validation, loss)
+    network.train()
+    return TrainingRecord(iteration, train_loss, found.loss[0], found.accuracy[0])
+
+
+def _copies(network: nn.Module) -> State:
+    own = [*network.named_parameters(), *network.named_buffers()]
+    return {name: t.detach().clone() for name, t in own}
