@@ -100,7 +100,8 @@ def report(
     finally:
         opened.close()
     if not any(run.state in FINISHED for run in evaluation.runs):
-        why = f"no run of the study {study} is finished yet under the protocol {evaluation.protocol.name}"
+        has = f": the store has runs of {', '.join(evaluation.others)}" if evaluation.others else ""
+        why = f"no run of the study {study} is finished yet under {evaluation.protocol.name}{has}"
         if form not in FOR_PROGRAMS:  # a page of dashes
             raise StoreError(f"{why}.", sweep)
         say.note(f"{why}: {sweep}")
