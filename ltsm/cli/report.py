@@ -26,6 +26,7 @@ HELP = """Examples:
 [bold]ltsm report --against-paper[/]               with the published values and Welch's test
 [bold]ltsm report -o report.html[/]                everything in one file: figures, protocol, provenance
 [bold]ltsm report -o report.tex[/]                 compiles as it is
+[bold]ltsm report --fragment -o tables.tex[/]      for a paper of your own: its tables, with labels
 [bold]ltsm report --json | jq .finding[/]
 
 A study's table from the store, its finding in words, and its groups compared, paired by seed: without STUDY the
@@ -65,6 +66,14 @@ def report(
     latex: Annotated[
         bool, typer.Option("--latex", help="A document for pdflatex.", rich_help_panel=_PANEL)
     ] = False,
+    fragment: Annotated[
+        bool,
+        typer.Option(
+            "--fragment",
+            help="Of LaTeX the tables alone, each with its \\label, to \\input.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False,
     html: Annotated[
         bool, typer.Option("--html", help="One self-contained page with all figures.", rich_help_panel=_PANEL)
     ] = False,
@@ -86,7 +95,9 @@ def report(
     chosen = [name for name, on in zip(FORMATS, (markdown, latex, html, json, csv), strict=True) if on]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other.", f"ltsm report --{chosen[0]}")
-    form = _form(chosen[0] if chosen else None, output)
+    form = _form(chosen[0] if chosen else "latex" if fragment else None, output)
+    if fragment and form != "latex":
+        raise UsageError(f"--fragment is for LaTeX, not for {form}.", "ltsm report --fragment -o tables.tex")
     from ltsm.report import document  # noqa: PLC0415
     from ltsm.report.evaluation import load  # noqa: PLC0415
     from ltsm.store import schema  # noqa: PLC0415
@@ -114,7 +125,7 @@ def report(
         if evaluation.protocol.name.split()[0] == SMOKE.name:
             say.note(f"this was the small version; the whole of it: {typed(sweep_words(study), store)}")
         return
-    text = document.WRITERS[form](evaluation, against_paper)
+    text = document.WRITERS["fragment" if fragment else form](evaluation, against_paper)
     if output is None:
         say.document(text)
     else:
