@@ -39,7 +39,7 @@ def study(protocol: Protocol) -> Study:
     dense, its_group = _dense(protocol, chain[paper.INITIAL])
     return Study(
         name=NAME,
-        title="is it the mask, the signs or the values?",
+        title="is it the mask, the signs or the values",
         recipes=chain | changed | dense,
         groups=(*(Group(name, (name,)) for name in (TICKET, *changed)), its_group),
     )
