@@ -135,7 +135,7 @@ def show(file: File, as_json: options.Json = False) -> None:
 
     facts = _facts(load_ticket(file), file)
     if as_json:
-        say.as_json(facts)
+        say.as_json("ltsm-ticket", 1, facts)
         return
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
@@ -181,7 +181,8 @@ def evaluate(
     if trained is not None:
         found.append(_compared(ticket, images, "trained", trained, "trained_"))
     if as_json:
-        say.as_json({"dataset": images.name, "images": len(images.validation_labels), "networks": found})
+        value = {"dataset": images.name, "images": len(images.validation_labels), "networks": found}
+        say.as_json("ltsm-ticket-evaluation", 1, value)
         return
     for row in found:
         say.data(_sentence(row, images))

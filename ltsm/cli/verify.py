@@ -47,7 +47,7 @@ def verify(
     finally:
         opened.close()
     if json:
-        say.as_json(as_json(found))
+        say.as_json("ltsm-verify", 1, as_json(found))
     else:
         say.table(terminal.verification(found))
     if not found.compared:

@@ -116,9 +116,9 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
                 _refuse_bombs(path, file)
                 return {name: file[name] for name in ARRAYS}
     except _UNREADABLE as error:
-        raise _broken(path, f"it is no readable .npz file ({' '.join(str(error).split())[:120]})") from None
+        raise _broken(path, f"it is no readable .npz file ({' '.join(str(error).split())[:120]})") from error
     except OSError as error:
-        raise _broken(path, f"it cannot be read ({error.strerror or error})") from None
+        raise _broken(path, f"it cannot be read ({error.strerror or error})") from error
 
 
 def _refuse_members(path: Path, file: NpzFile) -> None:

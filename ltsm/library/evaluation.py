@@ -41,9 +41,14 @@ MEMORY = 2**30
 
 
 def through_ours(
-    chain: Chain, initial: State, scores: State, thresholds: Sequence[float], validation: Data | Dataset
+    chain: Chain,
+    initial: State,
+    scores: State,
+    thresholds: Sequence[float],
+    validation: Data | Dataset,
+    wholes: Sequence[State] = (),
 ) -> tuple[str, Evaluation]:
-    """The engine's name, and every threshold's masked network evaluated by it.
+    """The engine's name; and every threshold's masked network, then every whole one, evaluated by it.
 
     Raises:
         DataError: the images do not fit the network, or nothing can be learnt of them.
@@ -52,10 +57,12 @@ def through_ours(
     check_learnable(data.validation_images, data.validation_labels, "validation")
     engine = choose_engine(data, chain.network, PAPER.changed(activation=chain.network.activation))
 
-    def masked(place: int) -> Tensor:
+    def network(place: int) -> Tensor:
+        if place >= len(thresholds):
+            return chain.flat(wholes[place - len(thresholds)])
         return chain.flat(masked_state(initial, mask_of(scores, thresholds[place])))
 
-    return engine.name, evaluate(engine, masked, len(thresholds))
+    return engine.name, evaluate(engine, network, len(thresholds) + len(wholes))
 
 
 def as_dataset(data: Data | Dataset, network: Network, training: Pair | None = None) -> Dataset:
@@ -97,8 +104,9 @@ def through_module(
     thresholds: Sequence[float],
     validation: Data | Dataset,
     loss: Loss | None = None,
+    wholes: Sequence[State] = (),
 ) -> Evaluation:
-    """Every threshold's masked network evaluated by a copy of the module, in evaluation mode.
+    """Every threshold's masked network, then every whole one, evaluated by a copy of the module, in evaluation mode.
 
     The data is gone through once, each batch by all networks: they see the same images, and a loader that
     shuffles or can be used only once will do. What a forward pass writes to images, buffers or parameters
@@ -112,7 +120,8 @@ def through_module(
     ours = copied(module).eval()
     if isinstance(validation, Dataset):
         validation = as_taken(ours, validation, "validation")
-    return evaluate_states(ours, _masked_states(ours, initial, scores, thresholds), validation, loss)
+    masked = _masked_states(ours, initial, scores, thresholds)
+    return evaluate_states(ours, [*masked, *_whole_states(ours, wholes)], validation, loss)
 
 
 @torch.no_grad()
@@ -203,6 +212,13 @@ def _masked_states(
     if len(masked) * sum(t.nbytes for t in covered.values()) <= MEMORY:
         masked = [partial(dict, make()) for make in masked]
     return [partial(_with_copies, make, others, device) for make in masked]
+
+
+def _whole_states(module: nn.Module, states: Sequence[State]) -> list[Callable[[], State]]:
+    """What gives each of these states, in memory of its own, as far as the module has its names."""
+    names = {*dict(module.named_parameters()), *dict(module.named_buffers())}
+    own = [{name: t for name, t in state.items() if name in names} for state in states]
+    return [partial(_with_copies, dict, state, device_of(module)) for state in own]
 
 
 def _masked(values: State, scores: State, threshold: float) -> State:

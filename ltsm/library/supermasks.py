@@ -77,6 +77,8 @@ class Supermask:
         model: the module it was evaluated with, None where there was none.
         chain: the network as ours, where it is one.
         shared: the further names of shared parameters, each with the one under which it counts.
+        initial_accuracy: the share of validation images that the whole network classified before training.
+        trained_accuracy: and after it. Lower than it was known to be: other pixels, another activation, other weights.
     """
 
     results: tuple[ThresholdResult, ...]
@@ -90,6 +92,17 @@ class Supermask:
     model: nn.Module | None
     chain: Chain | None
     shared: Mapping[str, str] = field(default_factory=dict)
+    initial_accuracy: float = math.nan
+    trained_accuracy: float = math.nan
+
+    def __repr__(self) -> str:
+        """What it is and how good, without its values."""
+        best = self.selected
+        return (
+            f"Supermask(t = {best.threshold:g} of {len(self.results)} thresholds, keeps {best.relative_size:.1%}\n"
+            f"  untrained, its network classifies {best.val_accuracy:.2%} of the validation images;\n"
+            f"  the whole network {self.initial_accuracy:.2%} before training, {self.trained_accuracy:.2%} after it)"
+        )
 
     def mask_at(self, threshold: float) -> State:
         """The mask of any threshold t: True where the score is at least t."""
@@ -151,10 +164,12 @@ def find_supermask(
     chain, covered = _structure(before, model, mask, only, activation)
     before, after = _checked(before, after, covered, model)
     scores = scores_of(before, after, covered.masked, scored)
+    wholes = (before, before | as_computed(after, model))
     if chain is not None and loss is None and (model is None or chain.network.sizes[-1] > 1):
-        through, found = through_ours(chain, before, scores, values, validation)
+        through, found = through_ours(chain, before, scores, values, validation, wholes)
     else:
-        through, found = "module", through_module(_needed(model), before, scores, values, validation, loss)
+        found = through_module(_needed(model), before, scores, values, validation, loss, wholes)
+        through = "module"
     results = _results(values, scores, covered, found)
     best = _best(results, low, high)
     chosen = mask_of(scores, best.threshold)
@@ -170,6 +185,8 @@ def find_supermask(
         model=model,
         chain=chain,
         shared=covered.shared,
+        initial_accuracy=found.accuracy[-2],
+        trained_accuracy=found.accuracy[-1],
     )
 
 
@@ -257,7 +274,8 @@ def _results(
     scores = {name: score for name, score in scores.items() if name not in covered.shared}
     pruneable = sum(score.numel() for score in scores.values())
     results = []
-    for threshold, loss, accuracy in zip(thresholds, found.loss, found.accuracy, strict=True):
+    # After the masked networks come the whole ones.
+    for threshold, loss, accuracy in zip(thresholds, found.loss, found.accuracy, strict=False):
         kept = {name: int(flags.sum()) for name, flags in mask_of(scores, threshold).items()}
         results.append(
             ThresholdResult(
