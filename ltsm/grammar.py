@@ -47,7 +47,10 @@ def all_again(runs: Sequence[RunRow], settings: Mapping[str, Any], store: Path |
     """The same of several runs of one protocol, begun by the same study."""
     protocol, run = from_settings(settings, "stored"), runs[0]
     study = run.provenance.get("study") or name_for(run.fingerprint, protocol) or "MODULE:FUNCTION"
-    recipes, seeds = dict.fromkeys(run.recipe for run in runs), format_seeds(tuple({run.seed for run in runs}))
+    recipes, seeds = (
+        dict.fromkeys(run.recipe for run in runs),
+        format_seeds(tuple({run.seed for run in runs})),
+    )
     words = sweep_words(study)
     if run.recipe == paper.hyperop(run.hidden) and run.hidden not in protocol.hyperops:  # it is in no study
         words = ["train-hyperop", "--sizes", format_sizes(run.hidden)]
