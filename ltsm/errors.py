@@ -17,6 +17,8 @@ class LtsmError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"next: {hint}")
 
     def __reduce__(self) -> tuple[type[LtsmError], tuple[str, str]]:
         """Keep the hint when the error comes back from a worker process."""

@@ -11,12 +11,15 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ltsm.notation import format_seeds, format_sizes
 from ltsm.protocol import from_settings, is_own_data
-from ltsm.studies.all import DEFAULT, name_for
+from ltsm.studies import paper
+from ltsm.studies.all import DEFAULT, STUDIES, name_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ltsm.protocol import Protocol
     from ltsm.store.values import ProtocolRow, RunRow
 
 STORE: Final = "results/ltsm.db"
@@ -37,11 +40,30 @@ def sweep_words(study: str) -> list[str]:
 
 def again(run: RunRow, settings: Mapping[str, Any], store: Path | str, *, force: bool) -> str:
     """The command that does this run again, as it stands, of a protocol with these settings."""
-    protocol = from_settings(settings, "stored")
+    return all_again([run], settings, store, force=force)
+
+
+def all_again(runs: Sequence[RunRow], settings: Mapping[str, Any], store: Path | str, *, force: bool) -> str:
+    """The same of several runs of one protocol, begun by the same study."""
+    protocol, run = from_settings(settings, "stored"), runs[0]
     study = run.provenance.get("study") or name_for(run.fingerprint, protocol) or "MODULE:FUNCTION"
-    which = ["--only", run.recipe, "--seeds", str(run.seed)]
-    words = [*sweep_words(study), *which, *protocol_words(run.protocol_id, protocol.dataset, [run])]
+    recipes, seeds = (
+        dict.fromkeys(run.recipe for run in runs),
+        format_seeds(tuple({run.seed for run in runs})),
+    )
+    words = sweep_words(study)
+    if run.recipe == paper.hyperop(run.hidden) and run.hidden not in protocol.hyperops:  # it is in no study
+        words = ["train-hyperop", "--sizes", format_sizes(run.hidden)]
+    elif study not in STUDIES or not _trained(study, protocol) <= set(recipes):
+        words += [word for recipe in recipes for word in ("--only", recipe)]
+    words += ["--seeds", seeds, *protocol_words(run.protocol_id, protocol.dataset, runs)]
     return typed([*words, *["--force"] * force], store)
+
+
+def _trained(study: str, protocol: Protocol) -> set[str]:
+    """The recipes of a study that train, and so have files."""
+    recipes = STUDIES[study](protocol).recipes
+    return {name for name, recipe in recipes.items() if recipe.trains != "nothing"}
 
 
 def protocol_words(protocol_id: int, dataset: str, runs: Iterable[RunRow]) -> list[str]:

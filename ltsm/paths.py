@@ -24,8 +24,8 @@ def read_path(text: str | PathLike[str], what: str = "a path") -> Path:
         raise UsageError(f"{what} must be the name of a file or folder, not {quoted(text)}.")
     try:
         return Path(given).expanduser()
-    except RuntimeError:
+    except RuntimeError as error:
         raise UsageError(
             f"there is no home folder for {given.split('/')[0]} in {quoted(given)}.",
             f"./{given} names what is called so",
-        ) from None
+        ) from error

@@ -201,19 +201,28 @@ def load(path: Path) -> Protocol:
     except OSError as error:
         raise UsageError(
             f"cannot read the protocol {path}: {error.strerror}.", "ltsm init --protocol-file FILE"
-        ) from None
+        ) from error
     # ValueError: also a number too long for Python, a TOMLDecodeError and a UnicodeDecodeError
     except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{path} is not TOML: {error}.", "ltsm init --protocol-file FILE writes one"
-        ) from None
+        ) from error
     base = preset(values.pop("base", "paper"))
     hidden = _typed("hidden", values.get("hidden"))
     if is_sizes(hidden) and "hyperops" not in values:
         values["hyperops"] = [list(h) for h in scaled_hyperops(hidden)]
     if is_own_data(str(values.get("dataset", ""))):
         values.setdefault("order", "shuffled")
-    return _build(base, {"name": path.stem, **_all_images(base, values), **values}, str(path))
+    made = _build(base, {"name": path.stem, **_all_images(base, values), **values}, str(path))
+    return dataclasses.replace(made, name=_own_name(made, path))
+
+
+def _own_name(protocol: Protocol, path: Path) -> str:
+    """Its name, or the file's where that is a preset's and the protocol is another one."""
+    known = PRESETS.get(protocol.name)
+    if known is None or known.fingerprint == protocol.fingerprint:
+        return protocol.name
+    return path.name if path.stem in PRESETS else path.stem
 
 
 def preset(name: Any) -> Protocol:
@@ -266,7 +275,7 @@ def _build(base: Protocol, values: Mapping[str, Any], source: str) -> Protocol:
     try:
         return dataclasses.replace(base, **{k: _typed(k, v) for k, v in values.items()})
     except UsageError as error:
-        raise UsageError(f"{source}: {error.message}", error.hint) from None
+        raise UsageError(f"{source}: {error.message}", error.hint) from error
 
 
 def _typed(field: str, value: Any) -> Any:

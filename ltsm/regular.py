@@ -69,8 +69,8 @@ def replaceable(path: Path) -> Path:
     """
     try:
         target = path.resolve()
-    except RuntimeError:  # Python before 3.13
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
+    except RuntimeError as error:  # Python before 3.13
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
     if os.path.lexists(target):
         refuse_other_kinds(target.lstat())
     return target

@@ -11,6 +11,7 @@ from ltsm.errors import UsageError
 from ltsm.protocol import (
     FRANKLE,
     PAPER,
+    PRESETS,
     SMOKE,
     Protocol,
     format_seeds,
@@ -144,6 +145,20 @@ def test_a_short_file_leaves_the_rest_as_in_the_paper(tmp_path):
     assert found == dataclasses.replace(
         PAPER, name="wide", hidden=(400, 60), lr=1.0, seeds=(0, 1, 2, 7), hyperops=scaled_hyperops((400, 60))
     )
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(
+    ("change", "changed"), [("lr = 0.5", True), ("validation_size = 7", True), ("seeds = '0-3'", False)]
+)
+def test_a_changed_protocol_never_has_a_presets_name(name, change, changed, tmp_path):
+    """Whatever its file is called and says; one that is the preset's may."""
+    for stem in ("mine", name, "paper"):
+        path = tmp_path / f"{stem}.toml"
+        path.write_text(f'base = "{name}"\nname = "{name}"\n{change}\n')
+        found = load(path).name
+        assert (found not in PRESETS) == changed
+        assert found in {stem, f"{stem}.toml"} if changed else found == name
 
 
 @given(st.sets(st.integers(0, 300), min_size=1))

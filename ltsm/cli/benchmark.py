@@ -88,7 +88,7 @@ def benchmark(
     effort = Effort(seconds=seconds, repeats=repeats, device=device, all_threads=all_threads)
     result = measure(setup, effort, say.note)
     if json:
-        say.as_json(machine() | as_json(result))
+        say.as_json("ltsm-benchmark", 1, machine() | as_json(result))
     else:
         show(result)
 
@@ -160,6 +160,6 @@ def show_scale(setup: Setup, json: bool) -> None:
     images = len(source(setup.protocol.dataset).read(setup.data).train.labels)
     lines = scale(setup, images, say.note)
     if json:
-        say.as_json(machine() | {"lines": as_json(lines)})
+        say.as_json("ltsm-benchmark-scale", 1, machine() | {"lines": as_json(lines)})
     else:
         say.data(table(lines))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from ltsm.cli import options
+from ltsm.cli import completions, options
 from ltsm.errors import UsageError
 from ltsm.paths import read_path
 from ltsm.protocol import (
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 PANEL = "Protocol"
 
 
-def _setting(flag: str, description: str, metavar: str) -> Any:
-    return typer.Option(flag, help=description, metavar=metavar, rich_help_panel=PANEL)
+def _setting(flag: str, description: str, metavar: str, **more: Any) -> Any:
+    return typer.Option(flag, help=description, metavar=metavar, rich_help_panel=PANEL, **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Choices:
             "--dataset",
             "mnist, digits, fashion-mnist, kmnist, emnist, cifar10; FILE.npz or ./FOLDER of your own; or auto: digits where MNIST cannot be had.",
             "NAME|PATH",
+            autocompletion=completions.datasets,
         ),
     ] = None
     hidden: Annotated[
@@ -108,7 +110,8 @@ class Choices:
         if not self.smoke:
             return named(self.protocol or usual, self.store)
         small = in_small(usual)
-        if self.protocol not in {None, small.name}:
+        # A flag comes before the environment, which is no contradiction.
+        if self.protocol not in {None, small.name, os.environ.get("LTSM_PROTOCOL")}:
             raise UsageError("--smoke and --protocol name two protocols.", "leave one out")
         return small
 

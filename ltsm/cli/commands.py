@@ -12,13 +12,17 @@ import typer
 
 from ltsm.cli import (
     benchmark,
+    config,
     dashboard,
     data,
     db,
     doctor,
     figures,
+    help,  # noqa: A004 - named as the command is
     init,
     limits,
+    parsing,
+    project,
     prune,
     report,
     say,
@@ -46,6 +50,7 @@ Examples:
 
 app = typer.Typer(
     help=HELP,
+    cls=parsing.Group,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -63,7 +68,11 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and every step.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every step.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show every step, and tracebacks.")] = False,
     _show_version: Annotated[
         bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = None,
@@ -75,11 +84,13 @@ def common(
     """
     try:
         Path.cwd()
-    except FileNotFoundError:
+    except FileNotFoundError as error:
         raise StoreError(
             "the folder that this command was started in is gone.", "cd to one that is there"
-        ) from None
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, handlers=[say.handler()])
+        ) from error
+    say.words.quiet = quiet
+    steps_shown = logging.DEBUG if debug or verbose else logging.WARNING
+    logging.basicConfig(level=steps_shown, handlers=[say.handler()])
     for noisy in ("alembic", "PIL", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # It warns, in two lines, where it can keep no list of fonts between runs.
@@ -131,6 +142,7 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
         "How fast this machine trains, beside PyTorch.",
     ),
     (AROUND, "doctor", doctor.doctor, doctor.HELP, "What this machine has, and what is wrong."),
+    (AROUND, "help", help.help_, help.HELP, "A command's help; what exit codes mean."),
 ]
 """In the order in which `ltsm --help` lists them: panel, name, function, help, help in a line."""
 
@@ -139,6 +151,7 @@ NOUNS = [
     (RESULTS, "ticket", ticket.app),
     (AROUND, "data", data.app),
     (AROUND, "db", db.app),
+    (AROUND, "config", config.app),
 ]
 """Commands of commands: panel, name, commands."""
 
@@ -156,11 +169,13 @@ def flowing(text: str) -> str:
 
 
 for _panel, _name, _function, _help, _line in COMMANDS:
-    app.command(_name, help=flowing(_help), short_help=_line, rich_help_panel=_panel)(_function)
+    app.command(_name, cls=parsing.Command, help=flowing(_help), short_help=_line, rich_help_panel=_panel)(
+        _function
+    )
 for _panel, _name, _commands in NOUNS:
     for _command in _commands.registered_commands:
-        _command.help = flowing(_command.help or "")
-    app.add_typer(_commands, name=_name, rich_help_panel=_panel)
+        _command.cls, _command.help = parsing.Command, flowing(_command.help or "")
+    app.add_typer(_commands, name=_name, cls=parsing.Group, rich_help_panel=_panel)
 
 
 def command_line() -> None:
@@ -168,6 +183,7 @@ def command_line() -> None:
     debug = "--debug" in sys.argv
     limits.raise_files()
     try:
+        project.take()
         app()
     except (LtsmError, OSError, ImportError, RuntimeError, MemoryError) as error:
         told = error if isinstance(error, LtsmError) else limits.met(error)

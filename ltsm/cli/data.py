@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from ltsm.cli import say
+from ltsm.cli import completions, say
 from ltsm.cli.options import Data, Json
 from ltsm.errors import DataError, UsageError
 from ltsm.paths import read_path
@@ -43,7 +43,9 @@ Exit code 0: all are fine; 3: some are missing or damaged.
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="mnist, fashion-mnist, kmnist, emnist, cifar10; or digits, which needs no files."
+        metavar="NAME",
+        help="mnist, fashion-mnist, kmnist, emnist, cifar10; or digits, which needs no files.",
+        autocompletion=completions.datasets,
     ),
 ]
 
@@ -125,7 +127,8 @@ def check(name: Name = "mnist", data: Data = None, as_json: Json = False) -> Non
     bad = [finding.name for finding in findings if finding.state != "fine"]
     if as_json:
         files = [dataclasses.asdict(finding) for finding in findings]
-        say.as_json({"dataset": name, "folder": str(folder), "fine": not bad, "files": files})
+        value = {"dataset": name, "folder": str(folder), "fine": not bad, "files": files}
+        say.as_json("ltsm-data", 1, value)
     else:
         say.data("\n".join(map(_line, findings)) or NO_FILES.format(name))
     if bad:
@@ -141,7 +144,7 @@ def _check_own(name: str, folder: Path, as_json: bool) -> None:
     raw = own.read(name, path)
     dataset, contents = own.named(raw, name, path), own.contents(raw)
     if as_json:
-        say.as_json({"dataset": dataset, "path": str(path), **contents})
+        say.as_json("ltsm-own-data", 1, {"dataset": dataset, "path": str(path), **contents})
         return
     shape = " × ".join(map(str, raw.train.images.shape[1:]))
     say.data(
@@ -179,7 +182,7 @@ def _check_name(name: str) -> None:
     except UsageError as error:
         raise UsageError(
             error.message, "name one of these; for data of your own: ltsm data check FILE.npz, or ./FOLDER"
-        ) from None
+        ) from error
 
 
 NO_FILES = "{} comes with scikit-learn and needs no files"

@@ -62,7 +62,7 @@ SHORT = "The store: path, upgrade, check, backup."
 app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
 
 
-@app.command(help=PATH_HELP)
+@app.command(help=PATH_HELP, short_help="Print where the store is.")
 def path(store: options.Store = options.STORE) -> None:
     """Print where the store is."""
     from ltsm.store.engine import store_path  # noqa: PLC0415
@@ -70,7 +70,7 @@ def path(store: options.Store = options.STORE) -> None:
     say.data(str(store_path(store).absolute()))
 
 
-@app.command(help=UPGRADE_HELP)
+@app.command(help=UPGRADE_HELP, short_help="Bring an older store up to date.")
 def upgrade(store: options.Store = options.STORE) -> None:
     """Bring an older store up to date."""
     from ltsm.cli.running import now  # noqa: PLC0415
@@ -85,7 +85,7 @@ def upgrade(store: options.Store = options.STORE) -> None:
         say.data(f"{where} has version {schema.HEAD}")
 
 
-@app.command(help=CHECK_HELP)
+@app.command(help=CHECK_HELP, short_help="Look for damage and missing files.")
 def check(store: options.Store = options.STORE, json: options.Json = False) -> None:
     """Look for damage."""
     from ltsm.store import schema  # noqa: PLC0415
@@ -97,7 +97,7 @@ def check(store: options.Store = options.STORE, json: options.Json = False) -> N
         findings += [*stuck(opened), *strangers(opened)]
     opened.close()
     if json:
-        say.as_json({"store": str(opened.path), "findings": findings})
+        say.as_json("ltsm-check", 1, {"store": str(opened.path), "findings": findings})
     else:
         for finding in findings:
             say.data(f"{finding['what']}: {finding['where']} — {finding['do']}")
@@ -107,7 +107,7 @@ def check(store: options.Store = options.STORE, json: options.Json = False) -> N
         raise typer.Exit(StoreError.exit_code)
 
 
-@app.command(help=BACKUP_HELP)
+@app.command(help=BACKUP_HELP, short_help="Copy the store, also while a sweep writes.")
 def backup(
     file: Annotated[
         Path, typer.Argument(parser=read_path, metavar="FILE", help="The copy's name, in another folder.")
@@ -141,9 +141,12 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
         yield {"what": "damaged database", "where": fault, "do": "restore a backup", "damage": True}
     if faults:
         return  # what it says of files cannot be believed
+    yield from _gone(store)
     seen = set[str]()
     # What a file's first run has written, later ones may start from.
     for run in sorted(read.runs(store), key=lambda run: run.id):
+        if artifacts.gone(store.folder, run):
+            continue
         for artifact in (file.artifact for file in run.files if file.artifact.path not in seen):
             seen.add(artifact.path)
             try:
@@ -151,6 +154,24 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
             except StoreError as error:
                 redo = f"{_again(store, run)} redoes it"
                 yield {"what": "damaged file", "where": error.message, "do": redo, "damage": True}
+
+
+def _gone(store: Store) -> Iterator[dict[str, Any]]:
+    """Runs whose files are not there, those of a protocol and a study together: a folder that is gone is one thing."""
+    from ltsm.store import artifacts, read  # noqa: PLC0415
+
+    together: dict[tuple[int, str], list[RunRow]] = {}
+    for run in sorted(read.runs(store), key=lambda run: run.id):
+        if artifacts.gone(store.folder, run):
+            together.setdefault((run.protocol_id, str(run.provenance.get("study"))), []).append(run)
+    for (protocol_id, _), runs in together.items():
+        settings = read.protocol(store, protocol_id).settings
+        first = next(f for f in runs[0].files if not (store.folder / f.artifact.path).exists())
+        where = f"{store.folder / first.artifact.path} is gone"
+        if len(runs) > 1:
+            where += f", as are files of {len(runs) - 1} more runs"
+        redo = grammar.all_again(runs, settings, store.path, force=True)
+        yield {"what": "damaged file", "where": where, "do": f"{redo} redoes it", "damage": True}
 
 
 def stuck(store: Store) -> Iterator[dict[str, Any]]:

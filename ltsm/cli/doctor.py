@@ -72,7 +72,7 @@ def doctor(
     ]
     findings = [look() for look in looks]
     if json:
-        say.as_json([asdict(finding) for finding in findings])
+        say.as_json("ltsm-doctor", 2, {"findings": [asdict(finding) for finding in findings]})
         return
     table = Table.grid(padding=(0, 2))
     for finding in findings:

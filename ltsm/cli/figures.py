@@ -19,6 +19,8 @@ HELP = """Examples:
 [bold]ltsm figures controls[/]                     another study's
 [bold]ltsm figures 4 5 7 --format pdf[/]           three of them, for LaTeX
 [bold]ltsm figures --out paper/img --format svg[/]
+[bold]ltsm figures 5 --width 4 --dpi 600[/]        narrow and fine, for a paper
+[bold]ltsm figures --style slides[/]               larger type
 
 Draw the figures of a study from the store. The paper's: 1 initial training, 2 retraining, 3 size and 4 accuracy
 against threshold, 5 losses and 6 sizes of tickets and hyperops, 7 loss against size, 8 what is left of the network.
@@ -44,6 +46,14 @@ def figures(
     form: Annotated[
         Literal["png", "svg", "pdf"], typer.Option("--format", help="Fonts are embedded in svg and pdf.")
     ] = "png",
+    width: Annotated[
+        float | None,
+        typer.Option("--width", min=4, max=40, metavar="INCHES", help="Default: what each figure needs."),
+    ] = None,
+    dpi: Annotated[int, typer.Option("--dpi", min=30, max=1200, metavar="N", help="Of png.")] = 160,
+    style: Annotated[
+        Literal["paper", "slides"], typer.Option("--style", help="slides: larger type.")
+    ] = "paper",
 ) -> None:
     """Draw figures and print the files' paths.
 
@@ -56,7 +66,7 @@ def figures(
     from ltsm.report import document  # noqa: PLC0415
     from ltsm.report.all import figures as figures_of  # noqa: PLC0415
     from ltsm.report.evaluation import load  # noqa: PLC0415
-    from ltsm.report.figures.draw import draw  # noqa: PLC0415
+    from ltsm.report.figures.draw import Sheet, draw  # noqa: PLC0415
     from ltsm.store import schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
 
@@ -71,9 +81,10 @@ def figures(
         has = ", ".join(map(str, there))
         raise UsageError(f"there is no figure {unknown[0]}: there are {has}.", f"ltsm figures {study}")
     shown = [figure for figure in found if not numbers or figure.number in numbers]
+    sheet = Sheet(width, dpi, style)
     for figure in shown:
         path = out / f"figure_{figure.number}.{form}"
-        document.save(path, draw(figure, form))
+        document.save(path, draw(figure, form, sheet))
         say.data(str(path))
     document.save(out / "captions.md", document.captions(shown).encode("utf-8", "backslashreplace"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ HELP = """Examples:
 
 [bold]ltsm init[/]
 [bold]ltsm init --store /scratch/mine.db[/]
-[bold]ltsm init --protocol-file mine.toml[/]          also write the paper's protocol, to be changed
+[bold]ltsm init --protocol-file mine.toml[/]          write the paper's protocol, to be changed; no store
 
 Make an empty store, or bring an older one up to date, and say what to do next.
 Not needed: every command that runs a step does it as well.
@@ -33,7 +34,7 @@ ProtocolFile = Annotated[
         "--protocol-file",
         parser=read_path,
         metavar="FILE",
-        help="Write the protocol's settings to this new TOML file.",
+        help="Write the protocol's settings to this new TOML file, and do nothing else.",
     ),
 ]
 
@@ -52,6 +53,7 @@ def init(
     path = store_path(store)
     if protocol_file is not None:
         write_protocol(protocol_file, protocol, path)
+        return
     with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now()):
         say.data(f"store:    {path} (version {schema.HEAD})")
     folder = data or read_path(os.environ.get("LTSM_DATA") or "data")
@@ -62,17 +64,17 @@ def init(
 
 
 def write_protocol(path: Path, name: str | None, store: Path) -> None:
-    """Write a protocol as TOML, and say how to sweep it into the store; a file that is there stays.
+    """Write a protocol as TOML, named as the file, and say how to sweep it into the store; a file that is there stays.
 
     Raises:
         UsageError: there is one, or it cannot be written.
     """
-    chosen = named(name or "paper", str(store))
+    chosen = replace(named(name or "paper", str(store)), name=path.stem)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(to_toml(chosen))
     except OSError as error:
         raise UsageError(
             f"cannot write {path}: {error.strerror}.", "choose another --protocol-file"
-        ) from None
+        ) from error
     say.data(f"protocol: {path} ({grammar.typed(['sweep', '--protocol', str(path)], store)})")

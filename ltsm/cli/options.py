@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from ltsm import grammar
+from ltsm.cli import completions
 from ltsm.paths import read_path
+from ltsm.protocol import AUTO, is_own_data, load
 from ltsm.studies.all import DEFAULT
 
 Store = Annotated[
@@ -27,9 +29,10 @@ Data = Annotated[
     Path | None,
     typer.Option(
         "--data",
+        envvar="LTSM_DATA",
         parser=read_path,
         metavar="DIR",
-        help="The folder of the data sets \\[env var: LTSM_DATA; default: data].",
+        help="The folder of the data sets \\[default: data].",
         rich_help_panel="Where",
     ),
 ]
@@ -45,6 +48,17 @@ Device = Annotated[
     ),
 ]
 
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        envvar="LTSM_JOBS",
+        min=1,
+        help="Worker processes; default: one a core, or one for a GPU.",
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 StudyName = Annotated[
@@ -53,6 +67,7 @@ StudyName = Annotated[
         metavar="STUDY",
         help="paper, controls, criteria, or module:function \\[default: paper].",
         show_default=False,
+        autocompletion=completions.studies,
     ),
 ]
 STUDY = DEFAULT
@@ -61,18 +76,32 @@ ProtocolName = Annotated[
     str | None,
     typer.Option(
         "--protocol",
+        envvar="LTSM_PROTOCOL",
         metavar="NAME|FILE.toml|ID",
+        autocompletion=completions.protocols,
         help="paper, smoke, a file (ltsm init --protocol-file FILE writes one), or one of the store's by its number \\[default: paper].",
         rich_help_panel="Protocol",
     ),
 ]
 
+
+def _in_store(name: str | None) -> str | None:
+    """What the store knows the protocol of a file by: its fingerprint; its name, where that needs the data's content."""
+    if name is None or not name.endswith(".toml"):
+        return name
+    found = load(read_path(name, "--protocol"))
+    return found.name if found.dataset == AUTO or is_own_data(found.dataset) else found.fingerprint
+
+
 StoredProtocol = Annotated[
     str | None,
     typer.Option(
         "--protocol",
-        metavar="NAME",
-        help="Which of the store's protocols, by name or id \\[default: the one that changed last].",
+        envvar="LTSM_PROTOCOL",
+        callback=_in_store,
+        metavar="NAME|FILE.toml|ID",
+        autocompletion=completions.protocols,
+        help="Which of the store's protocols, by name, number or file \\[default: the one that changed last].",
     ),
 ]
 

@@ -40,6 +40,15 @@ them, at every threshold, and choose the most accurate. --keep searches for noth
 layer. --train adds steps 5 and 6. docs/guide.md tells more, docs/choosing_a_mask.md about criteria.
 """
 
+FILES = (
+    "mask.safetensors",
+    "supermask.safetensors",
+    "thresholds.json",
+    "network.ticket",
+    "ticket.safetensors",
+)
+"""What --out gets, the last one with --train."""
+
 Network = Annotated[
     str | None,
     typer.Option(
@@ -142,6 +151,7 @@ def prune(
         str | None,
         typer.Option("--key", metavar="KEY", help="Under which key of both files the weights lie."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over what --out has already.")] = False,
 ) -> None:
     """Find the supermask of saved weights, and with --train its ticket.
 
@@ -150,6 +160,8 @@ def prune(
         StoreError: a file cannot be read or written.
         DataError: the data is missing, or does not fit the network.
     """
+    if out is not None and not force:
+        _check_free(out)
     settings = {"activation": activation, "mask": mask, "pixels": pixels, "lr": lr, "order": order}
     protocol = PAPER.changed(
         dataset=data,
@@ -165,13 +177,15 @@ def prune(
         ticket = _ticket(found, images, protocol, seed) if train else _untrained(found)
         tested = None if test is None else _tested(found, ticket, images, test)
     ticket = replace(ticket, about={**ticket.about, "data": _origin(images, protocol)})
+    if initial is not None:
+        _compare_whole(found, images)
     if found.left_alone:
         say.note(f"left alone, with their initial values: {', '.join(found.left_alone)}")
     if train:
         shuffled = "reshuffled every epoch" if protocol.order == "shuffled" else "in file order"
         say.note(f"trained for {iterations:,} iterations, the images {shuffled}")
     if as_json:
-        say.as_json(_as_json(found, ticket, images) | {"test": tested})
+        say.as_json("ltsm-prune", 1, _as_json(found, ticket, images) | {"test": tested})
     else:
         _show(found, ticket, images)
         if test is not None and tested is not None:
@@ -185,6 +199,30 @@ def test_sentence(which: str, accuracy: float, test: TestSet) -> str:
     """What a network achieves on images that selected nothing."""
     n = len(test.labels)
     return f"{which}: {round(accuracy * n):,} of {n:,} test images ({accuracy:.2%})"
+
+
+def _check_free(out: Path) -> None:
+    """Refuse to write over an earlier result, which may be a trained ticket.
+
+    Raises:
+        UsageError: there is one.
+    """
+    if there := [out / name for name in FILES if (out / name).exists()]:
+        raise UsageError(
+            f"{there[0]} is there already.",
+            "another --out DIR, or --force, which writes over all that it holds",
+        )
+
+
+def _compare_whole(found: Supermask, images: Dataset) -> None:
+    """Say what the whole network does before and after training: a wrong option, or files in a wrong place, show here."""
+    before, after = found.initial_accuracy, found.trained_accuracy
+    whose = f"the {len(images.validation_labels):,} validation images of {images.name}"
+    say.note(
+        f"the trained network classifies {after:.2%} of {whose}; before training, it classified {before:.2%}"
+    )
+    if before > after:
+        say.warn("the initial network is the better one: are --initial and --trained swapped?")
 
 
 def _data(protocol: Protocol, folder: Path | None) -> tuple[Dataset, TestSet | None]:
@@ -302,6 +340,8 @@ def _as_json(found: Supermask, ticket: Ticket, images: Dataset) -> dict[str, Any
         "data_sha256": images.digest,
         "validation_images": len(images.validation_labels),
         "evaluated_by": found.through,
+        "initial_accuracy": _number(found.initial_accuracy),
+        "trained_accuracy": _number(found.trained_accuracy),
         "left_alone": list(found.left_alone),
         f"{found.ranking.by}s": [_amount(r, found) for r in found.results],
         "selected": _amount(found.selected, found),
@@ -356,14 +396,14 @@ def _write(found: Supermask, ticket: Ticket, images: Dataset, out: Path) -> None
     from ltsm.library.files import state_bytes  # noqa: PLC0415
     from ltsm.library.ticket_file import ticket_bytes, write_whole  # noqa: PLC0415
 
-    files = {
-        "mask.safetensors": state_bytes(found.mask),
-        "supermask.safetensors": state_bytes(ticket.initial),
-        "thresholds.json": (json.dumps(_as_json(found, ticket, images), indent=2) + "\n").encode(),
-        "network.ticket": ticket_bytes(ticket),
-    }
-    if ticket.trained is not None:
-        files["ticket.safetensors"] = state_bytes(ticket.trained)
-    for name, content in files.items():
+    trained = () if ticket.trained is None else (state_bytes(ticket.trained),)
+    contents = (
+        state_bytes(found.mask),
+        state_bytes(ticket.initial),
+        (json.dumps(_as_json(found, ticket, images), indent=2) + "\n").encode(),
+        ticket_bytes(ticket),
+        *trained,
+    )
+    for name, content in zip(FILES, contents, strict=False):
         write_whole(out / name, content)
         say.note(f"wrote {out / name}")

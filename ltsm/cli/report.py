@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ltsm.cli import say
-from ltsm.cli.options import STORE, STUDY, Output, Store, StoredProtocol, StudyName
-from ltsm.errors import UsageError
-from ltsm.grammar import sweep_words, typed
+from ltsm.cli.options import STORE, STUDY, Output, StoredProtocol, StudyName
+from ltsm.cli.options import Store as StoreFile
+from ltsm.errors import StoreError, UsageError
+from ltsm.grammar import protocol_words, sweep_words, typed
+from ltsm.protocol import SMOKE
+
+if TYPE_CHECKING:
+    from ltsm.report.evaluation import Evaluation
+    from ltsm.store.engine import Store
 
 HELP = """Examples:
 
@@ -20,6 +26,7 @@ HELP = """Examples:
 [bold]ltsm report --against-paper[/]               with the published values and Welch's test
 [bold]ltsm report -o report.html[/]                everything in one file: figures, protocol, provenance
 [bold]ltsm report -o report.tex[/]                 compiles as it is
+[bold]ltsm report --fragment -o tables.tex[/]      for a paper of your own: its tables, with labels
 [bold]ltsm report --json | jq .finding[/]
 
 A study's table from the store, its finding in words, and its groups compared, paired by seed: without STUDY the
@@ -41,12 +48,14 @@ SUFFIXES = {
     ".json": "json",
     ".csv": "csv",
 }
+FOR_PROGRAMS = ("json", "csv")
+"""Formats in which nothing is something: who waits for results reads them again and again."""
 _PANEL = "Format"
 
 
 def report(
     study: StudyName = STUDY,
-    store: Store = STORE,
+    store: StoreFile = STORE,
     protocol: StoredProtocol = None,
     against_paper: Annotated[
         bool, typer.Option("--against-paper", help="Show the published values and Welch's test, too.")
@@ -56,6 +65,14 @@ def report(
     ] = False,
     latex: Annotated[
         bool, typer.Option("--latex", help="A document for pdflatex.", rich_help_panel=_PANEL)
+    ] = False,
+    fragment: Annotated[
+        bool,
+        typer.Option(
+            "--fragment",
+            help="Of LaTeX the tables alone, each with its \\label, to \\input.",
+            rich_help_panel=_PANEL,
+        ),
     ] = False,
     html: Annotated[
         bool, typer.Option("--html", help="One self-contained page with all figures.", rich_help_panel=_PANEL)
@@ -78,32 +95,52 @@ def report(
     chosen = [name for name, on in zip(FORMATS, (markdown, latex, html, json, csv), strict=True) if on]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other.", f"ltsm report --{chosen[0]}")
-    form = _form(chosen[0] if chosen else None, output)
+    form = _form(chosen[0] if chosen else "latex" if fragment else None, output)
+    if fragment and form != "latex":
+        raise UsageError(f"--fragment is for LaTeX, not for {form}.", "ltsm report --fragment -o tables.tex")
     from ltsm.report import document  # noqa: PLC0415
     from ltsm.report.evaluation import load  # noqa: PLC0415
     from ltsm.store import schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.store.values import FINISHED  # noqa: PLC0415
 
     opened = schema.open_for_reading(store_path(store))
     try:
         evaluation = load(opened, protocol, study, records=form not in {"text", "csv"}, bits=form == "html")
+        sweep = _sweep(opened, evaluation, study)
     finally:
         opened.close()
-    if not evaluation.runs:
-        say.note(f"no run of this study yet: {typed(sweep_words(study), store)}")
+    if not any(run.state in FINISHED for run in evaluation.runs):
+        has = f": the store has runs of {', '.join(evaluation.others)}" if evaluation.others else ""
+        why = f"no run of the study {study} is finished yet under {evaluation.protocol.name}{has}"
+        if form not in FOR_PROGRAMS:  # a page of dashes
+            raise StoreError(f"{why}.", sweep)
+        say.note(f"{why}: {sweep}")
     if evaluation.protocol.dataset == "digits":
         say.warn(
             "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"
         )
     if form == "text" and output is None:
         say.table(document.terminal(evaluation, against_paper=against_paper))
+        if evaluation.protocol.name.split()[0] == SMOKE.name:
+            say.note(f"this was the small version; the whole of it: {typed(sweep_words(study), store)}")
         return
-    text = document.WRITERS[form](evaluation, against_paper)
+    text = document.WRITERS["fragment" if fragment else form](evaluation, against_paper)
     if output is None:
         say.document(text)
     else:
         document.save(output, text.encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
+
+
+def _sweep(store: Store, evaluation: Evaluation, study: str) -> str:
+    """The command that fills this table; the store knows the protocol by its number."""
+    from ltsm.store import read  # noqa: PLC0415
+
+    fingerprint = evaluation.protocol.fingerprint
+    known = [p.id for p in read.protocols(store) if p.fingerprint == fingerprint]
+    words = protocol_words(known[0], evaluation.protocol.dataset, evaluation.runs) if known else []
+    return typed([*sweep_words(study), *words], store.path)
 
 
 def _form(flag: str | None, output: Path | None) -> str:

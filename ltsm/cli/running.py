@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ltsm.cli import progress, say
+from ltsm.cli import dropping, progress, say
 from ltsm.cli.signals import stop_signals
 from ltsm.errors import RunError
-from ltsm.grammar import stored_words, sweep_words, typed
+from ltsm.grammar import all_again, stored_words, sweep_words, typed
 from ltsm.protocol import AUTO, is_own_data, settled
 from ltsm.protocol import PAPER as PAPER_PROTOCOL
 from ltsm.steps import plan
@@ -24,6 +24,7 @@ from ltsm.store import artifacts, read, schema, write
 from ltsm.store.engine import store_path
 from ltsm.studies.all import DEFAULT
 from ltsm.studies.names import named
+from ltsm.studies.study import RunKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,18 +33,19 @@ if TYPE_CHECKING:
     from ltsm.cli.choices import Choices
     from ltsm.protocol import Protocol
     from ltsm.store.engine import Store
-    from ltsm.studies.study import RunKey, Study
+    from ltsm.studies.study import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How to run: on how many workers, what to do with finished or failed runs, with another writer.
 
-    `jobs` None: one worker a core, or one for a GPU.
+    `jobs` None: one worker a core, or one for a GPU. `yes`: what `force` drops is not asked about.
     """
 
     jobs: int | None
     force: bool = False
+    yes: bool = False
     keep_going: bool = False
     wait: bool = False
 
@@ -94,7 +96,9 @@ def run(
         specs = plan.recipe_specs(study, wanted), plan.run_specs(study, runs)
         write.add_runs(store, protocol_id, *specs, now())
         if options.force:
-            forget(store, protocol_id, study, asked_for)
+            dropping.drop(
+                store, dropping.built_on(store, protocol_id, study, asked_for), now(), yes=options.yes
+            )
         setup = with_digest(store, protocol_id, setup)
         # Asked for now: when all is done, the disk may be so full that SQLite cannot even read.
         words = ["report", *sweep_words(typed_name)[1:], *stored_words(read.protocols(store), protocol_id)]
@@ -116,11 +120,26 @@ def carried_out(
         say.note(f"runs what is missing first: {', '.join(first[:4])}{' …' if len(first) > 4 else ''}")  # noqa: PLR2004
     if not missing:
         say.note("nothing to do: all of it is in the store (--force redoes it)")
+        _name_gone_files(experiment, set(runs))
         return Outcome()
     jobs = options.jobs or default_jobs(experiment.setup.device)
     with stop_signals() as stop, progress.shown(missing, plan.costs(study), "all") as watcher:
         return execute(
             experiment, missing, done, watcher, jobs=jobs, stop=stop, keep_going=options.keep_going
+        )
+
+
+def _name_gone_files(experiment: Experiment, runs: set[RunKey]) -> None:
+    """Say how the weights of finished runs come back, where they are not beside the store."""
+    store, study = experiment.store, experiment.study
+    rows = read.runs(store, experiment.protocol_id, alive=True)
+    ours = (row for row in rows if RunKey(study.name_of(row.fingerprint) or "", row.seed) in runs)
+    if gone := [row for row in ours if artifacts.gone(store.folder, row)]:
+        settings = read.protocol(store, experiment.protocol_id).settings
+        redo = all_again(gone, settings, store.path, force=True)
+        say.warn(
+            f"but weights of {len(gone)} of these runs are gone from {store.folder}; reports need none. "
+            f"The seeds give the same again: {redo}"
         )
 
 
@@ -163,16 +182,6 @@ def with_digest(store: Store, protocol_id: int, setup: Setup) -> Setup:
     """The setup with the SHA-256 of the data that the protocol's earlier runs used: a changed file must not mix in."""
     digests = read.data_digests(store, protocol_id)
     return replace(setup, digest=min(digests)) if digests else setup
-
-
-def forget(store: Store, protocol_id: int, study: Study, wanted: Sequence[RunKey]) -> None:
-    """Make the runs that were asked for, and all that is built on them, undone; then delete their files."""
-    identities = study.fingerprints()
-    chosen = {(identities[key.recipe], key.seed) for key in wanted}
-    rows = read.runs(store, protocol_id, alive=True)
-    ids = [row.id for row in rows if (row.fingerprint, row.seed) in chosen]
-    for artifact in write.reset(store, sorted(read.dependents(store, ids)), now()):
-        artifacts.remove(store.folder, artifact)
 
 
 def report_failures(outcome: Outcome) -> None:

@@ -19,7 +19,7 @@ from ltsm.errors import StoreError
 from ltsm.notation import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rich.console import ConsoleOptions, RenderableType
 
@@ -84,9 +84,13 @@ def table(renderable: RenderableType) -> None:
         console.print(_Visible(renderable))
 
 
-def as_json(value: Any) -> None:
-    """Write one JSON document to stdout; NaN is no JSON and must not reach this."""
-    document(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+def as_json(schema: str, version: int, value: Mapping[str, Any]) -> None:
+    """Write one JSON document to stdout: which it is, in which version, and its values, in which there is no NaN.
+
+    A version changes when a reader of the one before would misread it; what is only added changes nothing.
+    """
+    named = {"schema": schema, "version": version, **value}
+    document(json.dumps(named, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def note(text: str) -> None:
@@ -95,12 +99,15 @@ def note(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Say in red what must not be missed."""
+    """Say in red what must not be missed, also by who wants quiet."""
+    quiet, words.quiet = words.quiet, False
     words.print(Text(visible(text), style="bold red"))
+    words.quiet = quiet
 
 
 def error(problem: LtsmError) -> None:
     """Say what is wrong, and the next thing to type."""
+    words.quiet = False
     words.print(Text.assemble(("error: ", "bold red"), visible(problem.message)))
     if problem.hint:
         words.print(Text.assemble(("next:  ", "bold"), visible(problem.hint)))
@@ -132,7 +139,7 @@ def _written() -> Iterator[None]:
         _silence(sys.stdout)
         raise StoreError(
             f"cannot write to stdout: {error.strerror}.", "make space, and type it again"
-        ) from None
+        ) from error
 
 
 def _silence(stream: IO[str]) -> None:

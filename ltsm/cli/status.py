@@ -45,12 +45,9 @@ def status(store: options.Store = options.STORE, json: options.Json = False) -> 
     protocols = [(p, read.runs(opened, p.id)) for p in read.protocols(opened)]
     opened.close()
     if json:
+        found = [_as_json(*p) for p in protocols]
         say.as_json(
-            {
-                "store": str(opened.path),
-                "writer": _writer(writer),
-                "protocols": [_as_json(*p) for p in protocols],
-            }
+            "ltsm-status", 2, {"store": str(opened.path), "writer": _writer(writer), "protocols": found}
         )
         return
     say.data(f"{opened.path}: {_sentence(writer)}")

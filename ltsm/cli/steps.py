@@ -8,6 +8,7 @@ import typer
 
 from ltsm.cli import say
 from ltsm.cli.choices import Choices, with_choices
+from ltsm.cli.options import Jobs
 from ltsm.protocol import parse_sizes
 from ltsm.settings import check_layers
 from ltsm.store.values import FINISHED
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
 Seed = Annotated[
     str, typer.Option("--seed", "--seeds", metavar="SEEDS", help="The replicates: 3, or 0-9, or 0,2,5.")
 ]
-Jobs = Annotated[
-    int | None,
-    typer.Option("--jobs", "-j", min=1, help="Worker processes; default: one a core, or one for a GPU."),
+Force = Annotated[
+    bool, typer.Option("--force", help="Redo it, and drop what is built on it; says first what goes.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Redo it, and drop what is built on it.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: what --force drops may go.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for another command that writes to the store.")]
 
 BASELINE_HELP = """Examples:
@@ -64,26 +64,41 @@ The comparison: dense networks with smaller layers, each from its own random val
 
 @with_choices
 def train_baseline(
-    choices: Choices, seed: Seed = "0", jobs: Jobs = None, force: Force = False, wait: Wait = False
+    choices: Choices,
+    seed: Seed = "0",
+    jobs: Jobs = None,
+    force: Force = False,
+    yes: Yes = False,
+    wait: Wait = False,
 ) -> None:
     """Steps 1 and 2."""
-    _run(choices, seed, (paper.INITIAL, paper.BASELINE), _options(jobs, force, wait))
+    _run(choices, seed, (paper.INITIAL, paper.BASELINE), _options(jobs, force, yes, wait))
 
 
 @with_choices
 def find_supermask(
-    choices: Choices, seed: Seed = "0", jobs: Jobs = None, force: Force = False, wait: Wait = False
+    choices: Choices,
+    seed: Seed = "0",
+    jobs: Jobs = None,
+    force: Force = False,
+    yes: Yes = False,
+    wait: Wait = False,
 ) -> None:
     """Steps 3 and 4."""
-    _run(choices, seed, (paper.SUPERMASK,), _options(jobs, force, wait))
+    _run(choices, seed, (paper.SUPERMASK,), _options(jobs, force, yes, wait))
 
 
 @with_choices
 def train_ticket(
-    choices: Choices, seed: Seed = "0", jobs: Jobs = None, force: Force = False, wait: Wait = False
+    choices: Choices,
+    seed: Seed = "0",
+    jobs: Jobs = None,
+    force: Force = False,
+    yes: Yes = False,
+    wait: Wait = False,
 ) -> None:
     """Steps 5 and 6."""
-    _run(choices, seed, (paper.TICKET,), _options(jobs, force, wait))
+    _run(choices, seed, (paper.TICKET,), _options(jobs, force, yes, wait))
 
 
 @with_choices
@@ -98,19 +113,26 @@ def train_hyperop(
     ] = None,
     jobs: Jobs = None,
     force: Force = False,
+    yes: Yes = False,
     wait: Wait = False,
 ) -> None:
     """The dense comparison."""
     only = None if sizes is None else parse_sizes(sizes)
     if only is not None:
         check_layers("--sizes", only, "e.g. --sizes 100,15")
-    _run(choices, seed, None if only is None else (paper.hyperop(only),), _options(jobs, force, wait), only)
+    _run(
+        choices,
+        seed,
+        None if only is None else (paper.hyperop(only),),
+        _options(jobs, force, yes, wait),
+        only,
+    )
 
 
-def _options(jobs: int | None, force: bool, wait: bool) -> Options:
+def _options(jobs: int | None, force: bool, yes: bool, wait: bool) -> Options:
     from ltsm.cli.running import Options  # noqa: PLC0415
 
-    return Options(jobs=jobs, force=force, wait=wait)
+    return Options(jobs=jobs, force=force, yes=yes, wait=wait)
 
 
 def _run(

@@ -50,7 +50,7 @@ def list_(json: options.Json = False) -> None:
     found = {name: studies.study(name, preset(studies.protocol_of(name))) for name in studies.STUDIES}
     if json:
         rows = [{"name": n, "title": s.title, "recipes": len(s.recipes)} for n, s in found.items()]
-        say.as_json({"schema": "ltsm-studies", "version": 1, "studies": rows})
+        say.as_json("ltsm-studies", 1, {"studies": rows})
         return
     table = Table("study", "recipes", "what it asks")
     for name, study in found.items():
@@ -82,7 +82,7 @@ def show(
     setup = running.previewed(choices, protocol)
     found = studies.study(study, setup.protocol)
     if json:
-        say.as_json(_as_json(found))
+        say.as_json("ltsm-study", 1, _as_json(found))
         return
     table = Table(
         "recipe", "starts from", "mask", "trains", "iterations", title=f"{found.name}: {found.title}"
@@ -123,5 +123,5 @@ def _as_json(study: Study) -> dict[str, Any]:
         for name, recipe in study.recipes.items()
     ]
     groups = [{"label": g.label, "recipes": list(g.recipes), "until": g.until} for g in study.groups]
-    head = {"schema": "ltsm-study", "version": 1, "name": study.name, "title": study.title}
+    head = {"name": study.name, "title": study.title}
     return {**head, "reference": study.reference, "recipes": recipes, "groups": groups}

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from ltsm.cli import say
 from ltsm.cli.choices import Choices, StudyOptions, with_choices
-from ltsm.cli.options import STUDY, StudyName
-from ltsm.cli.steps import Force, Jobs, Wait
+from ltsm.cli.options import STUDY, Jobs, StudyName
+from ltsm.cli.steps import Force, Wait, Yes
 from ltsm.errors import DataError, UsageError
 from ltsm.notation import duration, format_seeds, quoted
 from ltsm.studies import all as studies
@@ -19,6 +19,7 @@ from ltsm.studies import all as studies
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ltsm.cli.dropping import Dropped
     from ltsm.protocol import Protocol
     from ltsm.steps.training import Setup
     from ltsm.studies.study import RunKey, Study
@@ -65,6 +66,7 @@ def sweep(
     dry_run: DryRun = False,
     keep_going: KeepGoing = False,
     force: Force = False,
+    yes: Yes = False,
     wait: Wait = False,
 ) -> None:
     """A whole study."""
@@ -77,11 +79,13 @@ def sweep(
     if dry_run:
         setup = running.previewed(choices, protocol)
         chosen = studies.study(study, setup.protocol)
-        show_plan(choices, setup, chosen, _named(chosen, only), jobs or running.default_jobs(choices.device))
+        show_plan(
+            choices, setup, chosen, _named(chosen, only), jobs or running.default_jobs(choices.device), force
+        )
         return
     setup = running.located(choices, protocol)
     chosen = studies.study(study, setup.protocol)
-    options = running.Options(jobs=jobs, force=force, keep_going=keep_going, wait=wait)
+    options = running.Options(jobs=jobs, force=force, yes=yes, keep_going=keep_going, wait=wait)
     ran = running.run(choices, setup, chosen, _named(chosen, only), options, study)
     say.note(f"{len(ran.asked_for)} of {len(ran.asked_for)} runs are in {ran.path}: {ran.report}")
 
@@ -100,13 +104,15 @@ def _named(study: Study, only: Sequence[str] | None) -> list[str]:
     return [name for name in study.recipes if not only or name in only]
 
 
-def show_plan(choices: Choices, setup: Setup, study: Study, names: Sequence[str], jobs: int) -> None:
-    """Print what a sweep would run, without making or changing anything."""
+def show_plan(
+    choices: Choices, setup: Setup, study: Study, names: Sequence[str], jobs: int, force: bool = False
+) -> None:
+    """Print what a sweep would run, and drop first, without making or changing anything."""
     from ltsm.steps import plan  # noqa: PLC0415
 
     protocol = setup.protocol
     runs = plan.keys(study.ancestors(*names), protocol.seeds)
-    done = already(choices, protocol, study)
+    done, dropped = already(choices, protocol, study, plan.keys(names, protocol.seeds) if force else ())
     missing = [run for run in runs if run not in done]
     table = Table(
         "recipe",
@@ -120,6 +126,8 @@ def show_plan(choices: Choices, setup: Setup, study: Study, names: Sequence[str]
         table.add_row(name, format_seeds(seeds) or "none", length_text(study, name))
     say.table(table)
     say.data(f"{len(missing)} of {len(runs)} runs to do")
+    if dropped.runs:
+        say.data(f"--force first drops {dropped.text()}")
     if missing:
         say.data(estimated(setup, study, missing, jobs))
 
@@ -148,18 +156,28 @@ def length_text(study: Study, name: str) -> str:
     return "to the best" if found is None else f"{found:,}"
 
 
-def already(choices: Choices, protocol: Protocol, study: Study) -> set[RunKey]:
-    """What the store has of this study under this protocol; an absent store has nothing."""
+def already(
+    choices: Choices, protocol: Protocol, study: Study, forced: Sequence[RunKey] = ()
+) -> tuple[set[RunKey], Dropped]:
+    """What the store will have of this study under this protocol once the forced runs are dropped, and those.
+
+    An absent store has nothing.
+    """
+    from ltsm.cli.dropping import Dropped, built_on  # noqa: PLC0415
     from ltsm.steps.plan import finished  # noqa: PLC0415
     from ltsm.store import read, schema  # noqa: PLC0415
     from ltsm.store.engine import store_path  # noqa: PLC0415
 
     path = store_path(choices.store)
     if not path.exists():
-        return set()
+        return set(), Dropped()
     store = schema.open_for_reading(path)
     try:
         same = [p.id for p in read.protocols(store) if p.fingerprint == protocol.fingerprint]
-        return finished(study, read.ended(store, same[0])) if same else set()
+        if not same:
+            return set(), Dropped()
+        dropped = built_on(store, same[0], study, forced)
+        gone = {(run.fingerprint, run.seed) for run in dropped.runs}
+        return finished(study, read.ended(store, same[0]) - gone), dropped
     finally:
         store.close()

@@ -135,7 +135,7 @@ def show(file: File, as_json: options.Json = False) -> None:
 
     facts = _facts(load_ticket(file), file)
     if as_json:
-        say.as_json(facts)
+        say.as_json("ltsm-ticket", 1, facts)
         return
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
@@ -185,8 +185,9 @@ def evaluate(
     for i, row in enumerate(found):
         row["test_accuracy"] = None if tested is None else tested[i].val_accuracy  # type: ignore[union-attr]  # as many as found
     if as_json:
-        head = {"dataset": images.name, "images": len(images.validation_labels)}
-        say.as_json({**head, "test_images": 0 if test is None else len(test.labels), "networks": found})
+        value = {"dataset": images.name, "images": len(images.validation_labels), "networks": found}
+        value["test_images"] = 0 if test is None else len(test.labels)
+        say.as_json("ltsm-ticket-evaluation", 1, value)
         return
     for row in found:
         say.data(_sentence(row, images))

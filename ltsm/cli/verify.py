@@ -65,7 +65,7 @@ def _paper(evaluation: Evaluation, *, json: bool) -> tuple[bool, bool]:
     from ltsm.report.paper.verify import as_json, verify  # noqa: PLC0415
 
     found = verify(evaluation)
-    say.as_json(as_json(found)) if json else say.table(terminal.verification(found))
+    say.as_json("ltsm-verify", 1, as_json(found)) if json else say.table(terminal.verification(found))
     return found.compared, found.reproduced
 
 
@@ -76,5 +76,5 @@ def _claims(evaluation: Evaluation, *, json: bool) -> tuple[bool, bool]:
     from ltsm.report.published_claims import as_json  # noqa: PLC0415
 
     found = VERIFY[evaluation.study.name](evaluation)
-    say.as_json(as_json(found)) if json else say.table(terminal.claims(found))
+    say.as_json("ltsm-verify-claims", 1, as_json(found)) if json else say.table(terminal.claims(found))
     return found.compared, found.reproduced

@@ -99,8 +99,8 @@ def _inside(name: str) -> Iterator[None]:
     """Whatever is wrong inside an archive, in one sentence."""
     try:
         yield
-    except _BROKEN:
-        raise DataError(f"{name} does not hold what was published.", "ltsm data get --force NAME") from None
+    except _BROKEN as error:
+        raise DataError(f"{name} does not hold what was published.", "ltsm data get --force NAME") from error
 
 
 def _cifar_part(archive: tarfile.TarFile, names: tuple[str, ...]) -> Labelled:

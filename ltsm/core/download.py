@@ -98,7 +98,7 @@ def copy(files: PublishedSet, source: Path, folder: Path) -> None:
     try:
         contents = {file.name: read_file(files, file, source) for file in files.files}
     except DataError as error:
-        raise DataError(error.message, "ltsm data get --from DIR with a good copy") from None
+        raise DataError(error.message, "ltsm data get --from DIR with a good copy") from error
     write_files(files, contents, folder)
 
 
@@ -113,7 +113,7 @@ def torchvision_datasets() -> Any:
     except RuntimeError:
         _declare_missing_operators()
     except ImportError as error:
-        raise DataError(f"torchvision cannot be imported: {error}.", "ltsm data get --from DIR") from None
+        raise DataError(f"torchvision cannot be imported: {error}.", "ltsm data get --from DIR") from error
     return importlib.import_module("torchvision.datasets")
 
 
@@ -192,7 +192,7 @@ def _beside(folder: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         part = tempfile.TemporaryDirectory(prefix=".part-", dir=folder)
     except OSError as error:
-        raise cannot_write(folder, error) from None
+        raise cannot_write(folder, error) from error
     with part as name:
         yield Path(name)
 

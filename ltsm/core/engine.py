@@ -81,7 +81,7 @@ def check_device(device: str) -> None:
     """
     try:
         torch.ones(1, dtype=torch.float32, device=device).item()  # "meta" makes tensors, but none with values
-    except (RuntimeError, AssertionError, NotImplementedError):
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(
             f"PyTorch can compute on no device {device!r} here.", "leave out --device, or --device cpu"
-        ) from None
+        ) from error

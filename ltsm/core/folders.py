@@ -123,7 +123,7 @@ def _listed(path: Path, skipped: Counter[str]) -> list[Path]:
         entries = sorted(path.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
         reason = error.strerror or error
-        raise DataError(f"{path} is no folder of readable images: {reason}.", HINT) from None
+        raise DataError(f"{path} is no folder of readable images: {reason}.", HINT) from error
     shown = [entry for entry in entries if not _hidden(entry.name)]
     skipped["hidden"] += len(entries) - len(shown)
     return shown

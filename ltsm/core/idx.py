@@ -163,8 +163,8 @@ def parse_idx(content: bytes, name: str) -> NDArray[np.uint8]:
         raise DataError(f"{name} announces {sizes} values and holds {len(content) - start:,}.")
     try:
         return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-    except ValueError:  # more dimensions than numpy has, or a size of 0
-        raise DataError(f"{name} announces the shape {shape}, which holds nothing.") from None
+    except ValueError as error:  # more dimensions than numpy has, or a size of 0
+        raise DataError(f"{name} announces the shape {shape}, which holds nothing.") from error
 
 
 def write_files(files: PublishedSet, contents: dict[str, bytes], folder: Path) -> None:
@@ -181,7 +181,7 @@ def write_files(files: PublishedSet, contents: dict[str, bytes], folder: Path) -
                 _write_durably(Path(part) / name, content)
                 (Path(part) / name).replace(regular.replaceable(target / name))
     except OSError as error:
-        raise cannot_write(target, error) from None
+        raise cannot_write(target, error) from error
 
 
 def cannot_write(folder: Path, error: OSError) -> DataError:
@@ -223,7 +223,7 @@ def _read_bounded(path: Path, limit: int, *, unpack: bool) -> bytes:
     except OSError as error:
         raise DataError(
             f"cannot read {path}: {error.strerror or error}.", "ltsm data get --data DIR for another folder"
-        ) from None
+        ) from error
 
 
 def _get_into(folder: Path) -> str:

@@ -97,17 +97,12 @@ def _origin(path: Path, classes: int) -> Origin:
     with np.load(path, allow_pickle=False) as file:
         used = _used(file)
         others = [name for name in file.files if name not in used]
-    skipped = (
-        {f"array{'s' * (len(others) > 1)} ({', '.join(map(repr, others[:4]))})": len(others)}
-        if others
-        else {}
-    )
     return Origin(
         train="x_train",
         validation="x_val",
         test=TEST_ARRAYS[0] if TEST_ARRAYS[0] in used else "",
         classes=tuple(map(str, range(classes))),
-        skipped=skipped,
+        skipped={f"other arrays ({', '.join(others[:4])})": len(others)} if others else {},
     )
 
 
@@ -128,9 +123,9 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
                 _refuse_bombs(path, file)
                 return {name: file[name] for name in _used(file)}
     except _UNREADABLE as error:
-        raise _broken(path, f"it is no readable .npz file ({' '.join(str(error).split())[:120]})") from None
+        raise _broken(path, f"it is no readable .npz file ({' '.join(str(error).split())[:120]})") from error
     except OSError as error:
-        raise _broken(path, f"it cannot be read ({error.strerror or error})") from None
+        raise _broken(path, f"it cannot be read ({error.strerror or error})") from error
 
 
 def _used(file: NpzFile) -> tuple[str, ...]:

@@ -69,11 +69,11 @@ def pixels(file: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
                 plain = _on_white(_in_eight_bits(upright, opened.format or ""))
                 resized = plain.convert(mode).resize(size[::-1], Image.Resampling.BILINEAR)
                 return np.asarray(resized, np.uint8)
-    except Exception as error:  # noqa: BLE001 - on damaged files Pillow's plugins raise whatever they stumble over
+    except Exception as error:  # on damaged files Pillow's plugins raise whatever they stumble over
         reason = " ".join(str(error).split())[:200]
         raise DataError(
             f"{file} is no readable image: {reason or type(error).__name__}.", "mend it, or take it away"
-        ) from None
+        ) from error
 
 
 def _in_eight_bits(image: Image, kind: str) -> Image:

@@ -157,8 +157,8 @@ def unpack(data: bytes) -> TrainState:
         if digest(about, tensors) != expected:
             raise StoreError("the checkpoint's contents differ from its own SHA-256.", _HINT)
         return _state(about, tensors)
-    except (KeyError, TypeError, ValueError, AttributeError, safetensors.SafetensorError):
-        raise StoreError("these bytes are no checkpoint, or only a part of one.", _HINT) from None
+    except (KeyError, TypeError, ValueError, AttributeError, safetensors.SafetensorError) as error:
+        raise StoreError("these bytes are no checkpoint, or only a part of one.", _HINT) from error
 
 
 _HINT = "remove the file: the run then starts from the checkpoint before it, or anew"

@@ -57,9 +57,9 @@ def fetch(address: str, target: Path, md5: str, bounds: Bounds, say: Callable[[s
     with _watched(bounds.seconds) as watch, target.open("xb") as file:
         try:
             digest = _received(watch, address, file, bounds, say)
-        except (OSError, HTTPException, ValueError):
+        except (OSError, HTTPException, ValueError) as error:
             if watch.verdict:
-                raise TransferError(watch.verdict) from None
+                raise TransferError(watch.verdict) from error
             raise
     if watch.verdict:
         raise TransferError(watch.verdict)

@@ -159,6 +159,10 @@ class Dashboard(App[None]):
         if looked.moment is not None:
             self.moment = looked.moment
 
+    def action_help_quit(self) -> None:
+        """Ctrl-C leaves no sweep alone: it says which key does, the one in the footer."""
+        self.notify("q quits the dashboard; no sweep stops by that.", timeout=4)
+
     def action_keys(self) -> None:
         """Every key of this screen."""
         if not isinstance(self.screen, Keys):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ltsm.errors import LtsmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from ltsm.dashboard.widgets.sheet import Sheet
@@ -29,12 +29,18 @@ class Table:
 
 
 def of_sheet(sheet: Sheet[Any]) -> Table:
-    """The values of a sheet's rows, as exact as they are known."""
+    """The values of a sheet's rows, as exact as they are known, deviations beside their means."""
+    columns: list[tuple[str, Callable[[Any], Any]]] = []
+    for column in sheet.columns:
+        title = column.title.replace("\n", " ")
+        columns.append((title, column.value))
+        if column.deviation is not None:
+            columns.append((f"{title} ±", column.deviation))
 
     def plain(row: Any) -> list[Any]:
-        return [column.value(row) for column in sheet.columns]
+        return [value(row) for _, value in columns]
 
-    titles = [column.title.replace("\n", " ") for column in sheet.columns]
+    titles = [title for title, _ in columns]
     here = sheet.current
     return Table(titles, [plain(row) for row in sheet.rows], None if here is None else plain(here))
 
@@ -76,6 +82,6 @@ def write(folder: Path, name: str, ending: str, content: str) -> Path:
         except OSError as error:
             raise LtsmError(
                 f"cannot write {path}: {error.strerror}.", "start the dashboard elsewhere"
-            ) from None
+            ) from error
         return path
     raise AssertionError  # pragma: no cover - numbers do not end

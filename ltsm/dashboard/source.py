@@ -246,5 +246,5 @@ def _file(path: Path) -> tuple[int, int, int] | None:
     except OSError as error:
         raise StoreError(
             f"cannot read the store {path}: {error.strerror}.", "choose another with --store FILE"
-        ) from None
+        ) from error
     return status.st_dev, status.st_ino, status.st_mtime_ns

@@ -141,7 +141,7 @@ def whole(data: Data) -> Pair:
     try:
         return Pair(*(torch.cat([getattr(b, name) for b in batches]) for name in Pair.__slots__))
     except (RuntimeError, TypeError) as error:
-        raise DataError(f"the batches do not fit each other: {' '.join(str(error).split())}.") from None
+        raise DataError(f"the batches do not fit each other: {' '.join(str(error).split())}.") from error
 
 
 def _from_pair(pair: Pair, batches: Batches, seed: int) -> Iterator[Pair]:
@@ -191,9 +191,9 @@ def _tensor(what: str, value: Any) -> Tensor:
     try:
         found = plain_tensor(what, value if _is_array(value) else torch.as_tensor(value))
     except LtsmError as error:
-        raise DataError(error.message, error.hint) from None
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise DataError(f"{what} must be a tensor or an array, not {type(value).__name__}.") from None
+        raise DataError(error.message, error.hint) from error
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise DataError(f"{what} must be a tensor or an array, not {type(value).__name__}.") from error
     return found.detach().clone() if found.is_inference() else found.detach()
 
 

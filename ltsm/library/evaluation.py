@@ -40,9 +40,12 @@ MEMORY = 2**30
 
 
 def through_ours(
-    chain: Chain, masked: Sequence[Callable[[], State]], validation: Data | Dataset
+    chain: Chain,
+    masked: Sequence[Callable[[], State]],
+    validation: Data | Dataset,
+    wholes: Sequence[State] = (),
 ) -> tuple[str, Evaluation]:
-    """The engine's name, and every masked network, made when it is needed, evaluated by it.
+    """The engine's name; and every masked network, made when it is needed, then every whole one, evaluated by it.
 
     Raises:
         DataError: the images do not fit the network, or nothing can be learnt of them.
@@ -50,7 +53,8 @@ def through_ours(
     data = as_dataset(validation, chain.network)
     check_learnable(data.validation_images, data.validation_labels, "validation")
     engine = choose_engine(data, chain.network, PAPER.changed(activation=chain.network.activation))
-    return engine.name, evaluate(engine, lambda place: chain.flat(masked[place]()), len(masked))
+    made: list[Callable[[], State]] = [*masked, *(partial(dict, whole) for whole in wholes)]
+    return engine.name, evaluate(engine, lambda place: chain.flat(made[place]()), len(made))
 
 
 def as_dataset(data: Data | Dataset, network: Network, training: Pair | None = None) -> Dataset:
@@ -92,8 +96,9 @@ def through_module(
     names: Sequence[str],
     validation: Data | Dataset,
     loss: Loss | None = None,
+    wholes: Sequence[State] = (),
 ) -> Evaluation:
-    """Every masked network evaluated by a copy of the module, in evaluation mode.
+    """Every masked network, then every whole one, evaluated by a copy of the module, in evaluation mode.
 
     A mask covers the parameters `names`; the others are those of `start`.
 
@@ -109,7 +114,8 @@ def through_module(
     ours = copied(module).eval()
     if isinstance(validation, Dataset):
         validation = as_taken(ours, validation, "validation")
-    return evaluate_states(ours, _masked_states(ours, start, masked, names), validation, loss)
+    states = _masked_states(ours, start, masked, names)
+    return evaluate_states(ours, [*states, *_whole_states(ours, wholes)], validation, loss)
 
 
 @torch.no_grad()
@@ -125,8 +131,8 @@ def evaluate_states(
             with theirs(FORWARD.format(tuple(batch.images.shape))):
                 logits = functional_call(module, state(), (own.images,))
             check_logits(logits, batch)
-            losses[i] += lost(logits, batch.to(device), loss or default_loss)
-            right[i] += correct(logits, batch.labels.to(device))
+            right[i] += correct(logits, own.labels)
+            losses[i] += lost(logits, own, loss or default_loss)
         count += len(batch.labels)
         variety.see(batch.images, batch.labels)
     variety.check()
@@ -204,6 +210,13 @@ def _masked_states(
 
 def _only(make: Callable[[], State], names: Container[str]) -> State:
     return {name: t for name, t in make().items() if name in names}
+
+
+def _whole_states(module: nn.Module, states: Sequence[State]) -> list[Callable[[], State]]:
+    """What gives each of these states, in memory of its own, as far as the module has its names."""
+    names = {*dict(module.named_parameters()), *dict(module.named_buffers())}
+    own = [{name: t for name, t in state.items() if name in names} for state in states]
+    return [partial(_with_copies, dict, state, device_of(module)) for state in own]
 
 
 def _with_copies(masked: Callable[[], State], others: State, device: torch.device) -> State:

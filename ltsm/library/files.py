@@ -50,17 +50,17 @@ def read_weights(path: Path, key: str | None = None) -> State:
         with regular.opened(path) as file:
             regular.refuse_size(os.fstat(file.fileno()).st_size)
             content: Any = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+    except pickle.UnpicklingError as error:
         hint = "torch.save(model.state_dict(), FILE), not torch.save(model, FILE)"
-        raise StoreError(f"{path} is damaged, or holds more than weights.", hint) from None
+        raise StoreError(f"{path} is damaged, or holds more than weights.", hint) from error
     except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror or error}.") from None
-    except Exception:  # noqa: BLE001 - on other bytes torch's unpickler raises whatever it stumbles over
-        raise StoreError(f"{path} is no file of weights, or only a part of one.") from None
+        raise StoreError(f"cannot read {path}: {error.strerror or error}.") from error
+    except Exception as error:  # on other bytes torch's unpickler raises whatever it stumbles over
+        raise StoreError(f"{path} is no file of weights, or only a part of one.") from error
     try:
         return state_of(_state_dict(path, content, key))
     except UsageError as error:
-        raise UsageError(f"{path}: {error.message}", error.hint) from None
+        raise UsageError(f"{path}: {error.message}", error.hint) from error
 
 
 def _state_dict(path: Path, content: Any, key: str | None) -> Mapping[str, torch.Tensor]:
@@ -143,7 +143,7 @@ def function_named(name: str, option: str) -> Callable[..., Any]:
         if not isinstance(cause, ModuleNotFoundError) or cause.name != module_name.partition(".")[0]:
             raise
         hint = f"--{option} module:function; the current folder is looked in"
-        raise UsageError(f"{cause}.", hint) from None
+        raise UsageError(f"{cause}.", hint) from error
     finally:
         if here in sys.path:
             sys.path.remove(here)
@@ -160,4 +160,4 @@ def _no_exit(what: str) -> Iterator[None]:
     try:
         yield
     except SystemExit as error:
-        raise RunError(f"{what} ends the program ({error}).", 'if __name__ == "__main__": …') from None
+        raise RunError(f"{what} ends the program ({error}).", 'if __name__ == "__main__": …') from error

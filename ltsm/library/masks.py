@@ -39,7 +39,7 @@ def _flags(name: Any, values: Any, shapes: Mapping[str, torch.Size]) -> torch.Te
     try:
         flags = plain_tensor(f"the mask of {quoted(name)}", values).detach().cpu()
     except LtsmError as error:
-        raise UsageError(error.message, "True for what is kept") from None
+        raise UsageError(error.message, "True for what is kept") from error
     if not isinstance(name, str) or shapes.get(name) != flags.shape:
         raise UsageError(
             f"the mask is of another network: here is no {quoted(name)} of {tuple(flags.shape)}."

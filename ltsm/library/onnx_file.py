@@ -70,5 +70,5 @@ def _graph(onnx: Any, chain: Chain, state: State) -> Any:
 def _onnx() -> Any:
     try:
         return importlib.import_module("onnx")
-    except ImportError:
-        raise UsageError("the package onnx is not installed.", "pip install 'ltsm[onnx]'") from None
+    except ImportError as error:
+        raise UsageError("the package onnx is not installed.", "pip install 'onnx>=1.16'") from error

@@ -164,6 +164,8 @@ class Prepared:
     ranking: Ranking
     model: nn.Module | None
     chain: Chain | None
+    wholes: tuple[State, State]
+    """The whole network before and after training, in the types that it computes in."""
 
     @property
     def covered(self) -> Coverage:
@@ -230,7 +232,8 @@ def prepared(
         model=module,
         chain=chain,
     )
-    return Prepared(making=making, ranking=ranking, model=module, chain=chain)
+    wholes = (before, before | as_computed(after, module))
+    return Prepared(making=making, ranking=ranking, model=module, chain=chain, wholes=wholes)
 
 
 def check_fractions(name: str, values: list[float] | tuple[float, ...]) -> None:

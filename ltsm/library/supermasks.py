@@ -66,11 +66,25 @@ class Supermask(Pruned):
         results: one per amount, in their order.
         selected: the most accurate of those that could be chosen, of the smallest amount on a tie.
         through: what evaluated: the name of an engine of ours, or "module".
+        initial_accuracy: the share of validation images that the whole network classified before training.
+        trained_accuracy: and after it. Lower than it was known to be: other pixels, another activation, other weights.
     """
 
     results: tuple[AmountResult, ...]
     selected: AmountResult
     through: str
+    initial_accuracy: float = math.nan
+    trained_accuracy: float = math.nan
+
+    def __repr__(self) -> str:
+        """What it is and how good, without its values."""
+        best = self.selected
+        what = f"t = {best.amount:g}" if self.ranking.by == "threshold" else f"a fraction of {best.amount:g}"
+        return (
+            f"Supermask({what} of {len(self.results)} {self.ranking.by}s, keeps {best.relative_size:.1%}\n"
+            f"  untrained, its network classifies {best.val_accuracy:.2%} of the validation images;\n"
+            f"  the whole network {self.initial_accuracy:.2%} before training, {self.trained_accuracy:.2%} after it)"
+        )
 
 
 @own_state()
@@ -154,7 +168,14 @@ def find_supermask(
     through, found = _evaluated(made, values, validation, loss)
     results = _results(values, made, found)
     best = _best(results, low, high)
-    return Supermask(**made.of(best.amount), results=results, selected=best, through=through)
+    return Supermask(
+        **made.of(best.amount),
+        results=results,
+        selected=best,
+        through=through,
+        initial_accuracy=found.accuracy[-2],
+        trained_accuracy=found.accuracy[-1],
+    )
 
 
 def _values(by: str, given: Sequence[float] | None) -> tuple[float, ...]:
@@ -177,10 +198,11 @@ def _evaluated(
     networks = [partial(masked, amount) for amount in values]
     chain, model = made.chain, made.model
     if chain is not None and loss is None and (model is None or chain.network.sizes[-1] > 1):
-        return through_ours(chain, networks, validation)
+        return through_ours(chain, networks, validation, made.wholes)
     if model is None:
         raise UsageError("a loss of your own needs the network itself.", "model= gives it")
-    return "module", through_module(model, made.making.start, networks, made.covered.masked, validation, loss)
+    start, names = made.making.start, made.covered.masked
+    return "module", through_module(model, start, networks, names, validation, loss, made.wholes)
 
 
 def _selectable(select: tuple[float, float] | None, *, paper: bool) -> tuple[float, float]:
@@ -192,6 +214,7 @@ def _selectable(select: tuple[float, float] | None, *, paper: bool) -> tuple[flo
 def _results(amounts: Sequence[float], made: Prepared, found: Evaluation) -> tuple[AmountResult, ...]:
     shared, total = made.covered.shared, made.covered.total
     masks = (made.ranking.mask(amount) for amount in amounts)
+    # After the masked networks come the whole ones.
     return tuple(
         AmountResult(
             amount=amount,
@@ -200,7 +223,7 @@ def _results(amounts: Sequence[float], made: Prepared, found: Evaluation) -> tup
             val_loss=loss,
             val_accuracy=accuracy,
         )
-        for amount, mask, loss, accuracy in zip(amounts, masks, found.loss, found.accuracy, strict=True)
+        for amount, mask, loss, accuracy in zip(amounts, masks, found.loss, found.accuracy, strict=False)
     )
 
 

@@ -73,11 +73,11 @@ def load_ticket(path: Path | str) -> Ticket:
     try:
         content = regular.read(path := read_path(path))
     except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}.", "ltsm ticket export") from None
+        raise StoreError(f"cannot read {path}: {error.strerror}.", "ltsm ticket export") from error
     try:
         return ticket_from_bytes(content)
     except StoreError as error:
-        raise StoreError(f"{path}: {error.message}", error.hint) from None
+        raise StoreError(f"{path}: {error.message}", error.hint) from error
 
 
 def ticket_bytes(ticket: Ticket) -> bytes:
@@ -117,8 +117,8 @@ def ticket_from_bytes(content: bytes) -> Ticket:
         if digest(description, tensors) != expected:
             raise StoreError("its contents differ from its own SHA-256: it is damaged.", _HINT)
         return _ticket(description, tensors)
-    except _BROKEN:
-        raise StoreError("this is no ticket file, or only a part of one.", _HINT) from None
+    except _BROKEN as error:
+        raise StoreError("this is no ticket file, or only a part of one.", _HINT) from error
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -130,7 +130,7 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         artifacts.write_whole(path, content)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}.", "--out FILE elsewhere") from None
+        raise StoreError(f"cannot write {path}: {error.strerror}.", "--out FILE elsewhere") from error
 
 
 def _description(

@@ -66,6 +66,12 @@ class Ticket:
     shared: Mapping[str, str] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """What it is, without its values."""
+        trained = "untrained" if self.trained is None else f"trained, {len(self.records)} records"
+        about = ", ".join(f"{k} = {v:g}" for k, v in self.about.items() if isinstance(v, float))
+        return f"Ticket(keeps {self.kept:,} of {self.covered:,} parameters, {trained}\n  {about})"
+
     @property
     def state(self) -> State:
         """The trained state dict, or the untrained one where it was not trained."""

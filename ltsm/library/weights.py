@@ -81,8 +81,8 @@ def _from_array(what: str, value: Any) -> Tensor:
     try:
         # a copy of its own: torch knows neither negative strides nor the other order of bytes, nor what may not be written
         return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C", copy=True))
-    except TypeError:
-        raise UsageError(f"{what} holds {array.dtype.name}, which torch does not know.") from None
+    except TypeError as error:
+        raise UsageError(f"{what} holds {array.dtype.name}, which torch does not know.") from error
 
 
 def as_computed(state: State, model: nn.Module | None) -> State:

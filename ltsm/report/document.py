@@ -57,9 +57,9 @@ def markdown(evaluation: Evaluation, against_paper: bool) -> str:
     return _rendered("report.md.j2", escape.markdown, evaluation, against_paper=against_paper)
 
 
-def latex(evaluation: Evaluation, against_paper: bool) -> str:
-    """A whole document with booktabs, for pdflatex."""
-    more = {"two_lines": _two_lines}
+def latex(evaluation: Evaluation, against_paper: bool, *, fragment: bool = False) -> str:
+    """A whole document with booktabs, for pdflatex; or its tables alone, for a paper where booktabs and graphicx are."""
+    more = {"two_lines": _two_lines, "fragment": fragment}
     return _rendered("report.tex.j2", escape.latex, evaluation, against_paper=against_paper, **more)
 
 
@@ -101,7 +101,7 @@ def save(path: Path, content: bytes) -> None:
     try:
         artifacts.write_whole(path, content)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}.", "choose another place") from None
+        raise StoreError(f"cannot write {path}: {error.strerror}.", "choose another place") from error
 
 
 def _rendered(
@@ -161,6 +161,7 @@ WRITERS: dict[str, Callable[[Evaluation, bool], str]] = {
     "text": text,
     "markdown": markdown,
     "latex": latex,
+    "fragment": partial(latex, fragment=True),
     "html": html,
     "json": as_json,
     "csv": csv,

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from ltsm.store.values import FINISHED
+from ltsm.studies.recipe import effort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,16 +50,18 @@ def percent(run: RunRow) -> int | None:
 def seconds_left(runs: Sequence[RunRow]) -> float | None:
     """How long the runs that are left will take at the speed seen so far, None while none has been seen.
 
-    Each architecture has its own speed; those not seen yet are taken to be as fast as the mean of the others. A run
-    whose length is unknown is taken to be as long as the known ones of its recipe, or else of all.
+    Each architecture has its own speed; those not seen yet are taken to be slower or faster than the others by the
+    effort of an iteration. A run whose length is unknown is taken to be as long as the known ones of its recipe, or else
+    of all.
     """
     pace = _seconds_per_iteration(runs)
     if not pace:
         return None
-    usual, length = sum(pace.values()) / len(pace), _usual_lengths(runs)
+    usual = sum(seconds / effort(hidden) for hidden, seconds in pace.items()) / len(pace)
+    length = _usual_lengths(runs)
     left = sum(
         ((length[run.recipe] if run.iterations is None else run.iterations) - run.iteration)
-        * pace.get(run.hidden, usual)
+        * pace.get(run.hidden, usual * effort(run.hidden))
         for run in runs
         if run.state not in FINISHED
     )

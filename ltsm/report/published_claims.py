@@ -143,8 +143,6 @@ class Verification:
 def as_json(found: Verification) -> dict[str, object]:
     """The verification as plain JSON values; `reproduced` is null where nothing is compared."""
     return {
-        "schema": "ltsm-verify-claims",
-        "version": 1,
         "source": found.source,
         "reproduced": found.reproduced if found.compared else None,
         "summary": found.summary,

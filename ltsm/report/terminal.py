@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ltsm.report.grids import Entry, Grid, of_comparison
+from ltsm.report.paired import ENOUGH_PAIRS
 from ltsm.report.words import MISSING, mean_and_spread, p_text
 
 if TYPE_CHECKING:
@@ -44,9 +45,15 @@ def report(found: Contents, *, against_paper: bool) -> RenderableType:
     table, *_ = found.grids(against_paper=against_paper)
     notes = [Text(note, style="red") for note in found.table.notes]
     finding = [Text(f"• {claim.sentence}") for claim in found.claims]
-    compared = [part for c in found.comparisons for part in ("", Fitting(of_comparison(c)))]
+    tested = [c for c in found.comparisons if c.tested]
+    compared = [part for c in tested for part in ("", Fitting(of_comparison(c)))]
     # What the differences are is said once, below the last.
-    caption = [Text(of_comparison(c).caption) for c in found.comparisons[-1:]]
+    caption = [Text(of_comparison(c).caption) for c in tested[-1:]]
+    if found.comparisons and not tested:
+        seeds = max(pair.difference.n for c in found.comparisons for pair in c.pairs)
+        caption = [
+            Text(f"Groups are compared, paired by seed, from {ENOUGH_PAIRS} seeds on; here are {seeds}.")
+        ]
     return Group(Fitting(table, halves=True), Text(table.caption), *notes, "", *finding, *compared, *caption)
 
 

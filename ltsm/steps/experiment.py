@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import StoreError
+from ltsm.grammar import typed
 from ltsm.store import artifacts, read
 from ltsm.studies.names import file_name, named
 
@@ -51,7 +52,9 @@ class Experiment:
             self.store, self.protocol_id, self.fingerprints[key.recipe], key.seed, alive=True
         )
         if found is None:
-            raise StoreError(f"the store has no run for {named(key)}.", "ltsm db check")
+            raise StoreError(
+                f"the store has no run for {named(key)}.", typed(["db", "check"], self.store.path)
+            )
         return found
 
     def folder(self, key: RunKey) -> str:

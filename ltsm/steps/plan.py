@@ -6,7 +6,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from ltsm.store.values import RecipeSpec, RunSpec
-from ltsm.studies.recipe import BestOf, Masking
+from ltsm.studies.recipe import BestOf, Masking, effort
 from ltsm.studies.study import RunKey
 
 if TYPE_CHECKING:
@@ -103,13 +103,10 @@ def expected_iterations(study: Study, name: str) -> int:
 
 
 def costs(study: Study) -> Mapping[str, float]:
-    """How long a run of each recipe takes, in units of no meaning but their ratio, for the estimate of the time left.
-
-    Every iteration touches each parameter; evaluation and the walk through the batch add a share of their own.
-    """
+    """How long a run of each recipe takes, in units of no meaning but their ratio, for the estimate of the time left."""
     return {name: _cost(study, name, recipe) for name, recipe in study.recipes.items()}
 
 
 def _cost(study: Study, name: str, recipe: Recipe) -> float:
     amounts = len(recipe.mask.amounts) if isinstance(recipe.mask, Masking) else 1
-    return amounts + expected_iterations(study, name) * (30 + sum(recipe.hidden)) / 1000
+    return amounts + expected_iterations(study, name) * effort(recipe.hidden)

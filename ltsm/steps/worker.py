@@ -72,10 +72,10 @@ class WorkerProcess(Executor):
         try:
             connection.send((fn, args, kwargs))
             answer, value = connection.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, ConnectionError) as error:
             raise WorkerDiedError(
                 self._epitaph(), "type the same command again: it goes on where it stopped"
-            ) from None
+            ) from error
         if answer == "raised":
             raise value
         return value  # type: ignore[no-any-return]  # the worker calls what it is told to
@@ -94,8 +94,8 @@ class WorkerProcess(Executor):
         try:
             with _deaf():
                 process.start()
-        except ConnectionError:
-            raise WorkerDiedError("the worker process died before it began.") from None
+        except ConnectionError as error:
+            raise WorkerDiedError("the worker process died before it began.") from error
         theirs.close()
         self._process, self._connection = process, connection
         return connection

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
+    from ltsm.store.values import RunRow
+
 
 def write(folder: Path, path: str, content: bytes) -> Artifact:
     """Write `content` to `folder/path`: under a temporary name, flushed, renamed, the folder flushed.
@@ -32,7 +34,7 @@ def write(folder: Path, path: str, content: bytes) -> Artifact:
         write_whole(target, content)
     except OSError as error:
         hint = "make space or choose another --store, then type the same command again: it goes on where it stopped"
-        raise StoreError(f"cannot write {target}: {error.strerror}.", hint) from None
+        raise StoreError(f"cannot write {target}: {error.strerror}.", hint) from error
     return Artifact(path, hashlib.sha256(content).hexdigest())
 
 
@@ -68,6 +70,11 @@ def read(folder: Path, artifact: Artifact) -> bytes:
         return file.read(os.fstat(file.fileno()).st_size)
 
 
+def gone(folder: Path, run: RunRow) -> bool:
+    """Whether a file of this run is not there any more."""
+    return not all(_inside(folder, file.artifact.path).exists() for file in run.files)
+
+
 def check(folder: Path, artifact: Artifact) -> None:
     """Compare the file with what was written.
 
@@ -90,7 +97,7 @@ def _checked(folder: Path, artifact: Artifact) -> Iterator[BufferedReader]:
             file.seek(0)
             yield file
     except OSError as error:
-        raise StoreError(f"cannot read {target}: {error.strerror}.", _HINT) from None
+        raise StoreError(f"cannot read {target}: {error.strerror}.", _HINT) from error
 
 
 _HINT = "ltsm db check names all such files; --force redoes the step that wrote it"
@@ -108,7 +115,7 @@ def remove(folder: Path, artifact: Artifact | None) -> None:
     try:
         target.unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(f"cannot delete {target}: {error.strerror}.", "ltsm db check") from None
+        raise StoreError(f"cannot delete {target}: {error.strerror}.", "ltsm db check") from error
 
 
 FOLDERS = ("weights", "logs")

@@ -48,7 +48,7 @@ def copy(store: Store, target: Path, *, weights: bool = True) -> int:
         cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
         raise StoreError(
             f"cannot write the copy {target}: {cause}.", "make space, or choose another place"
-        ) from None
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
     return count

@@ -118,7 +118,7 @@ def _opened(path: Path) -> IO[str]:
         return open(path, "a+", encoding="utf-8", opener=_not_through_links)
     except OSError as error:
         hint = "choose another with --store FILE"
-        raise StoreError(f"cannot write to {path.parent}: {error.strerror}.", hint) from None
+        raise StoreError(f"cannot write to {path.parent}: {error.strerror}.", hint) from error
 
 
 def _not_through_links(path: str, flags: int) -> int:
@@ -156,7 +156,7 @@ def _locked(file: IO[str], store: Path) -> bool:
         return _lock(file, shared=False)
     except OSError as error:
         hint = "keep the store on a local disk: --store FILE"
-        raise StoreError(f"the file system of {store} cannot lock files: {error.strerror}.", hint) from None
+        raise StoreError(f"the file system of {store} cannot lock files: {error.strerror}.", hint) from error
 
 
 def _sign(file: IO[str], command: str, now: datetime) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ltsm import regular
 from ltsm.errors import StoreError
+from ltsm.grammar import typed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ def refuse_strange(path: Path) -> None:
         except OSError as error:
             raise StoreError(
                 f"{companion} is in the store's way: {error.strerror}.", "do not use this store"
-            ) from None
+            ) from error
 
 
 def log_of(path: Path) -> Path:
@@ -48,7 +49,7 @@ def empty(path: Path) -> StoreError:
         return _without_log(path)
     if _weights_beside(path):
         return _buried(path)
-    return StoreError(f"the store {path} is empty.", "ltsm sweep fills it")
+    return StoreError(f"the store {path} is empty.", f"{typed(['sweep'], path)} fills it")
 
 
 def refuse_emptied(path: Path) -> None:

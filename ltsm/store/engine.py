@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from ltsm.errors import StoreError, UsageError
+from ltsm.grammar import typed
 from ltsm.paths import read_path
 from ltsm.store import locked
 from ltsm.store.filesystem import is_network
@@ -76,7 +77,7 @@ def store_path(url: str | Path) -> Path:
     except (OSError, RuntimeError) as error:
         raise StoreError(
             f"cannot follow the link {path}: {error}.", "choose another with --store FILE"
-        ) from None
+        ) from error
 
 
 def sqlite_fault(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
@@ -155,9 +156,13 @@ def _readable_mode(path: Path) -> str:
         return "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
     except sqlite3.DatabaseError:
         return "mode=ro"
-    except UnicodeDecodeError:  # SQLite's complaint quotes what it found, and Python cannot read that
+    except (
+        UnicodeDecodeError
+    ) as error:  # SQLite's complaint quotes what it found, and Python cannot read that
         hint = "restore a backup, or choose another with --store FILE"
-        raise StoreError(f"the store {path} is damaged: its tables' definitions are no text.", hint) from None
+        raise StoreError(
+            f"the store {path} is damaged: its tables' definitions are no text.", hint
+        ) from error
     finally:
         probe.close()
     return "mode=ro"
@@ -208,7 +213,9 @@ def journal_mode(path: Path) -> str:
         with store.engine.connect() as connection:
             return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
     except DatabaseError as error:
-        raise StoreError(f"the store {path} cannot be read: {error.orig}.", "ltsm db check") from None
+        raise StoreError(
+            f"the store {path} cannot be read: {error.orig}.", typed(["db", "check"], path)
+        ) from error
     finally:
         store.close()
 

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError
+from ltsm.grammar import typed
 from ltsm.store import read, write
 
 if TYPE_CHECKING:
@@ -50,4 +51,6 @@ def _ids(store: Store, query: str) -> list[int]:
         with store.engine.connect() as connection:
             return list(connection.execute(text(query)).scalars())
     except DatabaseError as error:
-        raise StoreError(f"cannot read the store {store.path}: {error.orig}.", "ltsm db check") from None
+        raise StoreError(
+            f"cannot read the store {store.path}: {error.orig}.", typed(["db", "check"], store.path)
+        ) from error

@@ -19,6 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import LtsmError, StoreError
+from ltsm.grammar import typed
 from ltsm.store.claim import held, lock_path, named
 
 if TYPE_CHECKING:
@@ -51,7 +52,10 @@ class Ownership:
             StoreError: a name is another file's by now, or nobody's.
         """
         if self.trouble():
-            raise StoreError(f"{self.store.path} is no longer what this command writes to.", "ltsm db check")
+            raise StoreError(
+                f"{self.store.path} is no longer what this command writes to.",
+                typed(["db", "check"], self.store.path),
+            )
 
 
 @contextmanager
@@ -98,9 +102,9 @@ def _explain(owned: Ownership, copying: Callable[[Store, Path], None]) -> None:
             f"{lock_path(path)} was deleted or replaced while this command wrote to {path}:"
             " another one may be writing there now.",
             "ltsm status shows it; the same command again goes on from the last segment",
-        ) from None
+        )
     if trouble == "store":
-        raise _where(owned, copying) from None
+        raise _where(owned, copying)
 
 
 def _where(owned: Ownership, copying: Callable[[Store, Path], None]) -> StoreError:

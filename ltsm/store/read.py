@@ -14,6 +14,7 @@ from sqlalchemy import Row, column, func, select, table
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError, UsageError
+from ltsm.grammar import typed
 from ltsm.notation import parse_sizes
 from ltsm.store import models, seal
 from ltsm.store.claim import holder
@@ -65,7 +66,7 @@ def find_protocol(store: Store, name: str | None = None) -> ProtocolRow:
     """
     known = protocols(store)
     if not known:
-        raise StoreError(f"the store {store.path} holds no runs yet.", "ltsm sweep")
+        raise StoreError(f"the store {store.path} holds no runs yet.", typed(["sweep"], store.path))
     if name is None:
         newest = _last_changes(store)
         return max(known, key=lambda p: (newest.get(p.id, p.created_at), p.id))
@@ -292,10 +293,14 @@ def _reading(store: Store) -> Iterator[Connection]:
         with store.engine.connect() as connection:
             yield connection
     except DatabaseError as error:
-        raise StoreError(f"cannot read the store {store.path}: {error.orig}.", "ltsm db check") from None
+        raise StoreError(
+            f"cannot read the store {store.path}: {error.orig}.", typed(["db", "check"], store.path)
+        ) from error
     # A value that is none of its column's: SQLite keeps any type in any column, a damaged or hostile file has them.
     except (ValueError, TypeError, UsageError) as error:
-        raise StoreError(f"the store {store.path} is damaged: {error}.", "ltsm db check") from None
+        raise StoreError(
+            f"the store {store.path} is damaged: {error}.", typed(["db", "check"], store.path)
+        ) from error
 
 
 def _chunks(ids: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ltsm import regular
 from ltsm.errors import StoreError
+from ltsm.grammar import typed
 from ltsm.store import companions, mend, seal, write
 from ltsm.store.artifacts import flush_folder
 from ltsm.store.claim import claim
@@ -40,7 +41,8 @@ def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
     """
     if not path.exists():
         raise StoreError(
-            f"there is no store at {path}.", "ltsm sweep makes and fills one; --store FILE names another"
+            f"there is no store at {path}.",
+            f"{typed(['sweep'], path)} makes and fills one; --store FILE names another",
         )
     _refuse_other_files(path)
     store = connect(path, read_only=True)
@@ -51,7 +53,8 @@ def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
     if found != HEAD:
         store.close()
         raise StoreError(
-            f"the store {path} has the older version {found}; this ltsm reads {HEAD}.", "ltsm db upgrade"
+            f"the store {path} has the older version {found}; this ltsm reads {HEAD}.",
+            typed(["db", "upgrade"], path),
         )
     if not unchecked:
         _refuse_damage(store)
@@ -72,7 +75,7 @@ def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False)
     except OSError as error:
         raise StoreError(
             f"cannot write to {path.parent}: {error.strerror}.", "choose another with --store FILE"
-        ) from None
+        ) from error
     _refuse_other_files(path)
     found = _version_at(path, unchecked=unchecked)
     store = connect(path, read_only=False, wait=wait)
@@ -83,11 +86,11 @@ def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False)
     except (DatabaseError, sqlite3.Error, OSError) as error:
         store.close()
         if not isinstance(error, OSError) and is_locked(error):
-            raise cannot_write(path, error) from None
+            raise cannot_write(path, error) from error
         cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
         raise StoreError(
             f"cannot write the store {path}: {cause}.", "choose another with --store FILE"
-        ) from None
+        ) from error
     return store
 
 
@@ -102,8 +105,9 @@ def version(store: Store) -> str | None:
             found = _stamped(connection)
     except DatabaseError as error:
         raise StoreError(
-            f"the store {store.path} cannot be read: {error.orig}.", "ltsm db check, or another --store"
-        ) from None
+            f"the store {store.path} cannot be read: {error.orig}.",
+            f"{typed(['db', 'check'], store.path)}, or another --store",
+        ) from error
     if found == "":
         raise StoreError(
             f"{store.path} is a database, but not one of ltsm's.", "choose another with --store FILE"
@@ -147,7 +151,7 @@ def _refuse_damage(store: Store) -> None:
     if faults:
         store.close()
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        hint = "restore a backup; ltsm db check lists all damage"
+        hint = f"restore a backup; {typed(['db', 'check'], store.path)} lists all damage"
         raise StoreError(f"the store {store.path} is damaged: {faults[0]}{more}.", hint)
 
 
@@ -179,7 +183,7 @@ def _refuse_other_files(path: Path) -> None:
     except OSError as error:
         raise StoreError(
             f"cannot read the store {path}: {error.strerror}.", "choose another with --store FILE"
-        ) from None
+        ) from error
     if start and start != _MAGIC:
         raise StoreError(f"{path} is no ltsm store.", "choose another with --store FILE")
 

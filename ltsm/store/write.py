@@ -184,7 +184,7 @@ def _transaction(store: Store) -> Iterator[Connection]:
         with store.engine.begin() as connection:
             yield connection
     except (DatabaseError, sqlite3.Error) as error:  # seals are read through the driver itself
-        raise cannot_write(store.path, error) from None
+        raise cannot_write(store.path, error) from error
 
 
 def _change(

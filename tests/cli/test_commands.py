@@ -84,7 +84,7 @@ def test_the_prose_of_every_help_fills_the_terminal(monkeypatch, command, width)
         ["--help"],
         ["status"],
         ["db", "path"],
-        ["sweep", "--dry-run"],
+        ["study", "list"],
         ["doctor", "--help"],
         ["benchmark", "--help"],
     ],
@@ -193,7 +193,9 @@ def test_a_step_says_what_it_runs_first_and_runs_nothing_twice(room):
 def test_forcing_the_baseline_undoes_what_is_built_on_it(room):
     assert ltsm("train-ticket", "--protocol", "small.toml", "--seed", "0").returncode == 0
     before = results("results/ltsm.db")
-    assert ltsm("train-baseline", "--protocol", "small.toml", "--seed", "0", "--force").returncode == 0
+    assert (
+        ltsm("train-baseline", "--protocol", "small.toml", "--seed", "0", "--force", "--yes").returncode == 0
+    )
     after = results("results/ltsm.db")
     assert after[0, paper.INITIAL] == before[0, paper.INITIAL]
     assert after[0, paper.SUPERMASK][0] == after[0, paper.TICKET][0] == "pending"
@@ -298,7 +300,7 @@ def test_a_process_that_reads_all_the_time_disturbs_nothing(room):
 def test_init_writes_a_protocol_that_gives_the_papers_runs(room):
     made = ltsm("init", "--protocol-file", "mine.toml")
     assert made.returncode == 0, made.stderr
-    assert "results/ltsm.db" in made.stdout
+    assert not Path("results").exists()
     dry = ltsm("sweep", "--protocol", "mine.toml", "--dry-run")
     assert "140 of 140 runs to do" in dry.stdout
 
@@ -314,7 +316,7 @@ def test_wait_waits_for_the_other_writer(room):
 
 
 def test_the_advice_of_a_check_mends_the_store(room):
-    """Typed as it stands: a hyperop's weights, and the initial ones that a whole chain starts from."""
+    """Typed as it stands, and agreed to: a hyperop's weights, and the initial ones that a whole chain starts from."""
     store = ("--store", "my runs/x.db")
     short = ("--hidden", "12,6", "--initial-iterations", "300", "--iterations", "200")
     smoke = ("--smoke", "--dataset", "digits", *short, *store)
@@ -325,7 +327,7 @@ def test_the_advice_of_a_check_mends_the_store(room):
         damaged.write_bytes(b"damaged")
         findings = json.loads(ltsm("db", "check", "--json", *store).stdout)["findings"]
         (advice,) = {finding["do"].removesuffix(" redoes it") for finding in findings}
-        subprocess.run([*LTSM, *shlex.split(advice)[1:]], capture_output=True, check=True)
+        subprocess.run([*LTSM, *shlex.split(advice)[1:], "--yes"], capture_output=True, check=True)
     assert ltsm("db", "check", *store).returncode == 0
     assert len(json.loads(ltsm("status", "--json", *store).stdout)["protocols"]) == 1
 
@@ -349,11 +351,10 @@ def test_what_to_type_next_means_this_store_and_this_protocol(room):
 
 def test_init_says_what_to_type_and_takes_the_protocols_that_sweep_takes(room):
     Path("mine").write_text(TOML)
-    made = ltsm(
-        "init", "--protocol", "mine", "--protocol-file", "s p.toml", "--store", "x.db", "--data", "a b"
-    )
+    written = ltsm("init", "--protocol", "mine", "--protocol-file", "s p.toml", "--store", "x.db")
+    assert "(ltsm sweep --protocol 's p.toml' --store x.db)" in written.stdout, written.stderr
+    made = ltsm("init", "--store", "x.db", "--data", "a b")
     assert made.returncode == 0, made.stderr
-    assert "(ltsm sweep --protocol 's p.toml' --store x.db)" in made.stdout
     assert "(ltsm data check --data 'a b')" in made.stdout
     assert "ltsm sweep --smoke --store x.db, then ltsm sweep --store x.db" in made.stderr
     assert Path("s p.toml").read_text().count("hidden = [12, 6]") == 1
@@ -374,7 +375,7 @@ def test_version():
 
 
 def test_doctor_looks_and_reports(room):
-    found = json.loads(ltsm("doctor", "--json").stdout)
+    found = json.loads(ltsm("doctor", "--json").stdout)["findings"]
     topics = {finding["topic"]: finding for finding in found}
     assert topics["torch"]["verdict"] == "ok"
     assert "data get" in topics["data"]["advice"]

@@ -318,9 +318,11 @@ class TestRefusals:
         ],
     )
     def test_each_in_a_sentence(self, files, arguments, error, words):
-        """Later options take the place of the good ones."""
+        """In the place of the good options."""
+        given = [argument.split("=")[0] for argument in arguments]
+        good = [file for file in files if file.split("=")[0] not in given]
         with pytest.raises(error, match=words) as caught:
-            ltsm("prune", *files, *arguments)
+            ltsm("prune", *good, *arguments)
         assert "\n" not in caught.value.message
 
     def test_damaged_tickets(self, files):
@@ -375,3 +377,60 @@ def test_the_three_classes_of_a_file_of_ones_own_go_through_everything(room):
     Path("mine.npz").rename("elsewhere/mine.npz")
     assert "0 of 28 runs to do" in ltsm(*sweep, "elsewhere/mine.npz", "--dry-run")
     assert Source(Path("s.db")).look() is not None
+
+
+class TestWholeNetworks:
+    """What the whole network does, before and after training, is said first."""
+
+    @pytest.fixture
+    def files(self, room):
+        import own_plain
+
+        torch.manual_seed(1)
+        return train(own_plain.plain(), room)
+
+    def said(self, *arguments):
+        found = CliRunner().invoke(app, ["prune", *arguments])
+        assert found.exit_code == 0, found.output
+        (line,) = (line for line in found.stderr.splitlines() if line.startswith("the trained network"))
+        return line, found
+
+    def test_its_accuracy_is_said_and_in_the_json(self, files):
+        first, _ = self.said(*files)
+        found = json.loads(ltsm("prune", *files, "--json"))
+        assert found["trained_accuracy"] > 0.9 > found["initial_accuracy"]
+        assert first.startswith(f"the trained network classifies {found['trained_accuracy']:.2%} of the 80")
+        assert first.endswith(f"it classified {found['initial_accuracy']:.2%}")
+
+    def test_a_forgotten_activation_shows_there(self, files):
+        """Of the same weights the accuracy is another one."""
+        assert self.said(*files)[0] != self.said(*files, "--activation", "tanh")[0]
+
+    def test_ours_and_the_module_agree(self, files):
+        assert self.said(*files)[0] == self.said(*files, "--network", "own_plain:plain")[0]
+
+    def test_swapped_files_are_noticed(self, files):
+        swapped = ["--initial=trained.pt", "--trained=initial.pt", files[2]]
+        assert "are --initial and --trained swapped?" in self.said(*swapped)[1].stderr
+        assert "swapped" not in self.said(*files)[1].stderr
+
+
+def test_prune_writes_over_nothing_unless_forced(room):
+    """A trained ticket stays what it is; any of the files is enough to be refused, before anything is computed."""
+    import own_plain
+
+    files = [*train(own_plain.plain(), room), "--out", "out"]
+    ltsm("prune", *files, "--train", "--iterations", 5)
+    before = {path: path.read_bytes() for path in Path("out").iterdir()}
+    assert len(before) == 5
+    with pytest.raises(UsageError, match="is there already"):
+        ltsm("prune", *files)
+    assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+    for path in before:
+        for other in before:
+            other.unlink(missing_ok=True)
+        path.touch()
+        with pytest.raises(UsageError, match=path.name):
+            ltsm("prune", *files)
+    ltsm("prune", *files, "--force")
+    assert Path("out/network.ticket").read_bytes() != before[Path("out/network.ticket")]

@@ -1,6 +1,8 @@
 """Every screen, every key."""
 
+import csv
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 
 import made_up
@@ -8,18 +10,20 @@ import pytest
 from textual.app import App
 from textual.widget import Widget
 
+from ltsm.dashboard.app import Dashboard
 from ltsm.dashboard.moment import Choice
 from ltsm.dashboard.screens.choosing import Choosing
 from ltsm.dashboard.screens.keys import Keys
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.themes import THEMES
 from ltsm.dashboard.widgets.chart import Chart
-from ltsm.dashboard.widgets.heading import Heading
+from ltsm.dashboard.widgets.heading import Heading, pieces
 from ltsm.dashboard.widgets.sheet import Sheet
 from ltsm.errors import LtsmError
 from ltsm.protocol import PAPER
 from ltsm.report.figures.values import Curve
 from ltsm.store import claim, read, schema, write
+from ltsm.store.values import Holder
 
 SCREENS = {"1": "overview", "2": "curves", "3": "masks", "4": "table", "5": "runs"}
 LEAVES = {"quit", "app.command_palette"}
@@ -329,7 +333,7 @@ async def test_copy_and_export(watching, finished, tmp_path, monkeypatch):
             }
         assert "Wrote ltsm-paper-runs.svg" in {note.message for note in watched.app._notifications}
     table = (tmp_path / "ltsm-paper-table.csv").read_text()
-    assert table.splitlines()[0].startswith("network,n,final loss ours,final loss paper")
+    assert table.splitlines()[0].startswith("network,n,final loss ours,final loss ours ±,final loss paper,")
     assert len((tmp_path / "ltsm-paper-runs.csv").read_text().splitlines()) == 43
     assert (tmp_path / "ltsm-paper-curves.svg").read_text().startswith("<svg")
 
@@ -393,3 +397,56 @@ async def test_no_name_is_taken_for_markup(watching, tmp_path, monkeypatch):
         await watched.until(lambda: len(watched.app._notifications))
         (notice,) = watched.app._notifications
         assert (notice.message, notice.markup) == ("cannot write [/x].", False)
+
+
+async def test_what_is_exported_has_every_deviation_that_is_shown(watching, finished, tmp_path, monkeypatch):
+    """A ± in the table is a column in the file."""
+    monkeypatch.chdir(tmp_path)
+    async with watching(finished, size=(200, 50)) as watched:
+        await watched.press("4", "e")
+        grid = watched.screen.grid
+        shown = [c.title.replace("\n", " ") for c in grid.columns if any("±" in c.text(r) for r in grid.rows)]
+        assert len(shown) >= 6
+    with (tmp_path / "ltsm-paper-table.csv").open() as file:
+        row = next(csv.DictReader(file))
+    assert {f"{title} ±" for title in shown} <= row.keys()
+    assert float(row["final loss ours ±"]) > 0
+    assert float(row["final loss paper ±"]) == 0.007
+
+
+async def test_a_picture_holds_no_notes(finished, tmp_path, monkeypatch):
+    """Also where one was on the screen a moment ago."""
+    monkeypatch.chdir(tmp_path)
+    app = Dashboard(finished)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        while app.moment is None:
+            await pilot.pause()
+        await pilot.press("y")
+        while "clipboard" not in app.export_screenshot():
+            await pilot.pause()
+        await pilot.press("E")
+        while not list(tmp_path.glob("*.svg")):
+            await pilot.pause()
+    (picture,) = tmp_path.glob("*.svg")
+    assert "clipboard" not in picture.read_text()
+    assert "done" in picture.read_text()
+
+
+async def test_ctrl_c_names_the_key_of_the_footer(watching, finished):
+    async with watching(finished) as watched:
+        await watched.press("ctrl+c")
+        (note,) = watched.app._notifications
+        assert note.message.startswith("q quits")
+        assert {b.key for b in watched.app.BINDINGS if b.action == "quit"} == {"q"}
+
+
+async def test_a_sweep_that_records_nothing_is_said_to_be_silent(watching, underway):
+    """Stopped or hanging, it still holds the store; how long it has been silent is what can be seen."""
+    async with watching(underway) as watched:
+        moment = replace(watched.app.moment, holder=Holder(42, "here", None, "ltsm sweep"))
+        for seconds, words in (
+            (5, "▶ sweep running"),
+            (600, "▶? sweep silent for 10 min: does process 42 still run?"),
+        ):
+            said = [piece.long for piece in pieces(moment, moment.newest + timedelta(seconds=seconds))]
+            assert words in said

@@ -64,7 +64,10 @@ def test_a_study_of_ones_own_becomes_every_document(tmp_path, monkeypatch, form)
     store.close()
     plain = text.replace(r"\allowbreak{}", "")
     assert all(label in plain for label in ("Narrow ones", "Wide ones", "Wide, half-way", "Masked"))
-    assert form == "csv" or "Wide ones: its final validation loss is lower than that of Narrow ones" in plain
+    assert (
+        form in {"csv", "fragment"}
+        or "Wide ones: its final validation loss is lower than that of Narrow ones" in plain
+    )
     assert not re.search(
         r"[Tt]icket|[Hh]yperop|Table 1|Welch|\bnan\b",
         re.sub(r'"hyperops"|<dt>hyperops|<style>.*?</style>', "", plain, flags=re.DOTALL),
@@ -106,6 +109,28 @@ def test_odd_names_are_text_in_latex_and_markdown(evaluations):
     assert re.findall(r"(?<!\\)[%#$]|[±×−–…“”≠]", body) == []
     markdown = WRITERS["markdown"](evaluations("named"), False)
     assert r"data/my\_50\%\_\<b\>\&x\|\*y\*.npz" in markdown.replace("50%", r"50\%")
+
+
+@pytest.mark.parametrize("store", ["full", "controls"])
+def test_a_fragment_is_the_documents_tables_each_with_a_label_of_its_own(evaluations, store):
+    """And nothing that a document around it would have twice."""
+    whole, fragment = (WRITERS[form](evaluations(store), True) for form in ("latex", "fragment"))
+    tables = re.findall(r"\\begin\{table\}.*?\\end\{table\}", whole, re.DOTALL)
+    assert re.findall(r"\\begin\{table\}.*?\\end\{table\}", fragment, re.DOTALL) == tables
+    labels = re.findall(r"\\label\{(tab:[a-z0-9-]+)\}", fragment)
+    assert len(set(labels)) == len(labels) == len(tables) > 1
+    assert not any(
+        word in fragment for word in ("documentclass", "usepackage", r"\begin{document}", r"\maketitle")
+    )
+
+
+def test_every_table_of_the_page_is_cards_on_a_phone(evaluations):
+    """Which have a heading above each number."""
+    page = WRITERS["html"](evaluations("full"), True).partition("<h2>Figures")[0]
+    assert page.count("<table") == page.count('<table class="cards">') > 1
+    cells = re.findall(r"<td(?! class)([^>]*)>", page)
+    assert cells
+    assert all("data-label=" in cell for cell in cells)
 
 
 def test_latex_rows_have_as_many_cells_as_columns(evaluations):

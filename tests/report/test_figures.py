@@ -4,14 +4,17 @@ import dataclasses
 import math
 import re
 import statistics
+import struct
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
 from odd_stores import STORES
 from pages import WellFormed
 
 from ltsm.protocol import PAPER
 from ltsm.report.all import figures
-from ltsm.report.figures.draw import draw, for_page
+from ltsm.report.figures.draw import Sheet, _panel, draw, for_page
 from ltsm.report.figures.values import Axis, Band, Bars, Curve, Level, Picture, Points, Shade, ticks
 from ltsm.studies import paper
 
@@ -211,6 +214,45 @@ def test_files_are_the_same_bytes_every_time(full, form):
     content = draw(full[7], form)
     assert content.startswith(start)
     assert draw(full[7], form) == content
+
+
+def drawn_names(figure, width):
+    """Where matplotlib puts the names of a figure's only panel, and its markers, in pixels."""
+    canvas = Canvas(figsize=(width, 4.2), layout="constrained")
+    axes = canvas.subplots()
+    _panel(axes, figure.panels[0], 2)
+    renderer = FigureCanvasAgg(canvas).get_renderer()
+    canvas.draw(renderer)
+    names = [text.get_window_extent(renderer) for text in axes.texts if text.get_text()]
+    points = [p for layer in layers(figure, Points) for p in zip(layer.x, layer.y, strict=True)]
+    return names, axes.transData.transform([p for p in points if p[1] <= figure.panels[0].y.high])
+
+
+@pytest.mark.parametrize("store", ["full", "one"])
+def test_no_name_in_figure_7_lies_on_a_marker_or_on_another_name(evaluations, store):
+    """As it is drawn; of every run's small marker, too."""
+    figure = next(f for f in figures(evaluations(store)) if f.number == 7)
+    names, markers = drawn_names(figure, 6.4)
+    assert len(names) == 11
+    for i, name in enumerate(names):
+        assert not any(name.overlaps(other) for other in names[i + 1 :])
+        assert not any(name.contains(*marker) for marker in markers)
+
+
+@pytest.mark.parametrize(("width", "dpi"), [(4.0, 100), (8.0, 50), (None, 300)])
+@pytest.mark.parametrize("style", ["paper", "slides"])
+def test_a_figure_is_as_wide_and_fine_as_asked_for(full, width, dpi, style):
+    own = struct.unpack(">II", draw(full[5], "png", Sheet(None, 100, style))[16:24])
+    wide, high = struct.unpack(">II", draw(full[5], "png", Sheet(width, dpi, style))[16:24])
+    assert wide == pytest.approx((width or own[0] / 100) * dpi, abs=1)
+    assert high / wide == pytest.approx(own[1] / own[0], rel=0.01)
+
+
+def test_figure_8s_maps_have_one_scale(full):
+    one, mean = layers(full[8], Picture)
+    assert (one.low, one.high) == (mean.low, mean.high)
+    values = [value for picture in (one, mean) for row in picture.rows for value in row]
+    assert (one.low, one.high) == (min(values), max(values))
 
 
 def test_fonts_are_embedded_and_no_date_is_named(full):

@@ -28,8 +28,9 @@ def test_time_left_counts_every_run_at_its_architectures_speed():
     slow = replace(DONE, hidden=(200, 30), seconds=40.0)
     waiting = [PENDING, replace(PENDING, hidden=(200, 30))]
     assert progress.seconds_left([DONE, slow, *waiting]) == pytest.approx(10 + 40)
-    unknown = replace(PENDING, hidden=(7,))
-    assert progress.seconds_left([DONE, slow, unknown]) == pytest.approx(25)
+    as_large = replace(PENDING, hidden=(230, 0))
+    assert progress.seconds_left([slow, as_large]) == pytest.approx(40)
+    assert progress.seconds_left([slow, replace(as_large, hidden=(100,))]) == pytest.approx(20)
 
 
 def test_time_left_is_shared_among_runs_side_by_side():

@@ -20,7 +20,7 @@ def test_doctor_reports_what_it_sees(ltsm):
     with claim.claim(ltsm.store, "ltsm sweep", now()):
         doctor = ltsm.start("doctor", "--json")
         assert doctor.ended() == 0, doctor.words
-    found = {finding["topic"]: finding for finding in json.loads(doctor.words)}
+    found = {finding["topic"]: finding for finding in json.loads(doctor.words)["findings"]}
     assert f"process {os.getpid()} on " in found["writer"]["text"]
     assert "ltsm sweep" in found["writer"]["text"]
     assert found["journal"]["text"].startswith("wal, synchronous NORMAL")

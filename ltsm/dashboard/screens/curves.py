@@ -10,13 +10,12 @@ from textual.binding import Binding
 from textual.containers import Container
 from textual.reactive import var
 
-from ltsm.dashboard import words
 from ltsm.dashboard.curve_groups import MEASURES, Drawing, Line, drawing, panel
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.charted import Charted
 from ltsm.dashboard.selection import Selection, first_selection
 from ltsm.dashboard.widgets.chart import Chart
-from ltsm.dashboard.widgets.columns import Column, numbered, worded
+from ltsm.dashboard.widgets.columns import Column, averaged, numbered, worded
 from ltsm.dashboard.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -186,12 +185,7 @@ def _columns(cursor: float | None, width: int) -> list[Column[Entry]]:
         ),
         worded("network", min(24, max(16, width)), lambda entry: entry.line.name, lambda entry: entry.tone),
         numbered("runs", 4, lambda entry: entry.line.started),
-        Column(
-            title=at,
-            width=18,
-            value=lambda entry: entry.mean,
-            text=lambda entry: words.spread(entry.mean, entry.deviation, 4),
-        ),
+        averaged(at, 18, lambda entry: (entry.mean, entry.deviation), 4),
         numbered("n", 3, lambda entry: entry.n),
     ]
 

@@ -46,20 +46,29 @@ class Exporting(Asking):
         row = self.table().here
         if row is not None:
             self.app.copy_to_clipboard(files.tabbed([row]))
-            self.notify("Copied the row.", timeout=3)
+            self._sent("the row")
 
     def action_copy_table(self) -> None:
         """To the terminal's clipboard, with its titles."""
         table = self.table()
         self.app.copy_to_clipboard(files.tabbed([table.titles, *table.rows]))
-        self.notify(f"Copied {len(table.rows):,} rows.", timeout=3)
+        self._sent(f"{len(table.rows):,} rows")
+
+    def _sent(self, what: str) -> None:
+        """No terminal says whether it takes what is sent to its clipboard."""
+        self.notify(f"Sent {what} to the terminal's clipboard; if it has none, e writes a file.", timeout=4)
 
     def action_export_csv(self) -> None:
         """The table or the curves, to a file in the folder in which the dashboard was started."""
         self._export(".csv", files.csv_text(self.table()))
 
-    def action_export_svg(self) -> None:
-        """A picture of the screen."""
+    async def action_export_svg(self) -> None:
+        """A picture of the screen, without the notes that lie over it."""
+        self.app.clear_notifications()
+        await self.query("Toast").remove()
+        self.call_after_refresh(self._picture)
+
+    def _picture(self) -> None:
         self._export(".svg", self.app.export_screenshot(title=f"ltsm · {self.NAME}"))
 
     def _export(self, ending: str, content: str) -> None:

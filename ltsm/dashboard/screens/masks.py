@@ -27,7 +27,7 @@ from ltsm.dashboard.mask_lines import (
 )
 from ltsm.dashboard.screens.charted import Charted
 from ltsm.dashboard.widgets.chart import EMPTY, Chart
-from ltsm.dashboard.widgets.columns import Column, numbered
+from ltsm.dashboard.widgets.columns import Column, averaged, numbered
 from ltsm.dashboard.widgets.plot import tone
 from ltsm.dashboard.widgets.sheet import Sheet
 from ltsm.dashboard.widgets.view import View
@@ -163,12 +163,12 @@ def _columns(found: Masked, at: float | None) -> list[Column[Line]]:
 
 
 def _number(title: str, width: int, of: Callable[[Line], Summary], digits: int) -> Column[Line]:
-    return Column(
-        title=title,
-        width=width,
-        value=lambda line: of(line).mean,
-        text=lambda line: words.spread(of(line).mean, of(line).sd, digits),
-        tone=lambda line: "muted" if line.seed == PAPER else "",
+    return averaged(
+        title,
+        width,
+        lambda line: (of(line).mean, of(line).sd),
+        digits,
+        lambda line: "muted" if line.seed == PAPER else "",
     )
 
 

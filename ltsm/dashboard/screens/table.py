@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -59,9 +61,11 @@ def _columns(table: Table) -> list[Column[Row]]:
     places = sorted(range(len(table.columns)), key=lambda i: table.columns[i].result not in _FIRST)
     found = [_words(table, "network", _name), _N]
     for place in places:
-        found.append(_numbers(table, place, "ours" * table.compared, _ours, lambda cell: cell.text))
+        ours = _numbers(table, place, "ours" * table.compared, _ours, lambda cell: cell.text)
+        found.append(replace(ours, deviation=partial(_deviation, place, "ours")))
         if table.compared:
-            found.append(_numbers(table, place, "paper", _theirs, lambda cell: cell.published, "muted"))
+            theirs = _numbers(table, place, "paper", _theirs, lambda cell: cell.published, "muted")
+            found.append(replace(theirs, deviation=partial(_deviation, place, "theirs")))
     if table.compared:
         found += [_numbers(table, place, "p", lambda cell: cell.p, _agreement) for place in places]
     return [*found, *[_words(table, "group", lambda row: row.category or "–")] * table.categories]
@@ -77,6 +81,12 @@ def _ours(cell: Cell) -> float:
 
 def _theirs(cell: Cell) -> float | None:
     return None if cell.theirs is None else cell.theirs.mean
+
+
+def _deviation(place: int, whose: str, row: Row) -> float | None:
+    """What stands after ±; None where nothing is published."""
+    summary = getattr(row.cells[place], whose)
+    return None if summary is None else summary.sd
 
 
 def _agreement(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rich.cells import cell_len, set_cell_size
 
-from ltsm.dashboard.words import number
+from ltsm.dashboard.words import number, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,8 @@ class Column(Generic[T]):
     """One column of a sheet of `T`s.
 
     `value` is what is sorted by and exported; `text` what is shown; `tone` in which colour. A `title`
-    may have several lines. Numbers stand right, words left.
+    may have several lines. Numbers stand right, words left. `deviation` is what stands after ± in the text; it is
+    exported in a column of its own.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Column(Generic[T]):
     text: Callable[[T], str]
     tone: Callable[[T], str] = _no_tone
     left: bool = False
+    deviation: Callable[[T], float | None] | None = None
 
 
 def worded(
@@ -52,6 +54,24 @@ def numbered(
 ) -> Column[T]:
     """A column of numbers with so many digits after the point; nothing where there is none."""
     return Column(title=title, width=width, value=of, text=lambda row: number(of(row), digits), tone=tone)
+
+
+def averaged(
+    title: str,
+    width: int,
+    of: Callable[[T], tuple[float | None, float | None]],
+    digits: int,
+    tone: Callable[[T], str] = _no_tone,
+) -> Column[T]:
+    """A column of means with their deviations."""
+    return Column(
+        title=title,
+        width=width,
+        value=lambda row: of(row)[0],
+        text=lambda row: spread(*of(row), digits),
+        tone=tone,
+        deviation=lambda row: of(row)[1],
+    )
 
 
 def order(value: Any) -> tuple[bool, Any]:

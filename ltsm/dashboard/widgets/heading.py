@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ltsm.dashboard.source import Looker
 
 
+SILENT_S = 120.0
+"""A sweep records something every few seconds, on slow machines and large networks within a minute or two."""
+
+
 class Piece(NamedTuple):
     """A part of the line, its shorter form, and its style; parts with a high `rank` give way first."""
 
@@ -65,7 +69,7 @@ def pieces(moment: Moment, time: datetime, *, gone: bool = False) -> list[Piece]
         Piece(f"protocol {moment.protocol.name}", moment.protocol.name, 5),
         Piece(f"study {moment.asked}", f"study {moment.asked}", 4),
         Piece(f"data {moment.protocol.dataset}", moment.protocol.dataset, 6),
-        _state(moment, gone=gone),
+        _state(moment, time, gone=gone),
         Piece(f"{done} runs done", done, 0, "bold"),
     ]
     if left := moment.seconds_left:
@@ -76,7 +80,7 @@ def pieces(moment: Moment, time: datetime, *, gone: bool = False) -> list[Piece]
     return [*found, Piece("read-only", "ro", 7, "dim")]
 
 
-def _state(moment: Moment, *, gone: bool) -> Piece:
+def _state(moment: Moment, time: datetime, *, gone: bool) -> Piece:
     if gone:
         # Missing, older, newer or broken: the notice below says which, and the rest of this line was true before.
         return Piece("✗ cannot be read now, as last seen", "✗ as last seen", 0, "bold $text-error")
@@ -86,6 +90,13 @@ def _state(moment: Moment, *, gone: bool) -> Piece:
         return Piece("■ no sweep running", "■ idle", 0, "dim")
     since = f" since {moment.holder.since.astimezone():%H:%M}" if moment.holder.since else ""
     what = "sweep" if "sweep" in moment.holder.command else "writer"
+    silent = (time - (moment.newest or moment.holder.since or time)).total_seconds()
+    if silent > SILENT_S:
+        # Stopped by a signal, hanging, or very slow: which, only whoever started it can tell.
+        text = f"{what} silent for {duration(silent)}"
+        return Piece(
+            f"▶? {text}: does process {moment.holder.pid} still run?", f"▶? {text}", 0, "bold $text-warning"
+        )
     return Piece(f"▶ {what} running{since}", f"▶{since}", 0, "bold $text-success")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +30,26 @@ if TYPE_CHECKING:
     from ltsm.report.figures.values import Figure, Layer, Panel
 
 Format = Literal["png", "svg", "pdf"]
+Style = Literal["paper", "slides"]
+DPI = 160
+TWO_COLUMNS = 4.9
+"""So many inches a key of two columns takes."""
+NAME_LINE = 9
+"""Points from one line of names at a marker to the next."""
+_WIDTHS: dict[Style, float | None] = {"paper": None, "slides": 8.0}
+_TYPES: dict[Style, float] = {"paper": 9, "slides": 14}
+SMALLEST_TYPE = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What a figure is drawn on: its width in inches (None: the figure's own), dots per inch, and how large its type is."""
+
+    width: float | None = None
+    dpi: int = DPI
+    style: Style = "paper"
+
+
 _SETTINGS: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 9,
@@ -53,7 +73,7 @@ _ON_PAGE = {"svg.fonttype": "none", "font.size": 10, "savefig.transparent": True
 """Text stays text, and takes the page's font and colours."""
 
 
-def draw(figure: Figure, form: Format) -> bytes:
+def draw(figure: Figure, form: Format, sheet: Sheet = Sheet()) -> bytes:
     """One figure as a file's content, without its caption."""
     if len(figure.panels) == 1:
         (panel,) = figure.panels
@@ -61,7 +81,12 @@ def draw(figure: Figure, form: Format) -> bytes:
     else:
         keys = (_key_height(panel, _key_columns(figure)) for panel in figure.panels)
         size = (3.7 * len(figure.panels), 3.9 + max(keys))
-    return _drawn(figure, form, size, {})
+    width = sheet.width or _WIDTHS[sheet.style] or size[0]
+    scale = width / size[0]
+    # Type shrinks with the figure, but not below what can be read in print.
+    type_size = _TYPES[sheet.style] * min(1.0, max(SMALLEST_TYPE, scale))
+    more = {"font.size": type_size, "axes.linewidth": 0.8 * _TYPES[sheet.style] / _TYPES["paper"]}
+    return _drawn(figure, form, (width, size[1] * scale), more, sheet.dpi)
 
 
 def for_page(figure: Figure) -> list[str]:
@@ -112,25 +137,28 @@ def _key_height(panel: Panel, columns: int) -> float:
     return 0.17 * max(0.0, lines - 2)
 
 
-def _key_columns(figure: Figure) -> int:
-    """In how many columns a key is: beside others there is room for one, unless a long one is the only one: it stands above all panels."""
+def _key_columns(figure: Figure, width: float = math.inf) -> int:
+    """In how many columns a key is: a long one that is the only one stands above all panels; else beside others there is room for one."""
     keys = [sum(bool(getattr(layer, "label", "")) for layer in panel.layers) for panel in figure.panels]
     if len(keys) == 1:
-        return 2
+        return 2 if width >= TWO_COLUMNS else 1
     return ACROSS if max(keys) == sum(keys) > LONG_KEY else 1
 
 
-def _drawn(figure: Figure, form: Format, size: tuple[float, float], more: dict[Any, Any]) -> bytes:
+def _drawn(
+    figure: Figure, form: Format, size: tuple[float, float], more: dict[Any, Any], dpi: int = DPI
+) -> bytes:
     # The stubs know only the keys by name.
     defaults: dict[Any, Any] = {key: v for key, v in mpl.rcParamsDefault.items() if "backend" not in key}
     with mpl.rc_context({**defaults, **_SETTINGS, **more}):
+        columns = _key_columns(figure, size[0])
         canvas = Canvas(figsize=size, layout="constrained")
         for axes, panel in zip(
             canvas.subplots(1, len(figure.panels), squeeze=False)[0], figure.panels, strict=True
         ):
-            _panel(axes, panel, _key_columns(figure))
+            _panel(axes, panel, columns)
         content = io.BytesIO()
-        canvas.savefig(content, format=form, dpi=160, metadata=_METADATA[form])
+        canvas.savefig(content, format=form, dpi=dpi, metadata=_METADATA[form])
     return content.getvalue()
 
 
@@ -232,7 +260,7 @@ def _points(axes: Axes, layer: Points) -> None:
         axes.annotate(
             name,
             (x, y),
-            (7 * right, 3 if up > 0 else -10),
+            (7 * right, 3 + NAME_LINE * (up - 1) if up > 0 else -10 + NAME_LINE * (up + 1)),
             textcoords="offset points",
             ha="left" if right > 0 else "right",
             fontsize="x-small",

@@ -76,14 +76,19 @@ def what_is_left(evaluation: Evaluation, _table: Table) -> Figure:
         first = evaluation.supermasks[0]
         width = evaluation.protocol.hidden[0]
         label = f"% of a pixel's {width} weights"
-        panels.append(_map_panel(maps[0], f"Seed {first.seed}, t = {first.amount:g}", label))
-        panels.append(_map_panel(np.mean(maps, 0), f"Mean of n = {len(maps)} supermasks", label))
+        mean: NDArray[np.float64] = np.mean(maps, 0)
+        # One scale, or a flat mean would look as full of contrast as one seed's map.
+        both = np.stack([maps[0], mean])
+        scale = (float(both.min()), float(both.max()))
+        panels.append(_map_panel(maps[0], f"Seed {first.seed}, t = {first.amount:g}", label, scale))
+        panels.append(_map_panel(mean, f"Mean of n = {len(maps)} supermasks", label, scale))
     elif evaluation.masks:  # without any the first panel has said so
         panels.append(Panel(Axis("", 0, 1), Axis("", 0, 1), (), missing=maps))
     caption = (
         "What is left of the network. Left: the share of each layer's parameters that a threshold keeps, "
         f"{_about(evaluation)} {_considered(evaluation)} Then, for every pixel of the image, the share of its "
-        "weights into the first hidden layer that the supermask keeps: for one seed, and averaged over seeds."
+        "weights into the first hidden layer that the supermask keeps: for one seed, and averaged over seeds, "
+        "both on one scale."
     )
     return Figure(8, "What is left of the network", caption, tuple(panels))
 
@@ -153,11 +158,10 @@ def _maps(evaluation: Evaluation) -> list[NDArray[np.float64]] | str:
     return found
 
 
-def _map_panel(shares: NDArray[np.float64], title: str, label: str) -> Panel:
+def _map_panel(shares: NDArray[np.float64], title: str, label: str, scale: tuple[float, float]) -> Panel:
     height, width = shares.shape
     rows = tuple(tuple(float(v) for v in row) for row in shares)
-    # Each map has a scale of its own: what matters is the pattern, and averaging flattens it.
-    low, high = float(shares.min()), float(shares.max())
+    low, high = scale
     picture = Picture(rows, low, high if high > low else low + 1, label)
     return Panel(Axis("", 0, width), Axis("", 0, height), (picture,), title)
 

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 RELATIVE = "Relative size (%)"
 Place = tuple[float, float]
-NAME, MARKER = (0.11, 0.04), (0.065, 0.035)
+NAME, MARKER = (0.11, 0.035), (0.062, 0.03)
 """How far the middle of a name has to be from another name's, and from a marker: shares of the picture."""
-CORNERS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+LINE = 0.037
+CORNERS = tuple((right, up) for up in (1, -1, 2, -2, 3, -3) for right in (1, -1))
+"""Where a name may stand at its marker: right or left, in the first, second or third line above or below it."""
 
 
 def relative_sizes(evaluation: Evaluation, table: Table) -> Figure:
@@ -60,10 +62,15 @@ def trade_off(evaluation: Evaluation, table: Table) -> Figure:
     # A name has to fit beside the largest network.
     widest = 1.14 * max((100.0, *(row.cells[0].ours.mean for row in rows)))
     means = [(row.cells[0].ours.mean / widest, row.cells[1].ours.mean / (high - low)) for row in rows]
+    runs = [
+        (SIZE.values([r])[0] / widest, r.final_val_loss / (high - low))
+        for _, results in found
+        for r in results
+    ]
     panel = Panel(
         Axis(RELATIVE, 0.0, widest),
         Axis("Final validation loss", low, high),
-        (*(_runs(*pair) for pair in found), *_means(evaluation, rows, _sides(means))),
+        (*(_runs(*pair) for pair in found), *_means(evaluation, rows, _sides(means, runs))),
         missing=nothing_yet(evaluation, "ticket or hyperop", *evaluation.study.groups),
     )
     above = sorted(loss for loss in losses if loss > high)
@@ -82,29 +89,31 @@ def _reach(rows: list[Row]) -> list[float]:
     return [loss.mean + (loss.sd if math.isfinite(loss.sd) else 0) for loss in losses]
 
 
-def _sides(means: list[Place]) -> list[tuple[int, int]]:
-    """For each mean, in shares of the picture, the first corner where its name covers no other name or mean."""
+def _sides(means: list[Place], runs: list[Place]) -> list[tuple[int, int]]:
+    """For each mean, in shares of the picture, the first corner where its name covers the fewest names and markers."""
     taken: list[Place] = []
     sides = []
     for mean in means:
-        others = [other for other in means if other != mean]
-        free = (
-            side
-            for side in CORNERS
-            if _clear(_name_at(mean, side), taken, NAME) and _clear(_name_at(mean, side), others, MARKER)
-        )
-        sides.append(next(free, CORNERS[0]))
+        markers = [other for other in (*means, *runs) if other != mean]
+
+        def covered(side: tuple[int, int], mean: Place = mean, markers: list[Place] = markers) -> int:
+            place = _name_at(mean, side)
+            return _near(place, taken, NAME) + _near(place, markers, MARKER)
+
+        sides.append(min(CORNERS, key=covered))
         taken.append(_name_at(mean, sides[-1]))
     return sides
 
 
 def _name_at(mean: Place, side: tuple[int, int]) -> Place:
     """The middle of a name at a corner of a marker."""
-    return mean[0] + side[0] * 0.08, mean[1] + side[1] * 0.025
+    right, up = side
+    return mean[0] + right * 0.07, mean[1] + (0.022 + LINE * (abs(up) - 1)) * (1 if up > 0 else -1)
 
 
-def _clear(place: Place, others: list[Place], room: Place) -> bool:
-    return all(abs(place[0] - x) > room[0] or abs(place[1] - y) > room[1] for x, y in others)
+def _near(place: Place, others: list[Place], room: Place) -> int:
+    """How many of the others are in the way."""
+    return sum(abs(place[0] - x) <= room[0] and abs(place[1] - y) <= room[1] for x, y in others)
 
 
 def _means(evaluation: Evaluation, rows: list[Row], sides: list[tuple[int, int]]) -> list[Layer]:

@@ -111,8 +111,6 @@ def as_json(found: Verification) -> dict[str, object]:
     """
     verdicts: tuple[Verdict, ...] = ("reproduced", "differs", "not enough seeds")
     return {
-        "schema": "ltsm-verify",
-        "version": 1,
         "reproduced": None if found.nothing else found.reproduced,
         "summary": found.summary,
         "level": LEVEL,

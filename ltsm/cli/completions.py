@@ -1,0 +1,46 @@
+"""What a shell proposes where a data set, a protocol or a study is to be named; nothing that cannot be read."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import typer
+
+from ltsm import grammar
+from ltsm.errors import LtsmError
+from ltsm.protocol import AUTO, PRESETS
+from ltsm.studies.all import STUDIES
+
+
+def studies(incomplete: str) -> list[str]:
+    """Our own studies; one of a person's is module:function."""
+    return [name for name in STUDIES if name.startswith(incomplete)]
+
+
+def datasets(incomplete: str) -> list[str]:
+    """Published data sets, `auto`, and what may be data of one's own in this folder."""
+    from ltsm.core.sources import DATASETS  # noqa: PLC0415 - numpy
+
+    own = [path.name for path in Path().glob("*.npz")]
+    return [name for name in (*DATASETS, AUTO, *sorted(own)) if name.startswith(incomplete)]
+
+
+def protocols(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Presets, files in this folder, and the store's protocols by number, each with what it is."""
+    found = [(name, "a preset") for name in PRESETS]
+    found += [(path.name, "a file") for path in sorted(Path().glob("*.toml"))]
+    with suppress(LtsmError, OSError):
+        found += _stored(str(context.params.get("store") or grammar.STORE))
+    return [pair for pair in found if pair[0].startswith(incomplete)]
+
+
+def _stored(store: str) -> list[tuple[str, str]]:
+    from ltsm.store import read, schema  # noqa: PLC0415 - SQLAlchemy
+    from ltsm.store.engine import store_path  # noqa: PLC0415
+
+    opened = schema.open_for_reading(store_path(store), unchecked=True)
+    try:
+        return [(str(protocol.id), protocol.name) for protocol in read.protocols(opened)]
+    finally:
+        opened.close()
