@@ -150,5 +150,5 @@ def test_on_the_command_line(own):
     )
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["selected"]["threshold"] in {-0.1, 0.0}
-    refused = CliRunner().invoke(app, [*words, "--criterion", "distance"])
+    refused = CliRunner().invoke(app, [*words, "--force", "--criterion", "distance"])
     assert "closeness" in f"{refused.output}{refused.exception}"
