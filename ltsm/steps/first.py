@@ -86,7 +86,7 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
 
     net, data = network(setup, recipe.hidden), dataset(setup)
     engine = choose_engine(data, net, setup.protocol, setup.device)
-    covered = covered_by(net, setup.protocol.mask)
+    covered = covered_by(net, inputs.covers)
     making = _Making(recipe, seed, net, engine, _start(net, recipe, seed, inputs), covered)
     mask, rows = _mask(making, inputs)
     values = making.masked(covered | ~covered if mask is None else mask)
