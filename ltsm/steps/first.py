@@ -97,7 +97,7 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
 
     net, data = network(setup, recipe.hidden), dataset(setup)
     engine = choose_engine(data, net, setup.protocol, setup.device)
-    covered = covered_by(net, recipe.mask.covers if isinstance(recipe.mask, Masking) else setup.protocol.mask)
+    covered = covered_by(net, inputs.covers)
     trained = read_weights(net, inputs.weights["after"]) if "after" in inputs.weights else None
     fresh = partial(initial_values, net, weights=setup.protocol.initialisation, biases=setup.protocol.biases)
     start = recipe.start
