@@ -11,8 +11,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ltsm.notation import format_seeds
+from ltsm.notation import format_seeds, format_sizes
 from ltsm.protocol import from_settings, is_own_data
+from ltsm.studies import paper
 from ltsm.studies.all import DEFAULT, STUDIES, name_for
 
 if TYPE_CHECKING:
@@ -46,11 +47,16 @@ def all_again(runs: Sequence[RunRow], settings: Mapping[str, Any], store: Path |
     """The same of several runs of one protocol, begun by the same study."""
     protocol, run = from_settings(settings, "stored"), runs[0]
     study = run.provenance.get("study") or name_for(run.fingerprint, protocol) or "MODULE:FUNCTION"
-    words, recipes = sweep_words(study), dict.fromkeys(run.recipe for run in runs)
-    if study not in STUDIES or not _trained(study, protocol) <= set(recipes):
+    recipes, seeds = (
+        dict.fromkeys(run.recipe for run in runs),
+        format_seeds(tuple({run.seed for run in runs})),
+    )
+    words = sweep_words(study)
+    if run.recipe == paper.hyperop(run.hidden) and run.hidden not in protocol.hyperops:  # it is in no study
+        words = ["train-hyperop", "--sizes", format_sizes(run.hidden)]
+    elif study not in STUDIES or not _trained(study, protocol) <= set(recipes):
         words += [word for recipe in recipes for word in ("--only", recipe)]
-    words += ["--seeds", format_seeds(tuple({run.seed for run in runs}))]
-    words += protocol_words(run.protocol_id, protocol.dataset, runs)
+    words += ["--seeds", seeds, *protocol_words(run.protocol_id, protocol.dataset, runs)]
     return typed([*words, *["--force"] * force], store)
 
 

@@ -32,6 +32,12 @@ def test_it_names_recipe_seed_and_the_protocol_by_its_number():
     assert again(paper.TICKET, force=True).endswith("--protocol 1 --force")
 
 
+def test_a_dense_network_beyond_the_protocols_is_in_no_study_and_is_named_by_its_sizes():
+    run = replace(DONE, recipe=paper.hyperop((7, 3)), hidden=(7, 3), provenance={"study": "paper"})
+    found = grammar.again(run, PAPER.settings(), grammar.STORE, force=True)
+    assert found == "ltsm train-hyperop --sizes 7,3 --seeds 0 --protocol 1 --force"
+
+
 def test_it_names_the_study_that_has_the_recipe():
     assert again(controls.REDRAWN, controls).startswith(f"ltsm sweep controls --only {controls.REDRAWN} ")
     assert again(paper.TICKET, controls).startswith("ltsm sweep --only ticket ")

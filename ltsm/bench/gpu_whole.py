@@ -15,6 +15,7 @@ from ltsm.core.network import initial_values
 from ltsm.core.state import fresh_state
 from ltsm.core.torch_engine import resident
 from ltsm.core.training import advance
+from ltsm.studies import paper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,13 +66,13 @@ def _steps(bench: Bench, seeds: tuple[int, ...]) -> Iterator[tuple[str, Line]]:
         state, records = trained(state, until)
         ending = torch.tensor([iteration == until for iteration in best])
         baseline[ending] = state.parameters[ending]
-    yield "baseline", {"val_accuracy": _accuracy(records)}
+    yield paper.BASELINE, {"val_accuracy": _accuracy(records)}
     masks = torch.stack([_supermask(bench, net, *pair) for pair in zip(initial, baseline, strict=True)])
-    yield "supermask", {"relative_size": masks.double().mean().item()}
+    yield paper.SUPERMASK, {"relative_size": masks.double().mean().item()}
     _, records = trained(fresh_state(net, seeds, initial, masks), p.iterations)
-    yield "ticket", {"val_accuracy": _accuracy(records)}
+    yield paper.TICKET, {"val_accuracy": _accuracy(records)}
     for hidden, waiting in zip(p.hyperops, hyperops, strict=True):
-        yield f"hyperop {hidden}", {"val_accuracy": waiting.result()}
+        yield paper.hyperop(hidden), {"val_accuracy": waiting.result()}
 
 
 def _supermask(bench: Bench, net: Network, initial: Tensor, trained: Tensor) -> Tensor:

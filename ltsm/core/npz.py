@@ -88,19 +88,14 @@ def _classes(path: Path, labels: NDArray[Any]) -> int:
 
 def _origin(path: Path, classes: int) -> Origin:
     with np.load(path, allow_pickle=False) as file:
-        others = [name for name in file.files if name not in ARRAYS]
-    test = [name for name in others if name.startswith("x_test")]
-    skipped = (
-        {f"array{'s' * (len(others) > 1)} ({', '.join(map(repr, others[:4]))})": len(others)}
-        if others
-        else {}
-    )
+        others = [name for name in file.files if name not in (*ARRAYS, "x_test", "y_test")]
+        test = "x_test" if "x_test" in file.files else ""
     return Origin(
         train="x_train",
         validation="x_val",
-        test=test[0] if test else "",
+        test=test,
         classes=tuple(map(str, range(classes))),
-        skipped=skipped,
+        skipped={f"other arrays ({', '.join(others[:4])})": len(others)} if others else {},
     )
 
 

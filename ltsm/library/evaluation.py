@@ -137,8 +137,8 @@ def evaluate_states(
             with theirs(FORWARD.format(tuple(batch.images.shape))):
                 logits = functional_call(module, state(), (own.images,))
             check_logits(logits, batch)
-            losses[i] += lost(logits, batch.to(device), loss or default_loss)
-            right[i] += correct(logits, batch.labels.to(device))
+            right[i] += correct(logits, own.labels)
+            losses[i] += lost(logits, own, loss or default_loss)
         count += len(batch.labels)
         variety.see(batch.images, batch.labels)
     variety.check()

@@ -118,11 +118,20 @@ class Execution:
     def _start_ready(self) -> bool:
         """Give every idle worker the next run that can begin, and those that can be advanced beside it."""
         while self._idle and not self._stopping() and (runs := self._plan.take(self._lane)):
-            active = _Active([Job(run, self._experiment) for run in runs], self._idle.pop(0))
-            for begun in active.jobs:
-                self._watcher.started(begun.key, begun.iteration, begun.iterations)
-            self._submit(active)
+            if jobs := [job for run in runs if (job := self._begun(run))]:
+                self._submit(_Active(jobs, self._idle.pop(0)))
         return bool(self._active)
+
+    def _begun(self, run: RunKey) -> Job | None:
+        """A run's job; None where what it is made from will never be there, so that it fails, and it alone."""
+        begun = Job(run, self._experiment)
+        self._watcher.started(run, begun.iteration, begun.iterations)
+        try:
+            begun.prepare()
+        except RunError as error:
+            self._end_failed(begun, error)
+            return None
+        return begun
 
     def _stopping(self) -> bool:
         return bool(self._stop()) or (bool(self.outcome.failed) and not self._keep_going)
@@ -186,10 +195,13 @@ class Execution:
         for work in active.jobs:
             if told:
                 self._end(work, "interrupted")
-                continue
-            message = f"{error.message}{self._experiment.keep_traceback(work.key, error)}"
-            self.outcome.failed[work.key] = message
-            self._end(work, "failed", message)
+            else:
+                self._end_failed(work, error)
+
+    def _end_failed(self, work: Job, error: RunError) -> None:
+        message = f"{error.message}{self._experiment.keep_traceback(work.key, error)}"
+        self.outcome.failed[work.key] = message
+        self._end(work, "failed", message)
 
     def _abandon(self) -> None:
         """Something is wrong with the store, the data or the program: leave at once, keeping what is written."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ltsm.errors import StoreError
+from ltsm.errors import RunError, StoreError
 from ltsm.store import artifacts, read
+from ltsm.store.values import FINISHED
 from ltsm.studies.names import named
 from ltsm.studies.recipe import BestOf, Mask, Masking, Weights
 from ltsm.studies.study import RunKey
@@ -28,6 +29,7 @@ def gather(experiment: Experiment, key: RunKey) -> Inputs:
     """What the worker needs to make a run's first state.
 
     Raises:
+        RunError: what it is made from will never be there.
         StoreError: a file is missing or damaged, or a run has no mask.
     """
     recipe = experiment.study.recipes[key.recipe]
@@ -47,12 +49,18 @@ def file_of(experiment: Experiment, weights: Weights, seed: int) -> Artifact:
     """The file that these weights are in.
 
     Raises:
+        RunError: their run has ended and never came to that iteration.
         StoreError: their run has none yet.
     """
     key = RunKey(weights.of, seed)
     run = experiment.run(key)
     at = weights.at
     found = run.file("kept", at) if isinstance(at, int) else run.file(at)
+    if found is None and run.state in FINISHED:
+        raise RunError(
+            f"{named(key)} has no weights of iteration {at}: {run.error or 'it ended before'}",
+            "a smaller --lr",
+        )
     if found is None:
         raise StoreError(f"{named(key)} has no {at} weights yet.", "run that step first")
     return found

@@ -46,6 +46,7 @@ class Job:
     state: bytes = b""
     ended: State | None = None
     _engines: str = ""
+    _inputs: inputs.Inputs | None = None
 
     def __post_init__(self) -> None:
         self.recipe = self.experiment.study.recipes[self.key.recipe]
@@ -53,13 +54,22 @@ class Job:
         self.iterations = inputs.iterations(self.experiment, self.key)
         self._take_up()
 
+    def prepare(self) -> None:
+        """Read what a first state is made from, where there is none yet.
+
+        Raises:
+            LtsmError: as `inputs.gather`.
+        """
+        if not self.state:
+            self._inputs = inputs.gather(self.experiment, self.key)
+
     def call(self) -> Call | None:
         """What the worker shall do next; None when the run has ended."""
         if self.ended is not None:
             return None
         setup, seed = self.experiment.setup, self.key.seed
         if not self.state:
-            return Call(first_state, (setup, self.recipe, seed, inputs.gather(self.experiment, self.key)))
+            return Call(first_state, (setup, self.recipe, seed, self._inputs))
         segment = setup.records_per_segment * setup.protocol.record_every
         stops = [(self.iteration // segment + 1) * segment, self.iterations, *self.recipe.keep]
         until = min(stop for stop in stops if stop > self.iteration or stop == self.iterations)

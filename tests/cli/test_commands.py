@@ -84,7 +84,7 @@ def test_the_prose_of_every_help_fills_the_terminal(monkeypatch, command, width)
         ["--help"],
         ["status"],
         ["db", "path"],
-        ["sweep", "--dry-run"],
+        ["study", "list"],
         ["doctor", "--help"],
         ["benchmark", "--help"],
     ],

@@ -311,3 +311,12 @@ def test_the_form_of_a_name_is_read_back() -> None:
     """Size, grey and digest are taken off the path."""
     assert own._image_form("x/y@28x30:grey#abc") == ((28, 30), "L")
     assert own._part("x/y@28x30:grey#abc", "path") == "x/y"
+
+
+def test_other_arrays_are_counted_and_a_test_set_is_named(tmp_path: Path) -> None:
+    """Nothing of a file is passed over in silence."""
+    path = saved(tmp_path, x_test=np.zeros((2, 2, 2)), y_test=np.zeros(2), weights=np.ones(3))
+    found = own.contents(own.read(str(path), path))
+    assert (found["test_set"], found["left_out"]) == ("x_test", {"other arrays (weights)": 1})
+    assert found["pixels"] == [0, 35]
+    assert found["images_of_classes"][2] == {"name": "2", "training": 2, "validation": 1}

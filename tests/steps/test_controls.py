@@ -1,7 +1,7 @@
 """The controls of one seed on digits, worked out again from the files that were stored, in plain torch."""
 
-import itertools
 import sqlite3
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ class Made:
 def split(flat):
     """By name, weights before biases, layer by layer: what the store says of a mask's bits."""
     found, at = {}, 0
-    for index, (inputs, outputs) in enumerate(itertools.pairwise(SIZES)):
+    for index, (inputs, outputs) in enumerate(pairwise(SIZES)):
         for name, shape in (("weight", (outputs, inputs)), ("bias", (outputs,))):
             count = int(np.prod(shape))
             found[f"{2 * index}.{name}"] = flat[at : at + count].reshape(shape)
@@ -68,7 +68,7 @@ def split(flat):
 def plain():
     """The network as anybody would write it."""
     layers = []
-    for inputs, outputs in itertools.pairwise(SIZES):
+    for inputs, outputs in pairwise(SIZES):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -193,9 +193,9 @@ def test_records_are_what_plain_torch_measures(made, recipe, moment):
     network = plain()
     network.load_state_dict(masked(values, found.mask) if recipe in MASKED else values)
     with torch.no_grad():
-        logits = network(data.val_images)
-        loss = nn.functional.cross_entropy(logits.double(), data.val_labels).item()
-    accuracy = (logits.argmax(1) == data.val_labels).double().mean().item()
+        logits = network(data.validation_images)
+        loss = nn.functional.cross_entropy(logits.double(), data.validation_labels).item()
+    accuracy = (logits.argmax(1) == data.validation_labels).double().mean().item()
     record = found.records[0 if moment == "untrained" else -1]
     assert record.val_accuracy == pytest.approx(accuracy, abs=1e-12)
     assert record.val_loss == pytest.approx(loss, rel=1e-5)

@@ -76,7 +76,8 @@ def test_names_lead_to_no_other_file(hostile, tmp_path, name):
 
     Taken out: `artifacts.FOLDERS`; "the store" was deleted by --force. Links followed by `resolve`: "a link out" was read.
     """
-    change(hostile, "UPDATE file SET path = ?", NAMES[name])
+    of = "run_id = (SELECT id FROM run WHERE kind = 'hyperop')"
+    change(hostile, f"UPDATE file SET path = ? WHERE {of}", NAMES[name])  # noqa: S608
     artifact = Artifact(NAMES[name], "00")
     folder = hostile.parent
     for use in (

@@ -123,20 +123,20 @@ def test_killed_at_a_named_point_a_sweep_ends_with_the_same_bits(
 
 
 @counted("kills at each named point")
-def test_killed_at_a_named_point_an_upgrade_is_whole_or_not_begun(trial, kept, tmp_path, count):
+@pytest.mark.parametrize("version", schema.VERSIONS[:-1])
+def test_killed_at_a_named_point_an_upgrade_is_whole_or_not_begun(trial, kept, tmp_path, version, count):
     """Each statement of the migration is a point too. Taken out: one transaction for the seals too;
     the store was called damaged.
     """
-    for version in schema.VERSIONS[:-1]:
-        kept(version, tmp_path / "kept")
-        for name, program in each_point(trial, tmp_path / "kept", UPGRADE, count):
-            print(name)
-            found = schema._version_at(program.store, unchecked=False)
-            assert found in {version, schema.HEAD}
-            again = program.start(*UPGRADE)
-            assert again.ended() == 0, again.words
-            named_by_check(program)
-            assert results(program.store) == results(tmp_path / "first" / "results" / "ltsm.db")
+    kept(version, tmp_path / "kept")
+    for name, program in each_point(trial, tmp_path / "kept", UPGRADE, count):
+        print(name)
+        found = schema._version_at(program.store, unchecked=False)
+        assert found in {version, schema.HEAD}
+        again = program.start(*UPGRADE)
+        assert again.ended() == 0, again.words
+        named_by_check(program)
+        assert results(program.store) == results(tmp_path / "first" / "results" / "ltsm.db")
 
 
 @counted("kills at each named point")

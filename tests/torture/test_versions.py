@@ -22,6 +22,7 @@ NEEDED = {
     ("db", "backup"): ["copy/ltsm.db"],
     ("prune",): ["--initial", "a.pt", "--trained", "b.pt", "--data", "digits"],
     ("ticket", "export"): ["--seed", "0"],
+    ("study", "show"): ["--protocol", "1"],
     ("init",): ["--protocol-file", "new.toml"],
 }
 """What a command asks for beside a store."""
