@@ -149,7 +149,7 @@ async def test_the_overview_tells_the_truth(watching, underway):
     with claim.claim(underway, "ltsm sweep", made_up.NOW):
         async with watching(underway, size=(220, 40)) as watched:
             text = watched.text
-    assert "sweep running since" in text
+    assert "sweep silent for" in text  # by the clock of these tests nothing came for hours
     assert "38/42 runs done" in text
     assert "read-only" in text
     assert "✗ seed 1 hyperop (100, 15) failed at iteration 1,900: out of memory" in text
