@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset, load_dataset
     from ltsm.library.frozen import frozen_zeros
     from ltsm.library.onnx_file import onnx_bytes
-    from ltsm.library.supermasks import Supermask, ThresholdResult, find_supermask
+    from ltsm.library.pruned import Pruned, prune
+    from ltsm.library.supermasks import AmountResult, Supermask, find_supermask
     from ltsm.library.ticket_file import load_ticket, save_ticket
     from ltsm.library.tickets import Ticket, TrainingRecord, ticket_of
     from ltsm.library.torch_prune import Count, apply_mask, count_parameters, make_permanent, read_mask
@@ -27,17 +28,18 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "BestOf", "Count", "Dataset", "Group", "Mask", "Masking", "Protocol", "Random", "Recipe", "Study",
-    "Supermask", "ThresholdResult", "Ticket", "TrainingRecord", "Weights", "apply_mask", "count_parameters",
+    "AmountResult", "BestOf", "Count", "Dataset", "Group", "Mask", "Masking", "Protocol", "Pruned", "Random",
+    "Recipe", "Study", "Supermask", "Ticket", "TrainingRecord", "Weights", "apply_mask", "count_parameters",
     "find_supermask", "frozen_zeros", "load_dataset", "load_exactly", "load_ticket", "make_permanent",
-    "onnx_bytes", "read_mask", "save_ticket", "ticket_of", "train_ticket",
+    "onnx_bytes", "prune", "read_mask", "save_ticket", "ticket_of", "train_ticket",
 ]  # fmt: skip
 
 _MODULES = {
     "core.datasets": ("Dataset", "load_dataset"),
     "library.frozen": ("frozen_zeros",),
     "library.onnx_file": ("onnx_bytes",),
-    "library.supermasks": ("Supermask", "ThresholdResult", "find_supermask"),
+    "library.pruned": ("Pruned", "prune"),
+    "library.supermasks": ("AmountResult", "Supermask", "find_supermask"),
     "library.ticket_file": ("load_ticket", "save_ticket"),
     "library.tickets": ("Ticket", "TrainingRecord", "ticket_of"),
     "library.torch_prune": ("Count", "apply_mask", "count_parameters", "make_permanent", "read_mask"),

@@ -13,23 +13,34 @@ from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import UsageError
 from ltsm.notation import format_seeds, format_sizes, parse_seeds, parse_sizes, quoted
-from ltsm.settings import NUMBERS, Activation, MaskScope, Order, Pixels, check, is_sizes
+from ltsm.settings import (
+    NUMBERS,
+    Activation,
+    Biases,
+    Initialisation,
+    MaskScope,
+    Order,
+    Pixels,
+    check,
+    is_sizes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
-    "AUTO", "PAPER", "PRESETS", "SMOKE", "Activation", "MaskScope", "Order", "Pixels", "Protocol",
-    "format_seeds", "format_sizes", "format_value", "from_settings", "is_own_data", "load", "parse_seeds",
-    "parse_sizes", "preset", "scaled_hyperops",
-    "settled", "to_toml",
+    "AUTO", "FRANKLE", "PAPER", "PRESETS", "SMOKE", "Activation", "MaskScope", "Order", "Pixels", "Protocol",
+    "format_seeds", "format_sizes", "format_value", "from_settings", "in_small", "is_own_data", "load",
+    "parse_seeds", "parse_sizes", "preset", "scaled_hyperops", "settled", "to_toml",
 ]  # fmt: skip
 
 AUTO = "auto"
 """The data set MNIST where it can be had, else digits: a choice and no setting, which is settled before a run."""
 SAME_FOR_EVERY_RUN = frozenset({"name", "seeds"})
 """Fields that decide no run's numbers: a label, and which replicates to make."""
+ALWAYS_MEANT: dict[str, Any] = {"initialisation": "default", "biases": "default", "held_out": None}
+"""Fields that came later, and what protocols without them meant: so they are left out, and no old fingerprint changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +57,17 @@ class Protocol:
     train_size: int | None = None
     """Only the first so many training images; None: all of them."""
     validation_size: int | None = None
+    held_out: int | None = None
+    """So many of the training images, drawn by a stream of their own, are the validation set, for all seeds; the data
+    set's own validation images are then the test set, which selects nothing. None: they are the validation set."""
     pixels: Pixels = "raw"
     """raw: in [0, 1]; standardised: minus the training set's mean, divided by its deviation."""
     hidden: tuple[int, ...] = (200, 30)
     activation: Activation = "relu"
+    initialisation: Initialisation = "default"
+    """Of weights: uniform in ± 1/√inputs as torch.nn.Linear's are, or normal by Glorot or Kaiming."""
+    biases: Biases = "default"
+    """At first: as torch.nn.Linear's, or 0."""
     lr: float = 0.0012
     beta1: float = 0.9
     beta2: float = 0.999
@@ -104,7 +122,8 @@ class Protocol:
     def settings(self) -> dict[str, Any]:
         """The deciding settings as plain JSON values."""
         values = dataclasses.asdict(self)
-        return {k: _plain(v) for k, v in values.items() if k not in SAME_FOR_EVERY_RUN}
+        deciding = {k: _plain(v) for k, v in values.items() if k not in SAME_FOR_EVERY_RUN}
+        return {k: v for k, v in deciding.items() if k not in ALWAYS_MEANT or v != ALWAYS_MEANT[k]}
 
     def changed(self, **settings: Any) -> Protocol:
         """This protocol with some settings changed and its name saying which.
@@ -227,7 +246,7 @@ def to_toml(protocol: Protocol) -> str:
         value = getattr(protocol, field.name)
         text = format_seeds(value) if field.name == "seeds" else _plain(value)
         lines.append(
-            f"# {field.name}: all"
+            f"# {field.name}: {'all' if field.name.endswith('_size') else 'none'}"
             if value is None
             else f"{field.name} = {json.dumps(text, ensure_ascii=False)}"
         )
@@ -284,4 +303,41 @@ SMOKE = Protocol(
     initial_iterations=1_000,
     iterations=400,
 )
-PRESETS: dict[str, Protocol] = {"paper": PAPER, "smoke": SMOKE}
+FRANKLE = Protocol(
+    name="frankle",
+    seeds=tuple(range(5)),
+    held_out=5_000,
+    hidden=(300, 100),
+    initialisation="glorot_normal",
+    biases="zero",
+    order="shuffled",
+    initial_iterations=50_000,
+    iterations=50_000,
+    mask="weights",
+    hyperops=scaled_hyperops((300, 100)),
+)
+"""Of Frankle and Carbin (2019), section 2 and appendix G, and of Zhou et al. (2019) after them."""
+FRANKLE_SMOKE = dataclasses.replace(
+    FRANKLE,
+    name="frankle-smoke",
+    seeds=SMOKE.seeds,
+    train_size=SMOKE.train_size,
+    held_out=500,
+    initial_iterations=2_000,
+    iterations=1_000,
+)
+PRESETS: dict[str, Protocol] = {p.name: p for p in (PAPER, SMOKE, FRANKLE, FRANKLE_SMOKE)}
+IN_SMALL = {PAPER.name: SMOKE, FRANKLE.name: FRANKLE_SMOKE}
+
+
+def in_small(name: str) -> Protocol:
+    """The small version of a preset, which may be one itself.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if name in IN_SMALL:
+        return IN_SMALL[name]
+    if name in PRESETS:
+        return PRESETS[name]
+    raise UsageError(f"there is no small version of {quoted(name)}: --smoke is for {', '.join(IN_SMALL)}.")

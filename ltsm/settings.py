@@ -15,6 +15,8 @@ Order = Literal["file", "shuffled"]
 Pixels = Literal["raw", "standardised"]
 MaskScope = Literal["all", "weights"]
 Activation = Literal["relu", "tanh", "gelu"]
+Initialisation = Literal["default", "glorot_normal", "kaiming_normal"]
+Biases = Literal["default", "zero"]
 
 MAX_LAYERS = 64
 MAX_WIDTH = 1_000_000
@@ -24,11 +26,14 @@ LEAST_STEP = 1e-9
 INTEGERS = (
     "train_size",
     "validation_size",
+    "held_out",
     "batch_size",
     "initial_iterations",
     "iterations",
     "record_every",
 )
+OPTIONAL = frozenset({"train_size", "validation_size", "held_out"})
+"""None stands for all of them, and none."""
 NUMBERS = (
     "lr",
     "beta1",
@@ -45,6 +50,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "order": get_args(Order),
     "mask": get_args(MaskScope),
     "activation": get_args(Activation),
+    "initialisation": get_args(Initialisation),
+    "biases": get_args(Biases),
 }
 
 
@@ -64,8 +71,7 @@ def check(p: Protocol) -> None:
     """
     for field in INTEGERS:
         value = getattr(p, field)
-        optional = field.endswith("_size") and field != "batch_size" and value is None
-        if not optional and (
+        if not (field in OPTIONAL and value is None) and (
             not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 10**9
         ):
             raise UsageError(f"{field} must be a whole number of at least 1, not {quoted(value)}.")

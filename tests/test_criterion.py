@@ -22,9 +22,9 @@ from ltsm.studies.study import Group, Study
 PROTOCOL = SMALL.changed(seeds=(0, 1), hyperops=())
 
 
-def closeness(initial, trained):
+def closeness(values):
     """What moved least is kept: no score that the program has."""
-    return -(trained - initial).abs()
+    return -(values.trained - values.initial).abs()
 
 
 @pytest.fixture(autouse=True)
@@ -150,5 +150,5 @@ def test_on_the_command_line(own):
     )
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["selected"]["threshold"] in {-0.1, 0.0}
-    refused = CliRunner().invoke(app, [*words, "--criterion", "distance"])
+    refused = CliRunner().invoke(app, [*words, "--force", "--criterion", "distance"])
     assert "closeness" in f"{refused.output}{refused.exception}"

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from ltsm.errors import UsageError
 from ltsm.protocol import (
+    FRANKLE,
     PAPER,
     PRESETS,
     SMOKE,
     Protocol,
     format_seeds,
     from_settings,
+    in_small,
     load,
     parse_seeds,
     parse_sizes,
@@ -63,7 +65,7 @@ def test_every_deciding_setting_changes_the_fingerprint_and_no_other_does():
         "activation": "tanh", "lr": 0.5, "beta1": 0.5, "beta2": 0.5, "epsilon": 0.5, "batch_size": 7,
         "order": "shuffled", "initial_iterations": 7, "iterations": 7, "record_every": 7, "mask": "weights",
         "threshold_min": -0.2, "threshold_max": 0.3, "threshold_step": 0.1, "select_min": 0.1, "select_max": 0.1,
-        "hyperops": ((3,),),
+        "hyperops": ((3,),), "initialisation": "glorot_normal", "biases": "zero", "held_out": 7,
     }  # fmt: skip
     assert set(changes) | {"name", "seeds"} == {f.name for f in dataclasses.fields(Protocol)}
     prints = {dataclasses.replace(PAPER, **{k: v}).fingerprint for k, v in changes.items()}
@@ -74,6 +76,30 @@ def test_every_deciding_setting_changes_the_fingerprint_and_no_other_does():
 def test_the_papers_fingerprint_never_changes():
     """Stores in the world name it: a changed default or a new field would orphan their runs."""
     assert PAPER.fingerprint.startswith("edfbd1ce")
+    assert SMOKE.fingerprint.startswith("fe96ebd4")
+    assert FRANKLE.fingerprint.startswith("1e7aaa7e")
+
+
+def test_a_field_that_came_later_is_left_out_while_it_means_what_its_absence_meant():
+    """And a stored protocol without it is read back as the same one."""
+    assert not {"initialisation", "biases", "held_out"} & PAPER.settings().keys()
+    assert FRANKLE.settings()["held_out"] == 5_000
+    for p in (PAPER, FRANKLE):
+        assert from_settings(p.settings(), p.name).fingerprint == p.fingerprint
+
+
+def test_frankle_is_the_protocol_of_iterative_pruning():
+    """Frankle and Carbin (2019), section 2 and appendix G, setting by setting; and its small version."""
+    p = FRANKLE
+    assert (p.dataset, p.hidden, p.lr, p.batch_size, p.pixels) == ("mnist", (300, 100), 0.0012, 60, "raw")
+    assert (p.initialisation, p.biases, p.mask, p.held_out) == ("glorot_normal", "zero", "weights", 5_000)
+    assert (p.initial_iterations, p.iterations, p.record_every, p.order) == (50_000, 50_000, 100, "shuffled")
+    assert p.seeds == (0, 1, 2, 3, 4)
+    small = in_small("frankle")
+    assert (small.initialisation, small.biases, small.mask) == ("glorot_normal", "zero", "weights")
+    assert in_small("paper") == in_small("smoke") == SMOKE
+    with pytest.raises(UsageError, match="no small version of 'mine'"):
+        in_small("mine")
 
 
 def test_a_changed_protocol_says_what_was_changed():

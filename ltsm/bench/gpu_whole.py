@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ltsm.core import masking
-from ltsm.core.criteria import CRITERIA
+from ltsm.core.criteria import CRITERIA, Values
 from ltsm.core.engine import choose_engine
 from ltsm.core.network import initial_values
 from ltsm.core.state import fresh_state
@@ -77,7 +77,7 @@ def _steps(bench: Bench, seeds: tuple[int, ...]) -> Iterator[tuple[str, Line]]:
 
 def _supermask(bench: Bench, net: Network, initial: Tensor, trained: Tensor) -> Tensor:
     p = bench.protocol
-    masks = masking.masks(net, CRITERIA["sign"](initial, trained), p.thresholds, covers=p.mask)
+    masks = masking.masks(net, CRITERIA["sign"], Values(trained, initial), p.thresholds, covers=p.mask)
     engine = choose_engine(bench.data, net, p, bench.device)
     found = masking.evaluate_masks(
         engine, net, list(zip(p.thresholds, masks, strict=True)), lambda mask: initial.where(mask, 0.0)

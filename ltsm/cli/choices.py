@@ -18,11 +18,13 @@ from ltsm.protocol import (
     PRESETS,
     Protocol,
     from_settings,
+    in_small,
     load,
     parse_seeds,
     parse_sizes,
     preset,
 )
+from ltsm.studies.all import with_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,14 +81,23 @@ class Choices:
     mask: Annotated[
         str | None, _setting("--mask", "What a mask covers: all parameters, or weights.", "SCOPE")
     ] = None
+    initialisation: Annotated[
+        str | None,
+        _setting("--initialisation", "Of weights: default, glorot_normal or kaiming_normal.", "LAW"),
+    ] = None
+    biases: Annotated[str | None, _setting("--biases", "At first: default, or zero.", "LAW")] = None
+    held_out: Annotated[
+        int | None,
+        _setting("--held-out", "So many training images validate; the data set's own then only test.", "N"),
+    ] = None
 
-    def made_protocol(self, seeds: str | None = None) -> Protocol:
-        """The protocol that these choices make; its data set may still be `auto`.
+    def made_protocol(self, seeds: str | None = None, usual: str = PAPER.name) -> Protocol:
+        """The protocol that these choices make, by default from the preset `usual`; its data set may still be `auto`.
 
         Raises:
             UsageError: a choice cannot be, or two contradict each other.
         """
-        base = self._base()
+        base = self._base(usual)
         chosen: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name in _SETTINGS}
         changes = {name: value for name, value in chosen.items() if value is not None}
         if "hidden" in changes:
@@ -95,11 +106,55 @@ class Choices:
             changes["seeds"] = parse_seeds(seeds)
         return base.changed(**changes)
 
-    def _base(self) -> Protocol:
+    def _base(self, usual: str) -> Protocol:
+        if not self.smoke:
+            return named(self.protocol or usual, self.store)
+        small = in_small(usual)
         # A flag comes before the environment, which is no contradiction.
-        if self.smoke and self.protocol not in {None, "smoke", os.environ.get("LTSM_PROTOCOL")}:
+        if self.protocol not in {None, small.name, os.environ.get("LTSM_PROTOCOL")}:
             raise UsageError("--smoke and --protocol name two protocols.", "leave one out")
-        return named("smoke" if self.smoke else self.protocol or "paper", self.store)
+        return small
+
+
+def _own_option(flag: str, description: str, metavar: str) -> Any:
+    return typer.Option(flag, help=description, metavar=metavar, rich_help_panel="The study's own options")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOptions:
+    """Options that some studies have; each reaches the study's function as the keyword of its name, as text."""
+
+    criterion: Annotated[
+        list[str] | None,
+        _own_option("--criterion", "criteria: what scores a weight; may be repeated.", "NAME"),
+    ] = None
+    kept: Annotated[
+        list[str] | None,
+        _own_option("--kept", "criteria: what kept weights become; may be repeated.", "ACTION"),
+    ] = None
+    pruned: Annotated[
+        list[str] | None,
+        _own_option("--pruned", "criteria: what the others become; may be repeated.", "ACTION"),
+    ] = None
+    by: Annotated[str | None, _own_option("--by", "criteria: threshold or fraction.", "KIND")] = None
+    amounts: Annotated[
+        str | None, _own_option("--amounts", "criteria: how much is kept, e.g. 0.5,0.2,0.1.", "NUMBERS")
+    ] = None
+    scope: Annotated[
+        str | None, _own_option("--scope", "criteria: a fraction of each layer, or global.", "SCOPE")
+    ] = None
+    covers: Annotated[
+        str | None, _own_option("--covers", "criteria: a mask is over all parameters, or weights.", "SCOPE")
+    ] = None
+    train: Annotated[
+        str | None, _own_option("--train", "criteria: tickets to train: best, or amounts.", "NUMBERS")
+    ] = None
+
+    def named(self, study: str) -> str:
+        """What the study with these options is called."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        texts = {name: value if isinstance(value, str) else ",".join(value) for name, value in given.items()}
+        return with_options(study, texts)
 
 
 def named(name: str, store: str) -> Protocol:
@@ -132,26 +187,31 @@ def _stored(name: str, store: str) -> Protocol:
 
 
 _SETTINGS = frozenset(f.name for f in fields(Choices)) & frozenset(f.name for f in fields(Protocol))
+_SHARED: dict[str, type[Choices | StudyOptions]] = {"choices": Choices, "own": StudyOptions}
 
 
 def with_choices(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all options of `Choices`, which it receives as its keyword argument `choices`.
+    """Give a command all options of `Choices` and `StudyOptions` that it receives as `choices` and as `own`.
 
     Typer reads a command's options off its signature, so the signature is what is made here; the alternative
     is the same fourteen parameters written out in each of five commands.
     """
-    hints = get_type_hints(Choices, include_extras=True)
-    mine = inspect.signature(command, eval_str=True)
-    own = [p for p in mine.parameters.values() if p.name != "choices"]
+    mine = inspect.signature(command, eval_str=True).parameters
+    own = [p for p in mine.values() if p.name not in _SHARED]
+    taken = {name: kind for name, kind in _SHARED.items() if name in mine}
     shared = [
         inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
-        for f in fields(Choices)
+        for kind in taken.values()
+        for hints in [get_type_hints(kind, include_extras=True)]
+        for f in fields(kind)
     ]
 
     @functools.wraps(command)
     def called(**values: Any) -> None:
-        chosen = Choices(**{f.name: values.pop(f.name) for f in fields(Choices)})
-        command(choices=chosen, **values)
+        made = {
+            name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in taken.items()
+        }
+        command(**made, **values)
 
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions take any attribute

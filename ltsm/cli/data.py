@@ -161,11 +161,9 @@ def _contents(contents: dict[str, Any]) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for what in ("training_set", "validation_set", "test_set"):
         table.add_row(what.replace("_", " "), contents[what] or "none")
-    if contents["test_set"]:
-        table.add_row("", "the test set is not used")
     for number, row in enumerate(contents["images_of_classes"]):
-        counts = f"{row['training']:,} training, {row['validation']:,} validation images"
-        table.add_row(f"label {number}", f"{row['name']}: {counts}")
+        counts = ", ".join(f"{count:,} {what}" for what, count in row.items() if what != "name")
+        table.add_row(f"label {number}", f"{row['name']}: {counts} images")
     low, high = contents["pixels"]
     table.add_row("pixels", f"{low:g} … {high:g}")
     for reason, count in contents["left_out"].items():

@@ -65,7 +65,7 @@ StudyName = Annotated[
     str,
     typer.Argument(
         metavar="STUDY",
-        help="paper, controls, or module:function \\[default: paper].",
+        help="paper, controls, criteria, or module:function \\[default: paper].",
         show_default=False,
         autocompletion=completions.studies,
     ),

@@ -21,7 +21,7 @@ from ltsm.protocol import PAPER
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from ltsm.core.datasets import Dataset
+    from ltsm.core.datasets import Dataset, TestSet
     from ltsm.library.supermasks import Supermask
     from ltsm.library.tickets import Ticket
     from ltsm.protocol import Protocol
@@ -31,9 +31,11 @@ HELP = """Examples:
 [bold]ltsm prune --initial before.pt --trained after.pt --data mnist[/]
 [bold]ltsm prune --initial a.safetensors --trained b.safetensors --data mine.npz --out pruned/ --train[/]
 [bold]ltsm prune --initial a.pt --trained b.pt --data mine.npz --network model:make --only-linear[/]
+[bold]ltsm prune --trained b.pt --data mine.npz --keep 0.2 --criterion large_final --mask weights[/]
 
 Steps 3 and 4 on saved weights of your own network: evaluate the initial values, masked by what training made of
-them, at every threshold, and choose the most accurate. --train adds steps 5 and 6. docs/guide.md tells more.
+them, at every threshold, and choose the most accurate. --keep searches for nothing and keeps that fraction of each
+layer. --train adds steps 5 and 6. docs/guide.md tells more, docs/choosing_a_mask.md about criteria.
 """
 
 
@@ -48,12 +50,6 @@ Network = Annotated[
 
 
 def prune(
-    initial: Annotated[
-        Path,
-        typer.Option(
-            "--initial", parser=read_path, metavar="FILE", help="Weights before training: .safetensors, .pt."
-        ),
-    ],
     trained: Annotated[
         Path,
         typer.Option("--trained", parser=read_path, metavar="FILE", help="Weights after training."),
@@ -62,6 +58,15 @@ def prune(
         str,
         typer.Option("--data", metavar="FILE|NAME", help="FILE.npz, a ./FOLDER of images, mnist, digits …"),
     ],
+    initial: Annotated[
+        Path | None,
+        typer.Option(
+            "--initial",
+            parser=read_path,
+            metavar="FILE",
+            help="Weights before training: .safetensors, .pt. Without them trained values are masked.",
+        ),
+    ] = None,
     network: Network = None,
     folder: Annotated[
         Path | None,
@@ -93,8 +98,20 @@ def prune(
         str, typer.Option("--pixels", metavar="SCALE", help="raw, or standardised.")
     ] = PAPER.pixels,
     criterion: Annotated[
-        str, typer.Option("--criterion", metavar="NAME", help=f"What scores a weight: {', '.join(CRITERIA)}.")
+        str,
+        typer.Option(
+            "--criterion",
+            metavar="NAME|MODULE:FUNCTION",
+            help=f"What scores a weight, the largest being kept: {', '.join(CRITERIA)}; or a function of yours.",
+        ),
     ] = "sign",
+    keep: Annotated[
+        float | None,
+        typer.Option("--keep", metavar="FRACTION", help="Keep this fraction, without a search."),
+    ] = None,
+    scope: Annotated[
+        str, typer.Option("--scope", metavar="SCOPE", help="Of --keep: of each layer, or global.")
+    ] = "layer",
     thresholds: Annotated[
         str | None, typer.Option("--thresholds", metavar="FROM:TO:STEP", help="Default: -0.1:0.4:0.01.")
     ] = None,
@@ -140,59 +157,75 @@ def prune(
         dataset=data,
         iterations=iterations,
         batch_size=batch_size,
-        **_thresholds(thresholds, select),
+        **_thresholds(thresholds, select, keep),
         **{name: value for name, value in settings.items() if value is not None},
     )
-    images = _dataset(protocol, folder)
+    images, test = _data(protocol, folder)
+    amount = {} if keep is None else {"by": "fraction", "amounts": [keep], "scope": scope}
     with their_code():
-        found = _found((initial, trained, key), images, network, protocol, only_linear, criterion)
+        found = _found((initial, trained, key), images, network, protocol, only_linear, criterion, amount)
         ticket = _ticket(found, images, protocol, seed) if train else _untrained(found)
+        tested = None if test is None else _tested(found, ticket, images, test)
     ticket = replace(ticket, about={**ticket.about, "data": _origin(images, protocol)})
-    pruned.compare_whole(found, images)
+    if initial is not None:
+        pruned.compare_whole(found, images)
     if found.left_alone:
         say.note(f"left alone, with their initial values: {', '.join(found.left_alone)}")
     if train:
         shuffled = "reshuffled every epoch" if protocol.order == "shuffled" else "in file order"
         say.note(f"trained for {iterations:,} iterations, the images {shuffled}")
     if as_json:
-        say.as_json("ltsm-prune", 1, pruned.as_json(found, ticket, images))
+        say.as_json("ltsm-prune", 1, pruned.as_json(found, ticket, images) | {"test": tested})
     else:
         pruned.show(found, ticket, images)
+        if test is not None and tested is not None:
+            for which, accuracy in tested["accuracy"].items():
+                say.data(pruned.test_sentence(which, accuracy, test))
     if out is not None:
         pruned.write(found, ticket, images, out)
 
 
-def _dataset(protocol: Protocol, folder: Path | None) -> Dataset:
-    from ltsm.core.datasets import load_dataset, resolve_dataset  # noqa: PLC0415 - costs seconds
+def _data(protocol: Protocol, folder: Path | None) -> tuple[Dataset, TestSet | None]:
+    from ltsm.core.datasets import load_sets, resolve_dataset  # noqa: PLC0415 - costs seconds
 
     resolved = resolve_dataset(protocol.dataset, folder, os.environ, say=say.note)
     if resolved.notice:
         say.warn(resolved.notice)
-    return load_dataset(resolved.name, resolved.folder, pixels=protocol.pixels)
+    return load_sets(resolved.name, resolved.folder, pixels=protocol.pixels)
+
+
+def _tested(found: Supermask, ticket: Ticket, images: Dataset, test: TestSet) -> dict[str, Any]:
+    """What the network achieves on images that selected nothing, untrained and, where it was, trained."""
+    from ltsm.library.ticket_evaluation import evaluate_test  # noqa: PLC0415
+
+    achieved = evaluate_test(ticket, images, test, found.model)
+    accuracy = {w: a.val_accuracy for w, a in zip(("untrained", "trained"), achieved, strict=True) if a}
+    return {"images": len(test.labels), "accuracy": accuracy}
 
 
 def _found(
-    weights: tuple[Path, Path, str | None],
+    weights: tuple[Path | None, Path, str | None],
     images: Dataset,
     network: str | None,
     protocol: Protocol,
     only_linear: bool,
     criterion: str,
+    amount: dict[str, Any],
 ) -> Supermask:
     from torch import nn  # noqa: PLC0415
 
-    from ltsm.library.files import network_named, read_weights  # noqa: PLC0415
+    from ltsm.library.files import function_named, network_named, read_weights  # noqa: PLC0415
     from ltsm.library.supermasks import find_supermask  # noqa: PLC0415
 
     initial, trained, key = weights
+    search = {"amounts": protocol.thresholds, "select": (protocol.select_min, protocol.select_max)}
     return find_supermask(
-        read_weights(initial, key),
+        None if initial is None else read_weights(initial, key),
         read_weights(trained, key),
         images,
         model=None if network is None else network_named(network),
-        criterion=criterion,
-        thresholds=protocol.thresholds,
-        select=(protocol.select_min, protocol.select_max),
+        criterion=function_named(criterion, "criterion") if ":" in criterion else criterion,
+        **(amount or search),
         mask=protocol.mask,
         only=nn.Linear if only_linear else None,
         activation=protocol.activation,
@@ -230,8 +263,16 @@ def their_code() -> AbstractContextManager[Any]:
     return redirect_stdout(sys.stderr)
 
 
-def _thresholds(thresholds: str | None, select: str | None) -> dict[str, float]:
-    """The settings that two options stand for; all thresholds of one's own may be chosen."""
+def _thresholds(thresholds: str | None, select: str | None, keep: float | None) -> dict[str, float]:
+    """The settings that two options stand for; all thresholds of one's own may be chosen.
+
+    Raises:
+        UsageError: an option is no numbers, or searches among thresholds where a fraction is asked for.
+    """
+    if keep is not None and (thresholds or select):
+        raise UsageError(
+            "--keep searches for nothing: --thresholds and --select are for a search.", "leave one out"
+        )
     changes: dict[str, float] = {}
     if thresholds is not None:
         low, high, step = _numbers(thresholds, 3, "--thresholds", "-0.1:0.4:0.01")

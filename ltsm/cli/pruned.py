@@ -14,8 +14,8 @@ from ltsm.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ltsm.core.datasets import Dataset
-    from ltsm.library.supermasks import Supermask, ThresholdResult
+    from ltsm.core.datasets import Dataset, TestSet
+    from ltsm.library.supermasks import AmountResult, Supermask
     from ltsm.library.tickets import Ticket
 
 FILES = (
@@ -26,6 +26,12 @@ FILES = (
     "ticket.safetensors",
 )
 """What --out gets, the last one with --train."""
+
+
+def test_sentence(which: str, accuracy: float, test: TestSet) -> str:
+    """What a network achieves on images that selected nothing."""
+    n = len(test.labels)
+    return f"{which}: {round(accuracy * n):,} of {n:,} test images ({accuracy:.2%})"
 
 
 def check_free(out: Path) -> None:
@@ -53,7 +59,7 @@ def compare_whole(found: Supermask, images: Dataset) -> None:
 
 
 def as_json(found: Supermask, ticket: Ticket, images: Dataset) -> dict[str, Any]:
-    """The thresholds, the selected one, and the training where there was one, as JSON values."""
+    """The amounts, the selected one, and the training where there was one, as JSON values."""
     result: dict[str, Any] = {
         "dataset": images.name,
         "data_sha256": images.digest,
@@ -62,8 +68,8 @@ def as_json(found: Supermask, ticket: Ticket, images: Dataset) -> dict[str, Any]
         "initial_accuracy": _number(found.initial_accuracy),
         "trained_accuracy": _number(found.trained_accuracy),
         "left_alone": list(found.left_alone),
-        "thresholds": [_threshold(r) for r in found.results],
-        "selected": _threshold(found.selected),
+        f"{found.ranking.by}s": [_amount(r, found) for r in found.results],
+        "selected": _amount(found.selected, found),
     }
     if ticket.trained is not None:
         names = ("iteration", "train_loss", "val_loss", "val_accuracy")
@@ -73,9 +79,9 @@ def as_json(found: Supermask, ticket: Ticket, images: Dataset) -> dict[str, Any]
     return result
 
 
-def _threshold(result: ThresholdResult) -> dict[str, Any]:
+def _amount(result: AmountResult, found: Supermask) -> dict[str, Any]:
     return {
-        "threshold": result.threshold,
+        found.ranking.by: result.amount,
         "relative_size": result.relative_size,
         "kept": result.kept,
         "val_loss": _number(result.val_loss),
@@ -88,17 +94,20 @@ def _number(value: float) -> float | None:
 
 
 def show(found: Supermask, ticket: Ticket, images: Dataset) -> None:
-    """A table of the thresholds, and what was selected, in a sentence."""
-    table = Table("threshold t", "relative size", "accuracy, untrained", "loss, untrained", "")
+    """A table of the amounts, and what was selected, in a sentence."""
+    fraction = found.ranking.by == "fraction"
+    heading = "fraction kept" if fraction else "threshold t"
+    table = Table(heading, "relative size", "accuracy, untrained", "loss, untrained", "")
     for r in found.results:
         chosen = "← selected" if r is found.selected else ""
         table.add_row(
-            f"{r.threshold:g}", f"{r.relative_size:.1%}", f"{r.val_accuracy:.2%}", f"{r.val_loss:.4f}", chosen
+            f"{r.amount:g}", f"{r.relative_size:.1%}", f"{r.val_accuracy:.2%}", f"{r.val_loss:.4f}", chosen
         )
     say.table(table)
     best = found.selected
     say.data(
-        f"t = {best.threshold:g} keeps {best.relative_size:.1%} of the parameters; untrained, they classify"
+        f"{'a fraction of' if fraction else 't ='} {best.amount:g} keeps {best.relative_size:.1%} of the parameters;"
+        f" untrained, they classify"
         f" {best.val_accuracy:.2%} of the {len(images.validation_labels):,} validation images of {images.name}"
     )
     if ticket.records:

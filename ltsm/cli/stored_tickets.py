@@ -8,7 +8,7 @@ from ltsm import grammar
 from ltsm.core.masking import unpack_bits
 from ltsm.errors import StoreError, UsageError
 from ltsm.library.chains import Chain, chain_of_state
-from ltsm.library.supermasks import masked_state
+from ltsm.library.masks import masked_state
 from ltsm.library.tickets import Recipe, Ticket
 from ltsm.protocol import from_settings
 from ltsm.store import artifacts, read, schema
@@ -78,16 +78,32 @@ def _made(store: Store, run: RunRow, mask: MaskRow) -> Ticket:
     if chain is None:
         hint = grammar.typed(["db", "check"], store.path)
         raise StoreError(f"the initial weights of {run_name(run.recipe, run.seed)} are of no network.", hint)
-    flags = _flags(chain, mask.bits)
+    flags, values = _flags(chain, mask.bits), _in_order(chain, initial)
     done = run.state in FINISHED and run.final is not None
     return Ticket(
         mask=flags,
-        initial=masked_state(_in_order(chain, initial), flags),
+        initial=values if _frozen_values(store, run) else masked_state(values, flags),
         trained=_in_order(chain, _weights(store, run.final)) if done else None,
         chain=chain,
         recipe=Recipe(run.seed, ("initial",)),
         about=_about(protocol, run, mask) | (_trained(store, run) if done else {}),
     )
+
+
+def _frozen_values(store: Store, run: RunRow) -> bool:
+    """Whether what is pruned is frozen at other values than 0: then the run's own file has them.
+
+    Raises:
+        UsageError: the run trains nothing, and no file has the values that were evaluated.
+    """
+    settings = read.recipe(store, run.id).settings
+    changed = {name: settings[name] for name in ("kept", "pruned") if name in settings}
+    if changed and run.initial is None:
+        raise UsageError(
+            f"run {run.id} evaluated values that no file has ({', '.join(changed.values())}).",
+            "the id of a run that trains them",
+        )
+    return "pruned" in changed
 
 
 def _start(store: Store, run: RunRow) -> Artifact | None:
@@ -127,6 +143,7 @@ def _about(protocol: ProtocolRow, run: RunRow, mask: MaskRow) -> dict[str, Any]:
         "val_loss": _number(mask.val_loss),
         "data": {
             **{name: settings[name] for name in ("dataset", "pixels", "train_size", "validation_size")},
+            **({"held_out": settings["held_out"]} if "held_out" in settings else {}),
             "sha256": run.provenance.get("data_sha256", ""),
         },
         "protocol": settings,

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from ltsm.cli import options, say
-from ltsm.cli.choices import Choices, with_choices
+from ltsm.cli.choices import Choices, StudyOptions, with_choices
 from ltsm.studies import all as studies
 from ltsm.studies.recipe import Masking
 
@@ -45,9 +45,9 @@ app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup
 @app.command("list", help=LIST_HELP, short_help="Every study by name.")
 def list_(json: options.Json = False) -> None:
     """Print the studies."""
-    from ltsm.protocol import PAPER  # noqa: PLC0415
+    from ltsm.protocol import preset  # noqa: PLC0415
 
-    found = {name: studies.study(name, PAPER) for name in studies.STUDIES}
+    found = {name: studies.study(name, preset(studies.protocol_of(name))) for name in studies.STUDIES}
     if json:
         rows = [{"name": n, "title": s.title, "recipes": len(s.recipes)} for n, s in found.items()]
         say.as_json("ltsm-studies", 1, {"studies": rows})
@@ -60,7 +60,12 @@ def list_(json: options.Json = False) -> None:
 
 @app.command(help=SHOW_HELP, short_help="What a study is made of, and how long it takes.")
 @with_choices
-def show(choices: Choices, study: options.StudyName = options.STUDY, json: options.Json = False) -> None:
+def show(
+    choices: Choices,
+    own: StudyOptions,
+    study: options.StudyName = options.STUDY,
+    json: options.Json = False,
+) -> None:
     """Print a study's recipes.
 
     Raises:
@@ -71,7 +76,8 @@ def show(choices: Choices, study: options.StudyName = options.STUDY, json: optio
     from ltsm.steps import plan  # noqa: PLC0415
     from ltsm.steps.check import check  # noqa: PLC0415
 
-    protocol = choices.made_protocol()
+    study = own.named(study)
+    protocol = choices.made_protocol(usual=studies.protocol_of(study))
     check(studies.study(study, protocol), protocol)
     setup = running.previewed(choices, protocol)
     found = studies.study(study, setup.protocol)

@@ -9,7 +9,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from ltsm.cli import say
-from ltsm.cli.choices import Choices, with_choices
+from ltsm.cli.choices import Choices, StudyOptions, with_choices
 from ltsm.cli.options import STUDY, Jobs, StudyName
 from ltsm.cli.steps import Force, Wait, Yes
 from ltsm.errors import DataError, UsageError
@@ -29,6 +29,8 @@ HELP = """Examples:
 [bold]ltsm sweep[/]                         the paper's evaluation: ten seeds, every step
 [bold]ltsm sweep --smoke[/]                 all of it in small
 [bold]ltsm sweep controls[/]                is it the mask, the signs or the values
+[bold]ltsm sweep criteria[/]                what makes a good mask
+[bold]ltsm sweep criteria --criterion movement --amounts 0.5,0.2 --train best[/]
 [bold]ltsm sweep mine:study[/]              a study of your own: a function in mine.py
 [bold]ltsm sweep --seeds 0-99 --keep-going[/]
 [bold]ltsm sweep --device cuda[/]           all seeds side by side on a GPU
@@ -56,6 +58,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be
 @with_choices
 def sweep(
     choices: Choices,
+    own: StudyOptions,
     study: StudyName = STUDY,
     seeds: Seeds = None,
     only: Only = None,
@@ -70,7 +73,8 @@ def sweep(
     from ltsm.cli import running  # noqa: PLC0415
     from ltsm.steps.check import check  # noqa: PLC0415
 
-    protocol = choices.made_protocol(seeds)
+    study = own.named(study)
+    protocol = choices.made_protocol(seeds, studies.protocol_of(study))
     check(studies.study(study, protocol), protocol)  # refused before any data is looked for
     if dry_run:
         setup = running.previewed(choices, protocol)

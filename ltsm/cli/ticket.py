@@ -14,13 +14,14 @@ from rich.table import Table
 
 from ltsm.cli import options, say
 from ltsm.cli.prune import Network, their_code
+from ltsm.cli.pruned import test_sentence
 from ltsm.errors import DataError, StoreError, UsageError
 from ltsm.paths import read_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ltsm.core.datasets import Dataset
+    from ltsm.core.datasets import Dataset, TestSet
     from ltsm.library.ticket_evaluation import Achieved
     from ltsm.library.tickets import Ticket
     from ltsm.library.weights import State
@@ -170,22 +171,29 @@ def evaluate(
         DataError: the data is missing, or does not fit.
     """
     from ltsm.library.files import network_named  # noqa: PLC0415 - costs seconds
-    from ltsm.library.ticket_evaluation import evaluate_ticket  # noqa: PLC0415
+    from ltsm.library.ticket_evaluation import evaluate_test, evaluate_ticket  # noqa: PLC0415
     from ltsm.library.ticket_file import load_ticket  # noqa: PLC0415
 
     ticket = load_ticket(file)
-    images = _images(ticket, data, folder)
+    images, test = _images(ticket, data, folder)
     with their_code():
-        untrained, trained = evaluate_ticket(ticket, images, network_named(network) if network else None)
+        module = network_named(network) if network else None
+        untrained, trained = evaluate_ticket(ticket, images, module)
+        tested = None if test is None else evaluate_test(ticket, images, test, module)
     found = [_compared(ticket, images, "untrained", untrained, "")]
     if trained is not None:
         found.append(_compared(ticket, images, "trained", trained, "trained_"))
+    for i, row in enumerate(found):
+        row["test_accuracy"] = None if tested is None else tested[i].val_accuracy  # type: ignore[union-attr]  # as many as found
     if as_json:
         value = {"dataset": images.name, "images": len(images.validation_labels), "networks": found}
+        value["test_images"] = 0 if test is None else len(test.labels)
         say.as_json("ltsm-ticket-evaluation", 1, value)
         return
     for row in found:
         say.data(_sentence(row, images))
+        if test is not None:
+            say.data(test_sentence(row["network"], row["test_accuracy"], test))
 
 
 def _format(path: Path) -> Callable[[Ticket, bool | None], bytes]:
@@ -265,26 +273,27 @@ def _text(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _images(ticket: Ticket, name: str | None, folder: Path | None) -> Dataset:
-    """The data set that the ticket was made with, or another by name.
+def _images(ticket: Ticket, name: str | None, folder: Path | None) -> tuple[Dataset, TestSet | None]:
+    """The data set that the ticket was made with, or another by name; and its test set.
 
     Raises:
         DataError: it is not what the ticket was made with, and no other was named.
     """
-    from ltsm.core.datasets import load_dataset, resolve_dataset  # noqa: PLC0415
+    from ltsm.core.datasets import load_sets, resolve_dataset  # noqa: PLC0415
 
     made = ticket.about.get("data", {})
     chosen = name or made.get("dataset")
     if chosen is None:
         raise UsageError("this ticket does not say what data it was made with.", "--data FILE|NAME")
     resolved = resolve_dataset(chosen, folder, os.environ, say=say.note)
-    sizes = {size: made.get(size) for size in ("train_size", "validation_size")} if name is None else {}
-    images = load_dataset(resolved.name, resolved.folder, pixels=made.get("pixels", "raw"), **sizes)
+    names = ("train_size", "validation_size", "held_out") if name is None else ()
+    sizes = {size: made.get(size) for size in names}
+    images, test = load_sets(resolved.name, resolved.folder, pixels=made.get("pixels", "raw"), **sizes)
     if name is None and made.get("sha256", images.digest) != images.digest:
         raise DataError(
             f"{images.name} here is not the data that this ticket was made with.", "--data-dir DIR"
         )
-    return images
+    return images, test
 
 
 def _compared(ticket: Ticket, images: Dataset, which: str, found: Achieved, prefix: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ find their batches by a counter on the device, and the host reads one sum of los
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -20,12 +19,13 @@ from ltsm.core.cuda_adam import CudaAdam
 from ltsm.core.cuda_graph import as_graph, own_stream
 from ltsm.core.device_batches import DeviceBatches
 from ltsm.core.records import Evaluation
-from ltsm.core.torch_engine import evaluated, resident
+from ltsm.core.state import later
+from ltsm.core.torch_engine import evaluated, judged, resident
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ltsm.core.datasets import Dataset
+    from ltsm.core.datasets import Dataset, TestSet
     from ltsm.core.network import Network
     from ltsm.core.state import TrainState
     from ltsm.protocol import Protocol
@@ -74,36 +74,28 @@ class CudaEngine:
         with self._stream:
             return _values(lane.train(until) / made)
 
-    def evaluate(self) -> Evaluation:
-        """Loss and accuracy of the models as they are."""
-        return self.evaluate_parameters(self._ready().adam.parameters)
+    def evaluate(self, on: TestSet | None = None) -> Evaluation:
+        """Loss and accuracy of the models as they are, on the validation set or `on` a test set."""
+        return self.evaluate_parameters(self._ready().adam.parameters, on)
 
     @torch.no_grad()
-    def evaluate_parameters(self, parameters: Tensor) -> Evaluation:
-        """Loss and accuracy of any parameters (models, P) of the network's shape."""
+    def evaluate_parameters(self, parameters: Tensor, on: TestSet | None = None) -> Evaluation:
+        """The same of any parameters (models, P) of the network's shape."""
         with self._stream:
-            loss, accuracy = evaluated(self._network, parameters.to(self._device), self._data)
+            images, labels = judged(self._data, on, str(self._device))
+            loss, accuracy = evaluated(self._network, parameters.to(self._device), images, labels)
             return Evaluation(_values(loss), _values(accuracy))
 
     def state(self) -> TrainState:
         """The models as they are, in memory of their own, on the CPU."""
         lane = self._ready()
         assert self._loaded is not None  # noqa: S101 - there is a lane
-        adam, masks = lane.adam, self._loaded.masks
+        adam = lane.adam
         with self._stream:
             tensors = [
                 one.to("cpu", copy=True) for one in (adam.parameters, adam.first_moment, adam.second_moment)
             ]
-        parameters, first_moment, second_moment = (
-            one if masks is None else torch.where(masks, one, 0.0) for one in tensors
-        )
-        return replace(
-            self._loaded,
-            iteration=lane.iteration,
-            parameters=parameters,
-            first_moment=first_moment,
-            second_moment=second_moment,
-        )
+        return later(self._loaded, lane.iteration, tensors)
 
     def _ready(self) -> _Lane:
         if self._lane is None:

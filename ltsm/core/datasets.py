@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltsm.core import download, idx, own
-from ltsm.core.images import content_digest, first, mean_and_deviation, scaled, tensor
+from ltsm.core.images import content_digest, first, held_out_of, mean_and_deviation, scaled, tensor
 from ltsm.core.sources import source
 from ltsm.errors import DataError
 from ltsm.paths import read_path
@@ -41,7 +41,7 @@ class Dataset:
         validation_images: (m, features), float32.
         validation_labels: (m,), int64.
         image_shape: the shape of one image before it was flattened, e.g. (28, 28).
-        digest: SHA-256 in hexadecimal over all images and labels as used, before pixels are scaled.
+        digest: SHA-256 in hexadecimal over all images and labels as used, before pixels are scaled and images held out.
     """
 
     name: str
@@ -59,18 +59,40 @@ class Dataset:
         Raises:
             DataError: a tensor has another type or shape than it must have.
         """
-        for part in ("train", "validation"):
-            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
-            if images.ndim != 2 or labels.shape != images.shape[:1]:  # noqa: PLR2004 - a matrix
-                shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
-                raise DataError(
-                    f"{part} images and labels have the shapes {shapes}, not (n, features) and (n,)."
-                )
-            if (types := f"{images.dtype} and {labels.dtype}") != "torch.float32 and torch.int64":
-                raise DataError(
-                    f"{part} images and labels hold {types}, not torch.float32 and torch.int64.",
-                    "images.float() and labels.long()",
-                )
+        _check_tensors("train", self.train_images, self.train_labels)
+        _check_tensors("validation", self.validation_images, self.validation_labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class TestSet:
+    """Images that train and select nothing: who trains, or chooses among networks, is given a `Dataset` and not these.
+
+    Attributes:
+        images: (n, features), float32.
+        labels: (n,), int64, in the data set's classes.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        """Refuse what the engines would take for something else.
+
+        Raises:
+            DataError: a tensor has another type or shape than it must have.
+        """
+        _check_tensors("test", self.images, self.labels)
+
+
+def _check_tensors(part: str, images: Tensor, labels: Tensor) -> None:
+    if images.ndim != 2 or labels.shape != images.shape[:1]:  # noqa: PLR2004 - a matrix
+        shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
+        raise DataError(f"{part} images and labels have the shapes {shapes}, not (n, features) and (n,).")
+    if (types := f"{images.dtype} and {labels.dtype}") != "torch.float32 and torch.int64":
+        raise DataError(
+            f"{part} images and labels hold {types}, not torch.float32 and torch.int64.",
+            "images.float() and labels.long()",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +114,9 @@ def load_dataset(
     pixels: Pixels = "raw",
     train_size: int | None = None,
     validation_size: int | None = None,
+    held_out: int | None = None,
 ) -> Dataset:
-    """The data set as tensors, every file checked against its published MD5.
+    """The data set as tensors, every file checked against its published MD5; without its test set, see `load_sets`.
 
     Args:
         name: one of `DATASETS`, or data of one's own as `resolve_dataset` names it.
@@ -102,17 +125,39 @@ def load_dataset(
             of all pixels of the training images in use (for all of MNIST 0.1307 and 0.3081).
         train_size: only the first so many training images; None: all of them.
         validation_size: the same for the validation set, which for MNIST is its 10,000 test images.
+        held_out: so many of the training images are the validation set; None: the data set's own is.
 
     Raises:
         UsageError: there is no such data set.
         DataError: a file is missing or damaged, there are fewer images than asked for, or pixels that are
             all the same are to be standardised.
     """
+    sizes = {"train_size": train_size, "validation_size": validation_size, "held_out": held_out}
+    return load_sets(name, folder, pixels=pixels, **sizes)[0]
+
+
+def load_sets(
+    name: str,
+    folder: Path,
+    *,
+    pixels: Pixels = "raw",
+    train_size: int | None = None,
+    validation_size: int | None = None,
+    held_out: int | None = None,
+) -> tuple[Dataset, TestSet | None]:
+    """As `load_dataset`, and the test set: the data set's own, else, where images are held out, its validation images.
+
+    None where it has but two sets and none is held out.
+    """
     raw = source(name).read(folder)
     train = first(raw.train, train_size, f"training images in {name}")
     validation = first(raw.validation, validation_size, f"validation images in {name}")
+    test, digest = raw.test, content_digest(train, validation)
+    if held_out is not None:
+        test = validation if test is None else test
+        train, validation = held_out_of(train, held_out, f"training images in {name}")
     centre, spread = mean_and_deviation(train.images) if pixels == "standardised" else (0.0, float(raw.white))
-    return Dataset(
+    data = Dataset(
         name=name,
         train_images=scaled(train.images, centre, spread),
         train_labels=tensor(train.labels.astype(np.int64)),
@@ -120,8 +165,11 @@ def load_dataset(
         validation_labels=tensor(validation.labels.astype(np.int64)),
         classes=raw.classes,
         image_shape=train.images.shape[1:],
-        digest=content_digest(train, validation),
+        digest=digest,
     )
+    if test is None:
+        return data, None
+    return data, TestSet(scaled(test.images, centre, spread), tensor(test.labels.astype(np.int64)))
 
 
 def chosen_folder(option: Path | None, environ: Mapping[str, str]) -> Path:

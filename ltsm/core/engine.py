@@ -15,7 +15,7 @@ from ltsm.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ltsm.core.datasets import Dataset
+    from ltsm.core.datasets import Dataset, TestSet
     from ltsm.core.network import Network
     from ltsm.core.records import Evaluation
     from ltsm.core.state import TrainState
@@ -43,11 +43,11 @@ class Engine(Interface):
     def train(self, until: int) -> tuple[float, ...]:
         """Go on to iteration `until`; the mean training loss of the iterations made, one per model."""
 
-    def evaluate(self) -> Evaluation:
-        """Loss and accuracy of the models as they are."""
+    def evaluate(self, on: TestSet | None = None) -> Evaluation:
+        """Loss and accuracy of the models as they are, on the validation set or `on` a test set."""
 
-    def evaluate_parameters(self, parameters: Tensor) -> Evaluation:
-        """Loss and accuracy of any parameters (models, P) of the network's shape; needs no `load`."""
+    def evaluate_parameters(self, parameters: Tensor, on: TestSet | None = None) -> Evaluation:
+        """The same of any parameters (models, P) of the network's shape; needs no `load`."""
 
     def state(self) -> TrainState:
         """The models as they are, in memory of their own, on the CPU."""

@@ -30,10 +30,11 @@ class _Set:
 
 
 def read_folder(path: Path, size: tuple[int, int], mode: str) -> RawData:
-    """Images in path/train/CLASS and path/val/CLASS, resized, in order of their names.
+    """Images in path/train/CLASS, path/val/CLASS and, if it is there, path/test/CLASS, resized, in order of their names.
 
     The validation set is called val, valid, validation or dev; where there is none, test takes its place. Hidden files
-    and folders, files that are no images and links that lead nowhere are left out, and counted.
+    and folders, files that are no images, links that lead nowhere, and a test set without the training set's classes
+    are left out, and counted.
 
     Args:
         path: the folder.
@@ -46,10 +47,11 @@ def read_folder(path: Path, size: tuple[int, int], mode: str) -> RawData:
     skipped: Counter[str] = Counter()
     folders = {entry.name.lower(): entry for entry in _listed(path, skipped) if entry.is_dir()}
     train = _set(_one(path, folders, TRAINING) or path / "train", skipped)
-    test = _one(path, folders, TEST)
+    last = _one(path, folders, TEST)
     below = _one(path, folders, VALIDATION)
-    validation = _set(below or test or path / "val", skipped)
+    validation = _set(below or last or path / "val", skipped)
     names = list(train.classes)
+    test = _test_set(last, names, skipped) if last and below else None
     if unknown := [name for name in validation.classes if name not in names]:
         raise DataError(f"{validation.path} has the class {unknown[0]!r}, which {train.path} lacks.", HINT)
     if len(names) < 2:  # noqa: PLR2004
@@ -57,13 +59,14 @@ def read_folder(path: Path, size: tuple[int, int], mode: str) -> RawData:
     origin = Origin(
         train=train.path.name,
         validation=validation.path.name,
-        test=test.name if test and below else "",
+        test=test.path.name if test else "",
         classes=tuple(names),
         skipped=dict(skipped),
     )
     return RawData(
         train=_read(train, names, size, mode),
         validation=_read(validation, names, size, mode),
+        test=_read(test, names, size, mode) if test else None,
         classes=len(names),
         white=255,
         origin=origin,
@@ -98,6 +101,20 @@ def _set(path: Path, skipped: Counter[str]) -> _Set:
             f"images are {' '.join(sorted(SUFFIXES))}",
         )
     return _Set(path, classes)
+
+
+def _test_set(path: Path, names: list[str], skipped: Counter[str]) -> _Set | None:
+    """The test set; None where it has not the training set's classes, as one without labels has."""
+    left = Counter[str]()
+    try:
+        found = _set(path, left)
+    except DataError:
+        found = _Set(path, {})
+    if not found.classes or not set(found.classes) <= set(names):
+        skipped[f"test set without the classes of the training set ({path.name})"] += 1
+        return None
+    skipped.update(left)
+    return found
 
 
 def _listed(path: Path, skipped: Counter[str]) -> list[Path]:

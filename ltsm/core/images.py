@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from ltsm.core.streams import permutation
 from ltsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Origin:
 
     Attributes:
         train: the folder or array of the training set, as validation is of the validation set.
-        test: that of a test set, which nothing here uses; empty where there is none.
+        test: that of the test set, which selects nothing; empty where there is none.
         classes: their names, in the order of their labels.
         skipped: how many files or arrays were left out, by the reason.
     """
@@ -52,13 +53,14 @@ class Origin:
 class RawData:
     """A data set as published; pixels run from 0 to `white`, which is 1 for those that are used as they are.
 
-    `origin` is None for published sets, of whose files all are known.
+    `test` is None where there are but two sets; `origin` for published sets, of whose files all are known.
     """
 
     train: Labelled
     validation: Labelled
     classes: int
     white: int
+    test: Labelled | None = None
     origin: Origin | None = None
 
 
@@ -76,6 +78,25 @@ def first(part: Labelled, size: int | None, what: str) -> Labelled:
             f"there are {n:,} {what}, not {size:,}.", f"a size between 1 and {n}, or none for all"
         )
     return Labelled(part.images[:size], part.labels[:size])
+
+
+def held_out_of(part: Labelled, count: int, what: str) -> tuple[Labelled, Labelled]:
+    """What is left of a set, and `count` of its images that are drawn from it, both in its order; always the same ones.
+
+    Raises:
+        DataError: none would be left.
+    """
+    n = len(part.labels)
+    if count >= n:
+        raise DataError(
+            f"there are {n:,} {what}: {count:,} cannot be held out of them.",
+            "a smaller held_out (--held-out)",
+        )
+    drawn = np.zeros(n, np.bool_)
+    drawn[permutation(0, "held out", count=n)[:count]] = True
+    return Labelled(part.images[~drawn], part.labels[~drawn]), Labelled(
+        part.images[drawn], part.labels[drawn]
+    )
 
 
 def scaled(images: Values, centre: float, spread: float) -> Tensor:

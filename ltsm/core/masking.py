@@ -14,10 +14,12 @@ from ltsm.core.records import Evaluation
 from ltsm.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
+    from ltsm.core.criteria import Criterion, Values
+    from ltsm.core.datasets import TestSet
     from ltsm.core.engine import Engine
     from ltsm.core.network import Network
 
@@ -43,38 +45,27 @@ class MaskResult:
     bits: bytes
 
 
-def at_least(scores: Sequence[Tensor], threshold: float, _scope: str) -> list[Tensor]:
+def at_least(scores: Tensor, threshold: float) -> Tensor:
     """True where a score is at least t, which is rounded to the scores' own precision first.
 
     So a score of float32's 0.07 meets t = 0.07. A score that has become NaN meets no threshold.
     """
-    return [score >= torch.tensor(threshold, dtype=score.dtype, device=score.device) for score in scores]
+    return scores >= torch.tensor(threshold, dtype=scores.dtype, device=scores.device)
 
 
-def largest(scores: Sequence[Tensor], fraction: float, scope: str) -> list[Tensor]:
+def largest(scores: Tensor, fraction: float) -> Tensor:
     """True for the largest scores, exactly round(fraction · count) of them; on a tie for those that come first.
 
-    Of each part by itself (scope layer), or of all together. NaN counts as smaller than everything.
+    NaN counts as smaller than everything.
     """
-    if scope == "layer":
-        return [_largest(score.flatten(), fraction).view(score.shape) for score in scores]
-    kept = _largest(torch.cat([score.flatten() for score in scores]), fraction)
-    parts = torch.split(kept, [score.numel() for score in scores])
-    return [part.view(score.shape) for part, score in zip(parts, scores, strict=True)]
+    order = scores.flatten().nan_to_num(nan=-math.inf).argsort(descending=True, stable=True)
+    kept = torch.zeros(len(order), dtype=torch.bool, device=scores.device)
+    kept[order[: round(fraction * len(order))]] = True
+    return kept.view(scores.shape)
 
 
-def _largest(scores: Tensor, fraction: float) -> Tensor:
-    order = scores.nan_to_num(nan=-math.inf).argsort(descending=True, stable=True)
-    kept = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
-    kept[order[: round(fraction * len(scores))]] = True
-    return kept
-
-
-AMOUNTS: dict[str, Callable[[Sequence[Tensor], float, str], list[Tensor]]] = {
-    "threshold": at_least,
-    "fraction": largest,
-}
-"""What an amount says of scores in parts, by a masking's `by`; masks of the parts' shapes come back."""
+AMOUNTS: dict[str, Callable[[Tensor, float], Tensor]] = {"threshold": at_least, "fraction": largest}
+"""What an amount makes of scores that are ranked together, by a masking's `by`: a mask of their shape."""
 
 
 def covered_by(network: Network, covers: str) -> Tensor:
@@ -85,37 +76,62 @@ def covered_by(network: Network, covers: str) -> Tensor:
 
 def masks(
     network: Network,
-    scores: Tensor,
-    amounts: Iterable[float],
+    criterion: Criterion,
+    values: Values,
+    amounts: Sequence[float],
     *,
+    output: Sequence[float] = (),
     by: str = "threshold",
     scope: str = "global",
     covers: str = "all",
     within: Tensor | None = None,
 ) -> list[Tensor]:
-    """One mask (P,) for each amount, from scores (P,).
+    """One mask (P,) for each amount, of values (P,).
 
-    What is not covered is kept, and outside `within` (P,) nothing is; a fraction is of what is covered and within.
+    Args:
+        network: whose they are.
+        criterion: scores what is ranked together: all of it, or each layer by itself (scope layer).
+        values: before and after training.
+        amounts: thresholds of the score, or fractions of what is covered and within.
+        output: of the output layer, one for each of the amounts, where those are of the other layers alone.
+        by: what an amount is.
+        scope: global or layer.
+        covers: what may be pruned; the rest is kept.
+        within: outside it (P,) nothing is kept.
     """
     covered = covered_by(network, covers)
     scored = covered if within is None else covered & within
-    parts = [scores[part][scored[part]] for part in layer_slices(network)]
+    together = _by_layer(network, scored) if scope == "layer" else [scored]
+    scores = [criterion(values.of(places)) for places in together]
     found = []
-    for amount in amounts:
+    for amount, last in zip(amounts, output or amounts, strict=True):
         kept = ~covered
-        kept[scored] = torch.cat(AMOUNTS[by](parts, amount, scope))
+        for places, score in zip(together, scores, strict=True):
+            kept[places] = AMOUNTS[by](score, last if places is together[-1] else amount)
         found.append(kept)
     return found
 
 
+def _by_layer(network: Network, places: Tensor) -> list[Tensor]:
+    """What of these places (P,) lies in each layer."""
+    found = [torch.zeros_like(places) for _ in network.layers]
+    for one, layer in zip(found, layer_slices(network), strict=True):
+        one[layer] = places[layer]
+    return found
+
+
 def evaluate(
-    engine: Engine, models: Callable[[int], Tensor], count: int, at_once: int = MODELS_AT_ONCE
+    engine: Engine,
+    models: Callable[[int], Tensor],
+    count: int,
+    at_once: int = MODELS_AT_ONCE,
+    on: TestSet | None = None,
 ) -> Evaluation:
     """Loss and accuracy of `count` networks, made when they are needed, some at a time: `models(i)` is (P,)."""
     found: list[Evaluation] = []
     for start in range(0, count, at_once):
         some = [models(i) for i in range(start, min(start + at_once, count))]
-        found.append(engine.evaluate_parameters(torch.stack(some)))
+        found.append(engine.evaluate_parameters(torch.stack(some), on))
     loss = tuple(v for part in found for v in part.loss)
     return Evaluation(loss, tuple(v for part in found for v in part.accuracy))
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from ltsm.core.activations import ACTIVATIONS
-from ltsm.core.streams import Purpose, uniform
+from ltsm.core.streams import Purpose, normal, uniform
 from ltsm.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
@@ -89,17 +89,30 @@ def is_weight(network: Network) -> Tensor:
     return weights
 
 
-def initial_values(network: Network, seed: int, *purpose: Purpose) -> Tensor:
+DEVIATIONS: dict[str, Callable[[Layer], float]] = {
+    "glorot_normal": lambda layer: math.sqrt(2 / (layer.inputs + layer.outputs)),
+    "kaiming_normal": lambda layer: math.sqrt(2 / layer.inputs),
+}
+"""Of normal initial weights, by a protocol's `initialisation`."""
+
+
+def initial_values(
+    network: Network, seed: int, *purpose: Purpose, weights: str = "default", biases: str = "default"
+) -> Tensor:
     """(parameters,) float32: torch.nn.Linear's default, weights and biases uniform in ± 1/√inputs.
 
-    The sizes are part of the stream's name: networks of different sizes share no values, not even
+    Other weights are normal (Glorot and Bengio, 2010; He et al., 2015), other biases 0. The sizes are part of the stream's name: networks of different sizes share no values, not even
     where their first layers have the same shape.
     """
     values = torch.from_numpy(uniform(seed, *purpose, *network.sizes, count=network.parameters))
     values.mul_(2).sub_(1)
     for layer in network.layers:
         values[layer.parameters] *= 1 / math.sqrt(layer.inputs)
-    return values
+    if weights != "default":
+        drawn = torch.from_numpy(normal(seed, *purpose, weights, *network.sizes, count=network.parameters))
+        for layer in network.layers:
+            values[layer.weight] = drawn[layer.weight] * DEVIATIONS[weights](layer)
+    return values.where(is_weight(network), 0.0) if biases == "zero" else values
 
 
 def forward(network: Network, parameters: Tensor, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""An .npz file of four arrays: the contract, and what is said where one breaks it."""
+"""An .npz file of four arrays, or of six with a test set: the contract, and what is said where one breaks it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SUFFIX = ".npz"
 ARRAYS = ("x_train", "y_train", "x_val", "y_val")
+TEST_ARRAYS = ("x_test", "y_test")
+"""Both or neither."""
 LARGEST_PIXEL = 1_000.0
 MOST_CLASSES = 10_000
 MUCH = 2**28
@@ -39,7 +41,7 @@ CONTRACT = "an .npz file has x_train, y_train, x_val and y_val: docs/guide.md"
 
 
 def read_npz(path: Path) -> RawData:
-    """An .npz file of x_train (n, …), y_train (n,), x_val (m, …) and y_val (m,).
+    """An .npz file of x_train (n, …), y_train (n,), x_val (m, …) and y_val (m,); also x_test and y_test, if both are there.
 
     Images are unsigned bytes, divided by 255 as MNIST's are, or floats, used as they are: finite, in
     -1,000 … 1,000. Labels are whole numbers 0 … classes - 1; the largest training label says how many classes.
@@ -49,23 +51,28 @@ def read_npz(path: Path) -> RawData:
     """
     arrays = _arrays(path)
     train = _labelled(path, "train", arrays["x_train"], arrays["y_train"])
-    validation = _labelled(path, "val", arrays["x_val"], arrays["y_val"])
-    if train.images.shape[1:] != validation.images.shape[1:] or train.images.dtype != validation.images.dtype:
-        forms = [f"{part.images.dtype.name} {part.images.shape[1:]}" for part in (train, validation)]
-        raise _broken(path, f"x_train holds {forms[0]} and x_val {forms[1]}")
     classes = _classes(path, train.labels)
-    if int(validation.labels.max()) >= classes:
-        raise _broken(
-            path,
-            f"y_val has the label {int(validation.labels.max()):,}, and y_train only 0 … {classes - 1:,}",
-        )
     return RawData(
         train=train,
-        validation=validation,
+        validation=_as_training(path, "val", arrays, train, classes),
+        test=_as_training(path, "test", arrays, train, classes) if TEST_ARRAYS[0] in arrays else None,
         classes=classes,
         white=255 if train.images.dtype == np.uint8 else 1,
         origin=_origin(path, classes),
     )
+
+
+def _as_training(
+    path: Path, part: str, arrays: dict[str, NDArray[Any]], train: Labelled, classes: int
+) -> Labelled:
+    """Another part of the file, whose images and labels have to be as the training set's."""
+    found = _labelled(path, part, arrays[f"x_{part}"], arrays[f"y_{part}"])
+    if train.images.shape[1:] != found.images.shape[1:] or train.images.dtype != found.images.dtype:
+        forms = [f"{one.images.dtype.name} {one.images.shape[1:]}" for one in (train, found)]
+        raise _broken(path, f"x_train holds {forms[0]} and x_{part} {forms[1]}")
+    if (highest := int(found.labels.max())) >= classes:
+        raise _broken(path, f"y_{part} has the label {highest:,}, and y_train only 0 … {classes - 1:,}")
+    return found
 
 
 def _classes(path: Path, labels: NDArray[Any]) -> int:
@@ -88,12 +95,12 @@ def _classes(path: Path, labels: NDArray[Any]) -> int:
 
 def _origin(path: Path, classes: int) -> Origin:
     with np.load(path, allow_pickle=False) as file:
-        others = [name for name in file.files if name not in (*ARRAYS, "x_test", "y_test")]
-        test = "x_test" if "x_test" in file.files else ""
+        used = _used(file)
+        others = [name for name in file.files if name not in used]
     return Origin(
         train="x_train",
         validation="x_val",
-        test=test,
+        test=TEST_ARRAYS[0] if TEST_ARRAYS[0] in used else "",
         classes=tuple(map(str, range(classes))),
         skipped={f"other arrays ({', '.join(others[:4])})": len(others)} if others else {},
     )
@@ -104,7 +111,7 @@ def _broken(path: Path, what: str) -> DataError:
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The four arrays, whatever they hold; no pickled object is ever loaded."""
+    """The arrays, whatever they hold; no pickled object is ever loaded."""
     try:
         with path.open("rb") as stream:
             # Anything else numpy takes for a bare array, or for a pickle that it then advises to trust.
@@ -114,11 +121,16 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
             with np.load(stream, allow_pickle=False) as file:
                 _refuse_members(path, file)
                 _refuse_bombs(path, file)
-                return {name: file[name] for name in ARRAYS}
+                return {name: file[name] for name in _used(file)}
     except _UNREADABLE as error:
         raise _broken(path, f"it is no readable .npz file ({' '.join(str(error).split())[:120]})") from error
     except OSError as error:
         raise _broken(path, f"it cannot be read ({error.strerror or error})") from error
+
+
+def _used(file: NpzFile) -> tuple[str, ...]:
+    """Which arrays are read: a test set is optional."""
+    return (*ARRAYS, *TEST_ARRAYS) if {*TEST_ARRAYS} <= {*file.files} else ARRAYS
 
 
 def _refuse_members(path: Path, file: NpzFile) -> None:
@@ -130,7 +142,7 @@ def _refuse_members(path: Path, file: NpzFile) -> None:
     if lacking := [name for name in ARRAYS if name not in file.files]:
         raise _broken(path, f"it lacks {', '.join(lacking)}")
     members = file.zip.namelist() if file.zip else []
-    if bare := [name for name in ARRAYS if f"{name}.npy" not in members]:
+    if bare := [name for name in _used(file) if f"{name}.npy" not in members]:
         raise _broken(path, f"its member {bare[0]} is no array {bare[0]}.npy, as numpy.savez writes one")
 
 
@@ -142,7 +154,7 @@ def _refuse_bombs(path: Path, file: NpzFile) -> None:
     """
     archive = file.zip
     assert archive is not None  # noqa: S101 - it was opened just now
-    members = [archive.getinfo(f"{name}.npy") for name in ARRAYS]
+    members = [archive.getinfo(f"{name}.npy") for name in _used(file)]
     unpacked, packed = (sum(getattr(m, size) for m in members) for size in ("file_size", "compress_size"))
     if unpacked > MUCH and unpacked > DENSEST * packed:
         raise _broken(

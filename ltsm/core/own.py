@@ -92,20 +92,22 @@ def read(name: str, path: Path) -> RawData:
 
 def contents(raw: RawData) -> dict[str, Any]:
     """What there is in data of one's own, as JSON values: the sets, the classes with their images, what is left out."""
-    origin, sets = raw.origin, (raw.train, raw.validation)
+    origin, sets = raw.origin, [part for part in (raw.train, raw.validation, raw.test) if part is not None]
     assert origin is not None  # noqa: S101 - data of one's own says where it comes from
     counts = [np.bincount(part.labels, minlength=raw.classes).tolist() for part in sets]
+    words = ("training", "validation", "test")[: len(sets)]
     return {
         "training_set": origin.train,
         "validation_set": origin.validation,
         "test_set": origin.test,
         "training_images": len(raw.train.labels),
         "validation_images": len(raw.validation.labels),
+        "test_images": 0 if raw.test is None else len(raw.test.labels),
         "image_shape": list(raw.train.images.shape[1:]),
         "classes": raw.classes,
         "images_of_classes": [
-            {"name": name, "training": n, "validation": m}
-            for name, n, m in zip(origin.classes, *counts, strict=True)
+            {"name": name, **dict(zip(words, numbers, strict=True))}
+            for name, *numbers in zip(origin.classes, *counts, strict=True)
         ],
         "pixels": [
             min(part.images.min().item() for part in sets),
@@ -121,7 +123,7 @@ def summary(raw: RawData) -> str:
     sets = [f"{len(raw.train.labels):,} training images from {found['training_set']}"]
     sets.append(f"{len(raw.validation.labels):,} validation images from {found['validation_set']}")
     if found["test_set"]:
-        sets.append(f"{found['test_set']} is a test set, and is not used")
+        sets.append(f"{found['test_images']:,} test images from {found['test_set']}")
     left = ", ".join(f"{count:,} {reason}" for reason, count in found["left_out"].items())
     return f"{', '.join(sets)}; {raw.classes} classes{f'; left out: {left}' if left else ''}"
 

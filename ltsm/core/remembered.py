@@ -1,4 +1,4 @@
-"""What is worked out of a data set once, and kept for as long as the data set is."""
+"""What is worked out of images once, and kept for as long as they are."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ltsm.core.datasets import Dataset
-
 P = ParamSpec("P")
 T = TypeVar("T")
+D = TypeVar("D")
+"""A `Dataset` or a `TestSet`."""
 
 
-def remembered(make: Callable[Concatenate[Dataset, P], T]) -> Callable[Concatenate[Dataset, P], T]:
+def remembered(make: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[D, P], T]:
     """Keep what a function makes of each data set; its value must not hold the data set, or both would stay."""
-    known: WeakKeyDictionary[Dataset, dict[object, T]] = WeakKeyDictionary()
+    known: WeakKeyDictionary[D, dict[object, T]] = WeakKeyDictionary()
 
     @wraps(make)
-    def found(data: Dataset, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def found(data: D, /, *args: P.args, **kwargs: P.kwargs) -> T:
         made, key = known.setdefault(data, {}), (args, tuple(kwargs.items()))
         if key not in made:
             made[key] = make(data, *args, **kwargs)

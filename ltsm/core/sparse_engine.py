@@ -28,7 +28,6 @@ gradient. Not measured: several models in one walk over the images.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -40,12 +39,13 @@ from ltsm.core.records import Evaluation
 from ltsm.core.remembered import remembered
 from ltsm.core.sparse_library import unavailable_reason
 from ltsm.core.sparse_network import MOST_IN_A_BATCH, SparseImages, SparseNetwork
+from ltsm.core.state import later
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from ltsm.core.datasets import Dataset
+    from ltsm.core.datasets import Dataset, TestSet
     from ltsm.core.network import Network
     from ltsm.core.state import TrainState
     from ltsm.protocol import Protocol
@@ -126,31 +126,25 @@ class SparseEngine:
             self._orders[seed] = epoch, self._batches.epoch_order(seed, epoch)
         return self._orders[seed][1]
 
-    def evaluate(self) -> Evaluation:
-        """Loss and accuracy of the models as they are."""
-        return _evaluation([model.evaluate(_validation_images(self._data)) for model in self._models])
+    def evaluate(self, on: TestSet | None = None) -> Evaluation:
+        """Loss and accuracy of the models as they are, on the validation set or `on` a test set."""
+        return _evaluation([model.evaluate(self._images(on)) for model in self._models])
 
-    def evaluate_parameters(self, parameters: Tensor) -> Evaluation:
-        """Loss and accuracy of any parameters (models, P) of the network's shape."""
-        model, images = SparseNetwork(self._network, 1), _validation_images(self._data)
+    def evaluate_parameters(self, parameters: Tensor, on: TestSet | None = None) -> Evaluation:
+        """The same of any parameters (models, P) of the network's shape."""
+        model, images = SparseNetwork(self._network, 1), self._images(on)
         rows = [row.to("cpu", torch.float32).contiguous() for row in parameters]
         return _evaluation([model.evaluate_parameters(row, images) for row in rows])
+
+    def _images(self, on: TestSet | None) -> SparseImages:
+        return _validation_images(self._data) if on is None else _test_images(on)
 
     def state(self) -> TrainState:
         """The models as they are, in memory of their own, on the CPU."""
         if self._loaded is None:
             raise RuntimeError("load() comes first")
         tensors = torch.stack([model.tensors() for model in self._models], 1)
-        if self._loaded.masks is not None:
-            tensors = torch.where(self._loaded.masks, tensors, 0.0)
-        parameters, first_moment, second_moment = tensors.unbind()
-        return replace(
-            self._loaded,
-            iteration=self._iteration,
-            parameters=parameters.clone(),
-            first_moment=first_moment.clone(),
-            second_moment=second_moment.clone(),
-        )
+        return later(self._loaded, self._iteration, [tensor.clone() for tensor in tensors])
 
 
 def _out_of_bounds(network: Network, protocol: Protocol, batch: int) -> str:
@@ -178,6 +172,11 @@ def _training_images(data: Dataset) -> SparseImages:
 @remembered
 def _validation_images(data: Dataset) -> SparseImages:
     return SparseImages(data.validation_images, data.validation_labels)
+
+
+@remembered
+def _test_images(test: TestSet) -> SparseImages:
+    return SparseImages(test.images, test.labels)
 
 
 @remembered

@@ -33,7 +33,7 @@ class TrainState:
         iteration: how many batches have been trained on.
         parameters: (models, P), float32, as are first_moment and second_moment (Adam's).
         masks: (models, P), bool, True for what is kept, or None: nothing is pruned. Pruned parameters
-            are exactly 0 and stay so.
+            stay exactly what they are, which is mostly 0.
     """
 
     network: Network
@@ -46,10 +46,17 @@ class TrainState:
 
 
 def fresh_state(
-    network: Network, seeds: tuple[int, ...], initial: Tensor, masks: Tensor | None = None
+    network: Network,
+    seeds: tuple[int, ...],
+    initial: Tensor,
+    masks: Tensor | None = None,
+    frozen: Tensor | float = 0.0,
 ) -> TrainState:
-    """The state before the first iteration, from initial values (models, P), pruned by masks (models, P)."""
-    pruned = initial.clone() if masks is None else torch.where(masks, initial, 0.0)
+    """The state before the first iteration, from initial values (models, P), pruned by masks (models, P).
+
+    What is pruned is `frozen`: at 0, or at values (models, P).
+    """
+    pruned = initial.clone() if masks is None else torch.where(masks, initial, frozen)
     return TrainState(
         network=network,
         seeds=seeds,
@@ -58,6 +65,20 @@ def fresh_state(
         first_moment=torch.zeros_like(pruned),
         second_moment=torch.zeros_like(pruned),
         masks=None if masks is None else masks.clone(),
+    )
+
+
+def later(state: TrainState, iteration: int, tensors: Sequence[Tensor]) -> TrainState:
+    """The state at a later iteration, with parameters, first and second moments (models, P) as an engine has them.
+
+    Where an infinite second moment stands for the mask, what is pruned is as it was before, and its moments are 0.
+    """
+    parameters, first, second = tensors
+    if (kept := state.masks) is not None:
+        parameters = torch.where(kept, parameters, state.parameters)
+        first, second = (torch.where(kept, moment, 0.0) for moment in (first, second))
+    return replace(
+        state, iteration=iteration, parameters=parameters, first_moment=first, second_moment=second
     )
 
 

@@ -25,6 +25,13 @@ def uniform(seed: int, *purpose: Purpose, count: int) -> NDArray[np.float32]:
     return (_words(seed, purpose, count) >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
 
 
+def normal(seed: int, *purpose: Purpose, count: int) -> NDArray[np.float32]:
+    """`count` numbers of mean 0 and deviation 1, by Box and Muller: worked out in float64, rounded once."""
+    words = (_words(seed, purpose, 2 * count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    radius = np.sqrt(-2.0 * np.log(1.0 - words[:count]))
+    return (radius * np.cos(2.0 * np.pi * words[count:])).astype(np.float32)
+
+
 def permutation(seed: int, *purpose: Purpose, count: int) -> NDArray[np.int64]:
     """0 … count - 1 in a random order: that of `count` random words, each position's own."""
     words = _words(seed, purpose, count)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ltsm.core.datasets import Dataset
+    from ltsm.core.datasets import Dataset, TestSet
     from ltsm.core.network import Network
     from ltsm.core.state import TrainState
     from ltsm.protocol import Protocol
@@ -70,15 +70,16 @@ class TorchEngine:
         with _denormals_as_zero():
             return tuple(loss for group in self._groups for loss in group.train(until))
 
-    def evaluate(self) -> Evaluation:
-        """Loss and accuracy of the models as they are."""
-        return self._evaluate([group.parameters for group in self._groups])
+    def evaluate(self, on: TestSet | None = None) -> Evaluation:
+        """Loss and accuracy of the models as they are, on the validation set or `on` a test set."""
+        return self._evaluate([group.parameters for group in self._groups], on)
 
-    def evaluate_parameters(self, parameters: Tensor) -> Evaluation:
-        """Loss and accuracy of any parameters (models, P) of the network's shape."""
+    def evaluate_parameters(self, parameters: Tensor, on: TestSet | None = None) -> Evaluation:
+        """The same of any parameters (models, P) of the network's shape."""
         placed = parameters.to(self._device)
         # a row of a matrix starts anywhere in memory, its clone where all memory starts
-        return self._evaluate([row.clone() for row in placed] if self._device.type == "cpu" else [placed])
+        rows = [row.clone() for row in placed] if self._device.type == "cpu" else [placed]
+        return self._evaluate(rows, on)
 
     def state(self) -> TrainState:
         """The models as they are, in memory of their own, on the CPU."""
@@ -97,8 +98,9 @@ class TorchEngine:
         return torch.cat([tensor.view(-1, tensor.shape[-1]) for tensor in tensors]).cpu()
 
     @torch.no_grad()
-    def _evaluate(self, groups: list[Tensor]) -> Evaluation:
-        found = [evaluated(self._network, parameters, self._data) for parameters in groups]
+    def _evaluate(self, groups: list[Tensor], on: TestSet | None) -> Evaluation:
+        images, labels = judged(self._data, on, str(self._device))
+        found = [evaluated(self._network, parameters, images, labels) for parameters in groups]
         return Evaluation(
             loss=tuple(v for loss, _ in found for v in _values(loss)),
             accuracy=tuple(v for _, accuracy in found for v in _values(accuracy)),
@@ -165,20 +167,23 @@ class _Group:
         return self._order[1]
 
 
-def evaluated(network: Network, parameters: Tensor, data: Dataset) -> tuple[Tensor, Tensor]:
-    """Loss and accuracy (…), float64, of parameters (…, P)."""
+def judged(data: Dataset, on: TestSet | None, device: str) -> tuple[Tensor, Tensor]:
+    """The images and labels to evaluate on: the validation set's, on the device already, or a test set's."""
+    return (data.validation_images, data.validation_labels) if on is None else _resident_test(on, device)
+
+
+def evaluated(network: Network, parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss and accuracy (…), float64, of parameters (…, P) on images (n, features) with labels (n,)."""
     loss = torch.zeros(parameters.shape[:-1], dtype=torch.float64, device=parameters.device)
     correct = torch.zeros_like(loss)
     size = CHUNK.get(parameters.device.type) or max(1, MOST_VALUES // (loss.numel() * max(network.sizes[1:])))
-    for images, labels in zip(
-        torch.split(data.validation_images, size), torch.split(data.validation_labels, size), strict=True
-    ):
-        logits = forward(network, parameters, images)
-        truth = labels.unsqueeze(-1).expand(*logits.shape[:-1], 1)
+    for some, theirs in zip(torch.split(images, size), torch.split(labels, size), strict=True):
+        logits = forward(network, parameters, some)
+        truth = theirs.unsqueeze(-1).expand(*logits.shape[:-1], 1)
         loss -= torch.log_softmax(logits, -1).gather(-1, truth).sum((-2, -1), dtype=torch.float64)
         largest, predicted = logits.max(-1, keepdim=True)
         correct += ((predicted == truth) & ~largest.isnan()).sum((-2, -1))
-    return loss / len(data.validation_labels), correct / len(data.validation_labels)
+    return loss / len(labels), correct / len(labels)
 
 
 @contextmanager
@@ -211,6 +216,11 @@ def resident(data: Dataset, device: str) -> Dataset:
         validation_images=_aligned(data.validation_images.to(device)),
         validation_labels=data.validation_labels.to(device),
     )
+
+
+@remembered
+def _resident_test(test: TestSet, device: str) -> tuple[Tensor, Tensor]:
+    return _aligned(test.images.to(device)), test.labels.to(device)
 
 
 def _aligned(tensor: Tensor) -> Tensor:

@@ -9,36 +9,41 @@ from ltsm.core.engine import choose_engine
 from ltsm.core.records import Record
 
 if TYPE_CHECKING:
-    from ltsm.core.datasets import Dataset
+    from ltsm.core.datasets import Dataset, TestSet
     from ltsm.core.engine import Engine
     from ltsm.core.state import TrainState
     from ltsm.protocol import Protocol
 
 
 def advance(
-    data: Dataset, protocol: Protocol, state: TrainState, until: int, device: str = "cpu"
+    data: Dataset,
+    protocol: Protocol,
+    state: TrainState,
+    until: int,
+    device: str = "cpu",
+    test: TestSet | None = None,
 ) -> tuple[TrainState, list[Record]]:
     """The state at iteration `until`, and the records made on the way (section 3.3).
 
     A pure function. There is a record at iteration 0 (of the untrained networks), at every multiple of
-    `protocol.record_every` and at `until`. Segments that end at such multiples give the same bits,
+    `protocol.record_every` and at `until`, of the test set too where there is one. Segments that end at such multiples give the same bits,
     records included, as one uninterrupted call.
 
     Raises:
         UsageError: this machine has no such device.
     """
     engine = choose_engine(data, state.network, protocol, device)
-    return advance_by(engine, state, until, protocol.record_every)
+    return advance_by(engine, state, until, protocol.record_every, test)
 
 
 def advance_by(
-    engine: Engine, state: TrainState, until: int, record_every: int
+    engine: Engine, state: TrainState, until: int, record_every: int, test: TestSet | None = None
 ) -> tuple[TrainState, list[Record]]:
     """As `advance`, by an engine that serves the state's network."""
     engine.load(state)
-    untrained = [_record(0, (math.nan,) * len(state.seeds), engine)] if state.iteration == 0 else []
+    untrained = [_record(0, (math.nan,) * len(state.seeds), engine, test)] if state.iteration == 0 else []
     points = record_points(state.iteration, until, record_every)
-    trained = [_record(point, engine.train(point), engine) for point in points]
+    trained = [_record(point, engine.train(point), engine, test) for point in points]
     return engine.state(), untrained + trained
 
 
@@ -49,6 +54,9 @@ def record_points(start: int, until: int, every: int) -> list[int]:
     return [*range((start // every + 1) * every, until, every), until]
 
 
-def _record(iteration: int, train_loss: tuple[float, ...], engine: Engine) -> Record:
+def _record(iteration: int, train_loss: tuple[float, ...], engine: Engine, test: TestSet | None) -> Record:
     found = engine.evaluate()
-    return Record(iteration, train_loss, found.loss, found.accuracy)
+    if test is None:
+        return Record(iteration, train_loss, found.loss, found.accuracy)
+    tested = engine.evaluate(test)
+    return Record(iteration, train_loss, found.loss, found.accuracy, tested.loss, tested.accuracy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,21 @@ def one_of(name: str, value: Any, known: Iterable[str]) -> None:
     words = list(known)
     if not isinstance(value, str) or value not in words:
         raise UsageError(f"{name} must be {' or '.join(words)}, not {quoted(value)}.")
+
+
+def seed_of(seed: Any) -> int:
+    """A seed as Python's whole number.
+
+    Raises:
+        UsageError: it is none, or no generator takes it.
+    """
+    try:
+        value = operator.index(seed)
+    except (TypeError, RuntimeError):  # the latter of a tensor without values
+        value = -1
+    if not 0 <= value < 2**63:
+        raise UsageError(f"seed must be a whole number of at least 0 and below 2⁶³, not {quoted(seed)}.")
+    return value
 
 
 def instance(name: str, value: Any, kind: type[Any] | UnionType, words: str) -> Any:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ltsm.library.batches import Data, Pair
     from ltsm.library.outputs import Loss
-    from ltsm.library.supermasks import Supermask
+    from ltsm.library.pruned import Pruned
     from ltsm.library.weights import State
     from ltsm.protocol import Protocol
 
@@ -37,7 +37,7 @@ _MAKES = "optimiser=lambda parameters: torch.optim.SGD(parameters, lr=0.1)"
 
 
 def by_module(
-    supermask: Supermask,
+    supermask: Pruned,
     module: nn.Module,
     training: Data | Dataset,
     validation: Data | Dataset | None,
@@ -66,7 +66,7 @@ def by_module(
     batches = training_batches(batched, plan.batch_size, plan.order, seed)
     records, lost, last = [_recorded(network, 0, math.nan, judged, loss)], 0.0, 0
     points = set(record_points(0, plan.iterations, plan.record_every))
-    with frozen_zeros(network, supermask.mask, steps):
+    with frozen_zeros(network, supermask.mask, steps, at=supermask.state):
         for iteration, batch in zip(range(1, plan.iterations + 1), batches, strict=False):
             lost += _step(network, steps, loss, batch)
             if iteration in points:

@@ -18,12 +18,11 @@ from ltsm.errors import DataError, UsageError
 from ltsm.library.batches import Pair, as_pair, evaluation_batches, whole
 from ltsm.library.foreign import theirs
 from ltsm.library.learnable import Variety, check_learnable
-from ltsm.library.masks import mask_of, masked_state
 from ltsm.library.outputs import check_logits, correct, default_loss, lost
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from torch import Tensor, nn
 
@@ -42,13 +41,11 @@ MEMORY = 2**30
 
 def through_ours(
     chain: Chain,
-    initial: State,
-    scores: State,
-    thresholds: Sequence[float],
+    masked: Sequence[Callable[[], State]],
     validation: Data | Dataset,
     wholes: Sequence[State] = (),
 ) -> tuple[str, Evaluation]:
-    """The engine's name; and every threshold's masked network, then every whole one, evaluated by it.
+    """The engine's name; and every masked network, made when it is needed, then every whole one, evaluated by it.
 
     Raises:
         DataError: the images do not fit the network, or nothing can be learnt of them.
@@ -56,13 +53,8 @@ def through_ours(
     data = as_dataset(validation, chain.network)
     check_learnable(data.validation_images, data.validation_labels, "validation")
     engine = choose_engine(data, chain.network, PAPER.changed(activation=chain.network.activation))
-
-    def network(place: int) -> Tensor:
-        if place >= len(thresholds):
-            return chain.flat(wholes[place - len(thresholds)])
-        return chain.flat(masked_state(initial, mask_of(scores, thresholds[place])))
-
-    return engine.name, evaluate(engine, network, len(thresholds) + len(wholes))
+    made: list[Callable[[], State]] = [*masked, *(partial(dict, whole) for whole in wholes)]
+    return engine.name, evaluate(engine, lambda place: chain.flat(made[place]()), len(made))
 
 
 def as_dataset(data: Data | Dataset, network: Network, training: Pair | None = None) -> Dataset:
@@ -99,14 +91,16 @@ def as_dataset(data: Data | Dataset, network: Network, training: Pair | None = N
 
 def through_module(
     module: nn.Module,
-    initial: State,
-    scores: State,
-    thresholds: Sequence[float],
+    start: State,
+    masked: Sequence[Callable[[], State]],
+    names: Sequence[str],
     validation: Data | Dataset,
     loss: Loss | None = None,
     wholes: Sequence[State] = (),
 ) -> Evaluation:
-    """Every threshold's masked network, then every whole one, evaluated by a copy of the module, in evaluation mode.
+    """Every masked network, then every whole one, evaluated by a copy of the module, in evaluation mode.
+
+    A mask covers the parameters `names`; the others are those of `start`.
 
     The data is gone through once, each batch by all networks: they see the same images, and a loader that
     shuffles or can be used only once will do. What a forward pass writes to images, buffers or parameters
@@ -120,8 +114,8 @@ def through_module(
     ours = copied(module).eval()
     if isinstance(validation, Dataset):
         validation = as_taken(ours, validation, "validation")
-    masked = _masked_states(ours, initial, scores, thresholds)
-    return evaluate_states(ours, [*masked, *_whole_states(ours, wholes)], validation, loss)
+    states = _masked_states(ours, start, masked, names)
+    return evaluate_states(ours, [*states, *_whole_states(ours, wholes)], validation, loss)
 
 
 @torch.no_grad()
@@ -201,17 +195,21 @@ def _takes(module: nn.Module, images: Tensor) -> bool:
 
 
 def _masked_states(
-    module: nn.Module, initial: State, scores: State, thresholds: Sequence[float]
+    module: nn.Module, start: State, masked: Sequence[Callable[[], State]], names: Sequence[str]
 ) -> list[Callable[[], State]]:
-    """What gives each threshold's state, in memory of its own: masked values, worked out once where memory allows it."""
+    """What gives each network's state, in memory of its own: masked values, worked out once where memory allows it."""
     device = device_of(module)
-    names = [*dict(module.named_parameters()), *dict(module.named_buffers())]
-    covered = {name: initial[name] for name in names if name in scores}
-    others = {name: initial[name] for name in names if name in initial and name not in scores}
-    masked: list[Callable[[], State]] = [partial(_masked, covered, scores, t) for t in thresholds]
-    if len(masked) * sum(t.nbytes for t in covered.values()) <= MEMORY:
-        masked = [partial(dict, make()) for make in masked]
-    return [partial(_with_copies, make, others, device) for make in masked]
+    own = {*dict(module.named_parameters()), *dict(module.named_buffers())}
+    others = {name: t for name, t in start.items() if name in own and name not in names}
+    covered = own & {*names} & start.keys()
+    made: list[Callable[[], State]] = [partial(_only, make, covered) for make in masked]
+    if len(made) * sum(start[name].nbytes for name in covered) <= MEMORY:
+        made = [partial(dict, make()) for make in made]
+    return [partial(_with_copies, make, others, device) for make in made]
+
+
+def _only(make: Callable[[], State], names: Container[str]) -> State:
+    return {name: t for name, t in make().items() if name in names}
 
 
 def _whole_states(module: nn.Module, states: Sequence[State]) -> list[Callable[[], State]]:
@@ -219,10 +217,6 @@ def _whole_states(module: nn.Module, states: Sequence[State]) -> list[Callable[[
     names = {*dict(module.named_parameters()), *dict(module.named_buffers())}
     own = [{name: t for name, t in state.items() if name in names} for state in states]
     return [partial(_with_copies, dict, state, device_of(module)) for state in own]
-
-
-def _masked(values: State, scores: State, threshold: float) -> State:
-    return masked_state(values, mask_of({name: scores[name] for name in values}, threshold))
 
 
 def _with_copies(masked: Callable[[], State], others: State, device: torch.device) -> State:

@@ -8,8 +8,9 @@ import os
 import pickle
 import sys
 from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +21,9 @@ from ltsm import regular
 from ltsm.errors import RunError, StoreError, UsageError
 from ltsm.library.foreign import theirs
 from ltsm.library.weights import State, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
 
@@ -107,32 +111,53 @@ def network_named(name: str) -> nn.Module:
         UsageError: there is no such function, or it makes something else.
         RunError: it fails.
     """
-    module_name, _, function = name.partition(":")
-    if not (module_name and function):
-        raise UsageError(f"a network is named as module:function, not {name!r}.", "e.g. --network model:make")
-    sys.path.insert(0, here := str(Path.cwd()))
-    try:
-        with theirs(f"the network {name}"):
-            made: Any = _function(module_name, function)()
-    except SystemExit as error:
-        raise RunError(
-            f"the network {name} ends the program ({error}).", 'if __name__ == "__main__": …'
-        ) from error
-    finally:
-        if here in sys.path:
-            sys.path.remove(here)
+    function = function_named(name, "network")
+    with theirs(f"the network {name}"), _no_exit(f"the network {name}"):
+        made: Any = function()
     if not isinstance(made, nn.Module):
         raise UsageError(f"{name} gives {type(made).__name__}, not a torch.nn.Module.")
     return made
 
 
-def _function(module_name: str, function: str) -> Any:
+def function_named(name: str, option: str) -> Callable[..., Any]:
+    """The function `module:function`; importing it runs its module's code.
+
+    Args:
+        name: what it is called.
+        option: of the command line, which is also what it is.
+
+    Raises:
+        UsageError: there is no such function.
+        RunError: its module fails.
+    """
+    module_name, _, function = name.partition(":")
+    example = f"e.g. --{option} model:make"
+    if not (module_name and function):
+        raise UsageError(f"a {option} is named as module:function, not {name!r}.", example)
+    sys.path.insert(0, here := str(Path.cwd()))
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name.partition(".")[0]:
+        with theirs(f"the {option} {name}"), _no_exit(f"the {option} {name}"):
+            module = importlib.import_module(module_name)
+    except RunError as error:
+        cause = error.__cause__
+        if not isinstance(cause, ModuleNotFoundError) or cause.name != module_name.partition(".")[0]:
             raise
-        raise UsageError(f"{error}.", "--network module:function; the current folder is looked in") from error
-    if not callable(found := getattr(module, function, None)):
-        raise UsageError(f"there is no function {function!r} in {module_name}.", "--network module:function")
-    return found
+        hint = f"--{option} module:function; the current folder is looked in"
+        raise UsageError(f"{cause}.", hint) from error
+    finally:
+        if here in sys.path:
+            sys.path.remove(here)
+    found: Any = getattr(module, function, None)
+    if not callable(found):
+        raise UsageError(
+            f"there is no function {function!r} in {module_name}.", f"--{option} module:function"
+        )
+    return found  # type: ignore[no-any-return]  # a person's own function
+
+
+@contextmanager
+def _no_exit(what: str) -> Iterator[None]:
+    try:
+        yield
+    except SystemExit as error:
+        raise RunError(f"{what} ends the program ({error}).", 'if __name__ == "__main__": …') from error

@@ -11,7 +11,7 @@ from torch import nn
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
 from ltsm.library.masks import checked_mask
-from ltsm.library.weights import plain_tensor
+from ltsm.library.weights import plain_tensor, state_of
 from ltsm.library.wrappers import unwrapped
 
 if TYPE_CHECKING:
@@ -25,23 +25,29 @@ if TYPE_CHECKING:
 
 @contextmanager
 def frozen_zeros(
-    module: nn.Module, mask: Mapping[str, Tensor], optimiser: torch.optim.Optimizer
+    module: nn.Module,
+    mask: Mapping[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    *,
+    at: Mapping[str, Tensor] | None = None,
 ) -> Iterator[None]:
     """For a training loop of one's own: what the mask prunes is exactly 0 in here, whatever the optimiser does.
 
-    The parameters are set to 0 on entry. Their gradients are 0, so that momentum and norms know nothing of them, and
-    before and after every step, and at the end, they are set to 0 again, so that neither weight decay, nor momentum from
+    The parameters are set to 0 on entry, or to the values that they shall be frozen at. Their gradients are 0, so that
+    momentum and norms know nothing of them, and
+    before and after every step, and at the end, they are set so again, so that neither weight decay, nor momentum from
     before, nor a forward pass that writes to them can move them. A parameter that is replaced meanwhile is followed.
 
     Args:
         module: the network; its pruned parameters change.
         mask: by parameter name, True, or 1, for what is kept.
         optimiser: whose steps are followed; it has to be over some of the module's parameters.
+        at: values by parameter name that are frozen in place of 0, as in a `Pruned`'s `state`.
 
     Raises:
         UsageError: the mask is not this network's, or the optimiser is over other parameters.
     """
-    zeros = _Zeros(unwrapped(instance("module", module, nn.Module, "a torch.nn.Module")), mask)
+    zeros = _Zeros(unwrapped(instance("module", module, nn.Module, "a torch.nn.Module")), mask, at or {})
     instance("optimiser", optimiser, torch.optim.Optimizer, "a torch.optim.Optimizer")
     own = {id(p) for p in module.parameters()}
     if not any(id(p) in own for group in optimiser.param_groups for p in group["params"]):
@@ -68,11 +74,13 @@ class _Zeros:
     Args:
         module: whose.
         mask: what is kept of them.
+        at: what the others are, where that is not 0.
     """
 
-    def __init__(self, module: nn.Module, mask: Mapping[str, Tensor]) -> None:
+    def __init__(self, module: nn.Module, mask: Mapping[str, Tensor], at: Mapping[str, Tensor]) -> None:
         self._module = module
         known = {name: plain_tensor(name, p).shape for name, p in self._parameters().items()}
+        self._at = {name: t.detach().clone() for name, t in state_of(at).items() if name in known}
         self._kept: State = checked_mask(mask, known)
         self._hooked: dict[str, tuple[nn.Parameter, RemovableHandle | None]] = {}
 
@@ -91,7 +99,8 @@ class _Zeros:
                 self._follow(name, parameter)
             with torch.no_grad():
                 # not a product, which would leave -0.0, and NaN where training diverges
-                parameter.masked_fill_(~self._kept[name], 0.0)
+                kept, frozen = self._kept[name], self._at.get(name, 0.0)
+                parameter.copy_(torch.where(kept, parameter, frozen))
 
     def release(self) -> None:
         """Leave the gradients alone again."""
@@ -103,6 +112,8 @@ class _Zeros:
     def _follow(self, name: str, parameter: nn.Parameter) -> None:
         """From now on this one's gradient is 0 where it is pruned."""
         self._kept[name] = self._kept[name].to(parameter.device)
+        if name in self._at:
+            self._at[name] = self._at[name].to(parameter.device, parameter.dtype)
         if (before := self._hooked.get(name, (None, None))[1]) is not None:
             before.remove()
         hook = None

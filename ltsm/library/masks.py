@@ -1,4 +1,4 @@
-"""Masks by parameter name: scores from initial and trained values, masks from scores, masked state dicts."""
+"""Masks by parameter name: masked state dicts, and masks of anyone's."""
 
 from __future__ import annotations
 
@@ -7,43 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ltsm.core.criteria import CRITERIA
-from ltsm.core.masking import at_least
 from ltsm.errors import LtsmError, UsageError
 from ltsm.library.weights import plain_tensor
 from ltsm.notation import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ltsm.core.criteria import Criterion
     from ltsm.library.weights import State
-
-
-def scores_of(initial: State, trained: State, names: Iterable[str], criterion: Criterion) -> State:
-    """What the criterion makes of each parameter's values before and after training."""
-    return {name: criterion(initial[name], trained[name]) for name in names}
-
-
-def criterion_named(criterion: str | Criterion) -> Criterion:
-    """The criterion of that name, or the function that it is.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if callable(criterion):
-        return criterion
-    if not isinstance(criterion, str) or criterion not in CRITERIA:
-        raise UsageError(
-            f"there is no criterion {quoted(criterion)}: there are {', '.join(CRITERIA)}.",
-            "or a function of initial and trained values that gives scores",
-        )
-    return CRITERIA[criterion]
-
-
-def mask_of(scores: State, threshold: float) -> State:
-    """True where a score is at least t."""
-    return dict(zip(scores, at_least(list(scores.values()), threshold, "global"), strict=True))
 
 
 def masked_state(state: State, mask: State) -> State:

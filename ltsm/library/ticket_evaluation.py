@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from ltsm.protocol import PAPER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ltsm.core.datasets import TestSet
     from ltsm.core.records import Evaluation
     from ltsm.library.batches import Data
     from ltsm.library.chains import Chain
@@ -63,6 +64,20 @@ def evaluate_ticket(
         raise UsageError("this ticket is of a network of one's own.", "--network module:function, or model=")
     achieved = [Achieved(*pair) for pair in zip(found.loss, found.accuracy, strict=True)]
     return achieved[0], achieved[1] if len(achieved) > 1 else None
+
+
+def evaluate_test(
+    ticket: Ticket, data: Dataset, test: TestSet, model: nn.Module | None = None
+) -> tuple[Achieved, Achieved | None]:
+    """As `evaluate_ticket`, on the test set that belongs to a data set; whoever calls this selects no more.
+
+    Raises:
+        UsageError: as `evaluate_ticket`.
+        DataError: likewise.
+    """
+    return evaluate_ticket(
+        ticket, replace(data, validation_images=test.images, validation_labels=test.labels), model
+    )
 
 
 def _by_ours(chain: Chain, states: Sequence[State], validation: Data | Dataset) -> Evaluation:

@@ -88,10 +88,11 @@ def ticket_bytes(ticket: Ticket) -> bytes:
     ]
     regenerated = _regenerates(ticket)
     tensors = {_BITS: _packed([ticket.mask[name] for name, _, _, covered in entries if covered])}
+    sparse = {} if _frozen_values(ticket) else ticket.mask
     if not regenerated:
-        tensors |= _stored("initial", ticket.initial, ticket.mask)
+        tensors |= _stored("initial", ticket.initial, sparse)
     if ticket.trained is not None:
-        tensors |= _stored("trained", ticket.trained, ticket.mask)
+        tensors |= _stored("trained", ticket.trained, sparse)
     description = _description(ticket, entries, regenerated=regenerated, trained=ticket.trained is not None)
     description["sha256"] = digest(description, tensors)
     return save(tensors, {"ltsm_ticket": json.dumps(description, sort_keys=True, separators=(",", ":"))})
@@ -138,8 +139,10 @@ def _description(
     chain, recipe = ticket.chain, ticket.recipe
     # left out where there is nothing to say, so that all other files have the bytes that they always had
     shared = {"shared": dict(ticket.shared)} if ticket.shared else {}
+    frozen = {"frozen": True} if _frozen_values(ticket) else {}
     return {
         **shared,
+        **frozen,
         "format": FORMAT,
         "entries": entries,
         "network": chain
@@ -186,6 +189,11 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
 
 
+def _frozen_values(ticket: Ticket) -> bool:
+    """Whether something that is pruned is frozen at another value than 0; then all values are in the file."""
+    return any(bool(ticket.initial[name][~kept].any()) for name, kept in ticket.mask.items())
+
+
 def _zeroed(values: Tensor, kept: Tensor | None) -> Tensor:
     return values if kept is None else torch.where(kept, values, 0.0)
 
@@ -207,8 +215,9 @@ def _ticket(description: dict[str, Any], tensors: State) -> Ticket:
     entries = [(str(n), tuple(s), str(d), bool(c)) for n, s, d, c in description["entries"]]
     mask = _masks(entries, tensors[_BITS])
     chain, recipe = _chain(description["network"], entries), _recipe(description["recipe"])
+    sparse = {} if description.get("frozen") else mask
     if recipe is None:
-        initial = _restored("initial", entries, tensors, mask)
+        initial = _restored("initial", entries, tensors, sparse)
     elif chain is not None and _fits(chain, entries, tensors[_BITS]):
         made = _regenerated(chain, recipe)
         initial = {name: _zeroed(made[name], mask.get(name)).clone() for name, *_ in entries}
@@ -217,7 +226,7 @@ def _ticket(description: dict[str, Any], tensors: State) -> Ticket:
     return Ticket(
         mask=mask,
         initial=initial,
-        trained=_restored("trained", entries, tensors, mask) if description["trained"] else None,
+        trained=_restored("trained", entries, tensors, sparse) if description["trained"] else None,
         records=tuple(_record(r) for r in description["records"]),
         chain=chain,
         recipe=recipe,

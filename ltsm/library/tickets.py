@@ -12,6 +12,7 @@ from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
 from ltsm.library.chains import Chain
 from ltsm.library.masks import checked_mask
+from ltsm.library.pruned import Pruned
 from ltsm.library.supermasks import Supermask
 from ltsm.library.weights import state_of
 from ltsm.notation import quoted
@@ -127,20 +128,17 @@ def _check_json(name: str, value: Any) -> None:
         raise UsageError(f"the ticket's `{name}` is no JSON: {quoted(value)}.")
 
 
-def ticket_of(supermask: Supermask) -> Ticket:
-    """The untrained ticket: the supermask with the values that it keeps.
+def ticket_of(supermask: Pruned) -> Ticket:
+    """The untrained ticket: the mask with the values that it keeps.
 
     Raises:
-        UsageError: it is no supermask.
+        UsageError: it is nothing that was pruned.
     """
-    instance("supermask", supermask, Supermask, "what find_supermask gives")
-    best = supermask.selected
-    about = {
-        "threshold": best.threshold,
-        "relative_size": best.relative_size,
-        "val_accuracy": _number(best.val_accuracy),
-        "val_loss": _number(best.val_loss),
-    }
+    instance("supermask", supermask, Pruned, "what find_supermask or prune gives")
+    about: dict[str, Any] = {supermask.ranking.by: supermask.amount, "relative_size": supermask.relative_size}
+    if isinstance(supermask, Supermask):
+        best = supermask.selected
+        about |= {"val_accuracy": _number(best.val_accuracy), "val_loss": _number(best.val_loss)}
     return Ticket(
         mask=supermask.mask,
         initial=supermask.state,

@@ -15,16 +15,15 @@ from ltsm.core.datasets import Dataset
 from ltsm.core.state import fresh_state
 from ltsm.core.training import advance
 from ltsm.errors import UsageError
-from ltsm.library.arguments import function, instance, one_of
+from ltsm.library.arguments import function, instance, one_of, seed_of
 from ltsm.library.batches import as_pair
 from ltsm.library.by_module import by_module
 from ltsm.library.evaluation import as_dataset
 from ltsm.library.learnable import check_learnable
 from ltsm.library.outputs import check_loss
-from ltsm.library.supermasks import Supermask
+from ltsm.library.pruned import Pruned
 from ltsm.library.tickets import TrainingRecord, ticket_of, trained_ticket
 from ltsm.library.wrappers import unwrapped
-from ltsm.notation import quoted
 from ltsm.protocol import PAPER, Order
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def train_ticket(
-    supermask: Supermask,
+    supermask: Pruned,
     training: Data | Dataset,
     validation: Data | Dataset | None = None,
     *,
@@ -57,14 +56,14 @@ def train_ticket(
     seed: int = 0,
     record_every: int = PAPER.record_every,
 ) -> Ticket:
-    """Train the supermasked network with its zeros frozen (section 3.5).
+    """Train a masked network with what is pruned frozen, at 0 or wherever it is (section 3.5).
 
     Nothing that is handed over is changed, nor anything of torch's state, but for what a loader counts.
     Our own engines train what they can: a chain of linear layers, none of them frozen by requires_grad, on whole
     data, where no `model`, `optimiser` or `loss` is given.
 
     Args:
-        supermask: what `find_supermask` found.
+        supermask: what `find_supermask` found, or `prune` made.
         training: (images, labels), a loader, or a `Dataset`; a loader is gone through again and again.
         validation: recorded every so often; None: a `Dataset`'s own; otherwise the training loss alone.
         model: the module to train; by default the one that found the supermask.
@@ -83,12 +82,12 @@ def train_ticket(
         DataError: the data is no images with labels, or does not fit the network.
         RunError: the caller's own code failed.
     """
-    instance("supermask", supermask, Supermask, "what find_supermask gives")
+    instance("supermask", supermask, Pruned, "what find_supermask or prune gives")
     function("optimiser", optimiser)
     function("loss", loss)
     check_loss(loss)
     plan = _plan(iterations=iterations, batch_size=batch_size, lr=lr, order=order, record_every=record_every)
-    seed = _seed(seed)
+    seed = seed_of(seed)
     if validation is None and isinstance(training, Dataset):
         validation = training
     as_it_is = model is None and optimiser is None and loss is None
@@ -128,22 +127,7 @@ def _plan(*, iterations: Any, batch_size: Any, lr: Any, order: Any, record_every
     )
 
 
-def _seed(seed: Any) -> int:
-    """A seed as Python's whole number.
-
-    Raises:
-        UsageError: it is none, or no generator takes it.
-    """
-    try:
-        value = operator.index(seed)
-    except (TypeError, RuntimeError):  # the latter of a tensor without values
-        value = -1
-    if not 0 <= value < 2**63:
-        raise UsageError(f"seed must be a whole number of at least 0 and below 2⁶³, not {quoted(seed)}.")
-    return value
-
-
-def _our_chain(supermask: Supermask) -> Chain | None:
+def _our_chain(supermask: Pruned) -> Chain | None:
     """The network as our engines train it: all of it, with a logit for each class."""
     chain, model = supermask.chain, supermask.model
     if chain is None or model is None:
@@ -189,14 +173,14 @@ def _part(data: Data | Dataset, part: str) -> Data:
 
 
 def _by_ours(
-    supermask: Supermask, chain: Chain, data: Dataset, plan: Protocol, seed: int
+    supermask: Pruned, chain: Chain, data: Dataset, plan: Protocol, seed: int
 ) -> tuple[dict[str, Tensor], list[TrainingRecord]]:
     """By `ltsm.core`, as a sweep trains."""
     everything = {name: torch.ones_like(t, dtype=torch.bool) for name, t in supermask.state.items()}
-    initial = chain.flat(supermask.initial)
+    values = chain.flat(supermask.state)[None]
     flags = chain.flat({name: t.float() for name, t in {**everything, **supermask.mask}.items()}) > 0
     protocol = plan.changed(activation=chain.network.activation)
-    state = fresh_state(chain.network, (seed,), initial[None], flags[None])
+    state = fresh_state(chain.network, (seed,), values, flags[None], frozen=values)
     after, records = advance(data, protocol, state, plan.iterations)
     return {name: t.clone() for name, t in chain.views(after.parameters[0]).items()}, [
         _plain(r) for r in records

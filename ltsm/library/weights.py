@@ -127,13 +127,14 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and torch.allclose(a, b.to(a.dtype), rtol=0, atol=0, equal_nan=True)
 
 
-def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
+def check_pair(initial: State, trained: State, names: Iterable[str], *, one: bool = False) -> None:
     """Refuse initial and trained weights that cannot be those of one network.
 
     Args:
         initial: values before training.
         trained: values after it.
         names: the parameters that a mask covers.
+        one: they are of one and the same moment, as nobody kept the values before training.
 
     Raises:
         UsageError: a parameter is missing from one, has two shapes, or none has changed; or a value is no finite float.
@@ -155,7 +156,7 @@ def check_pair(initial: State, trained: State, names: Iterable[str]) -> None:
                     f"{name!r} of the {what} weights holds values that are no numbers.",
                     "the training diverged?",
                 )
-    if all(torch.equal(initial[name], trained[name].to(initial[name].dtype)) for name in names):
+    if not one and all(torch.equal(initial[name], trained[name].to(initial[name].dtype)) for name in names):
         raise UsageError(
             "the initial weights are the trained ones.",
             "copy.deepcopy(model.state_dict()) before training keeps them; state_dict() alone changes with the model",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ltsm.report import contents as general
+from ltsm.report import criteria
 from ltsm.report import table as general_table
 from ltsm.report.figures import groups
 from ltsm.report.paper import contents as of_the_paper
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Figure
     from ltsm.report.paper.published import PublishedMask
+    from ltsm.report.published_claims import Verification
     from ltsm.report.table import Table
     from ltsm.studies.study import Study
 
@@ -36,7 +38,14 @@ class _Report:
 _GENERAL = _Report(general_table.table, groups.FIGURES, general.contents)
 _OF: dict[str, _Report] = {
     paper.NAME: _Report(table_1, figures_of_the_paper.FIGURES, of_the_paper.contents),
+    criteria.NAME: _Report(
+        general_table.table,
+        criteria.FIGURES,
+        general.contents,
+    ),
 }
+VERIFY: dict[str, Callable[[Evaluation], Verification]] = {criteria.NAME: criteria.verify}
+"""Studies of which claims are published, beside the paper's own."""
 
 
 def table(evaluation: Evaluation) -> Table:
@@ -53,8 +62,10 @@ def figures(evaluation: Evaluation, numbers: Container[int] | None = None) -> tu
     """These figures, of those that there is something to draw for, or all of those. Needs all records, and the paper's 8 the masks' bits."""
     report = _of(evaluation.study.name)
     rows = report.table(evaluation)
-    made = (make(evaluation, rows) for n, make in report.figures.items() if numbers is None or n in numbers)
-    return tuple(figure for figure in made if figure is not None)
+    made = {
+        n: make(evaluation, rows) for n, make in report.figures.items() if numbers is None or n in numbers
+    }
+    return tuple(replace(figure, number=n) for n, figure in made.items() if figure is not None)
 
 
 def published_mask(study: Study, protocol: Protocol, recipe: str) -> PublishedMask | None:

@@ -10,7 +10,7 @@ from ltsm.report.claims import Claim, differences
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.grids import Grid, of_comparison, of_table
 from ltsm.report.paired import Comparison, against_reference
-from ltsm.report.table import FINAL_LOSS, UNTRAINED_ACCURACY, Table, table
+from ltsm.report.table import FINAL_LOSS, UNTRAINED_ACCURACY, UNTRAINED_TEST, Table, table
 from ltsm.studies.names import title
 
 if TYPE_CHECKING:
@@ -40,9 +40,11 @@ def contents(evaluation: Evaluation) -> Contents:
     """Everything that a document says of a study that has no words of its own, or has those of `controls`."""
     study = evaluation.study
     reference = title(study.reference)
+    rows = table(evaluation)
     compared = tuple(
         against_reference(evaluation, column, reference, column.name)
-        for column in (FINAL_LOSS, UNTRAINED_ACCURACY)
+        for column in (FINAL_LOSS, UNTRAINED_ACCURACY, UNTRAINED_TEST)
+        if column in rows.columns
     )
     comparisons = tuple(c for c in compared if c.pairs)
     claims = tuple(differences(reference, c) for c in comparisons)
@@ -50,4 +52,4 @@ def contents(evaluation: Evaluation) -> Contents:
         parts = controls.parts(evaluation)
         claims, comparisons = controls.finding(parts), (*parts, *comparisons)
     data = dataset_title(evaluation.protocol)
-    return Contents(evaluation, f"{title(study.title)}, on {data}", claims, table(evaluation), comparisons)
+    return Contents(evaluation, f"{title(study.title)}, on {data}", claims, rows, comparisons)

@@ -88,7 +88,12 @@ class Evaluation:
         chosen = next((m for m in self.masks if m.run_id == result.run_id and m.selected), None)
         if chosen is None:
             return result
-        return replace(result, untrained_val_loss=chosen.val_loss, untrained_val_accuracy=chosen.val_accuracy)
+        return replace(
+            result,
+            untrained_val_loss=chosen.val_loss,
+            untrained_val_accuracy=chosen.val_accuracy,
+            untrained_test_accuracy=chosen.test_accuracy,
+        )
 
 
 def measured(run: RunRow, records: Sequence[Metric], until: int) -> ResultRow | None:
@@ -112,6 +117,9 @@ def measured(run: RunRow, records: Sequence[Metric], until: int) -> ResultRow | 
         final_val_accuracy=last.val_accuracy,
         minimal_val_loss=best.val_loss if best else math.nan,
         minimal_iteration=float(best.iteration) if best else math.nan,
+        untrained_test_accuracy=first.test_accuracy,
+        final_test_accuracy=last.test_accuracy,
+        minimal_test_accuracy=best.test_accuracy if best else math.nan,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ltsm.report.evaluation import dataset_title
@@ -57,6 +57,20 @@ ITERATION = Column(
 FINAL_ACCURACY = Column(
     "final_val_accuracy", "final_validation_accuracy_percent", "Final validation accuracy", 100, 2, "%"
 )
+UNTRAINED_TEST = Column(
+    "untrained_test_accuracy", "untrained_test_accuracy_percent", "Untrained test accuracy", 100, 1, "%"
+)
+MINIMAL_TEST = Column(
+    "minimal_test_accuracy",
+    "test_accuracy_at_the_minimum_percent",
+    "Test accuracy at the minimum",
+    100,
+    2,
+    "%",
+)
+FINAL_TEST = Column("final_test_accuracy", "final_test_accuracy_percent", "Final test accuracy", 100, 2, "%")
+TESTED = (UNTRAINED_TEST, MINIMAL_TEST, FINAL_TEST)
+"""Shown where there is a test set."""
 COLUMNS = (SIZE, UNTRAINED_ACCURACY, UNTRAINED_LOSS, FINAL_LOSS, MINIMAL_LOSS, ITERATION, FINAL_ACCURACY)
 
 
@@ -134,15 +148,23 @@ class Table:
 
 def table(evaluation: Evaluation) -> Table:
     """The table of everything that is finished. Needs the records that `cut_short` names."""
-    rows = tuple(row(evaluation, group, COLUMNS) for group in evaluation.study.groups)
+    rows = tuple(row(evaluation, group, (*COLUMNS, *TESTED)) for group in evaluation.study.groups)
+    columns = _columns(rows)
+    rows = tuple(replace(r, cells=tuple(c for c in r.cells if c.column in columns)) for r in rows)
     return Table(
         title=f"Study {evaluation.study.name}",
-        columns=COLUMNS,
+        columns=columns,
         rows=rows,
         seeds=len(evaluation.seeds),
         caption=_caption(evaluation, rows),
         notes=tuple(notes(evaluation, rows)),
     )
+
+
+def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Those in which a group has a number: nothing is tested without a test set, and where nothing is trained nothing ends."""
+    found = {cell.column: cell for r in rows for cell in r.cells if cell.ours.n}
+    return tuple(c for c in (*COLUMNS, *TESTED) if c in found) or COLUMNS
 
 
 def row(

@@ -15,13 +15,14 @@ from rich.text import Text
 
 from ltsm.report.grids import Entry, Grid, of_comparison
 from ltsm.report.paired import ENOUGH_PAIRS
-from ltsm.report.words import MISSING, p_text
+from ltsm.report.words import MISSING, mean_and_spread, p_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rich.console import Console, ConsoleOptions, RenderableType
 
+    from ltsm.report import published_claims
     from ltsm.report.contents import Contents
     from ltsm.report.paper.comparison import Line
     from ltsm.report.paper.verify import Verification
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
 LABEL = 12
 """Room enough for every word of a label: `[baseline]`, `Welch's test`."""
 _LESS = "dim not bold"
-_STYLES = {"reproduced": "green", "differs": "bold red", "not enough seeds": "yellow"}
+_STYLES = {
+    "reproduced": "green",
+    "differs": "bold red",
+    "not shown": "yellow",
+    "not enough seeds": "yellow",
+    "not run": "dim",
+}
 _TITLE: dict[str, Any] = {"title_style": "bold", "title_justify": "left"}
 
 
@@ -57,6 +64,25 @@ def verification(found: Verification) -> RenderableType:
     headings = ("Published number", "ours, theirs", "difference", "mean (p: Welch, Holm)", "± (p: Holm)")
     entries = tuple(Entry(line.title, _cells(line)) for line in found.lines)
     return Group(Fitting(Grid("verify", "", headings, entries, words=(3, 4)), label=24), Text(found.summary))
+
+
+def claims(found: published_claims.Verification) -> RenderableType:
+    """One row for each published claim, and a summary; that alone where nothing is compared."""
+    if not found.lines:
+        return Text(found.summary)
+    headings = ("Published claim", "published", "ours", "95% interval", "n", "verdict", "")
+    entries = tuple(Entry(line.quantity, _claim_cells(line)) for line in found.lines)
+    return Group(Fitting(Grid("verify", "", headings, entries, words=(5, 6)), label=30), Text(found.summary))
+
+
+def _claim_cells(line: published_claims.Judged) -> tuple[tuple[str, ...], ...]:
+    bound = {"equal": "", "ordering": "above 0"}.get(line.kind, f"{line.kind} ")
+    published = bound if line.kind == "ordering" else f"{bound}{line.published:g}"
+    if not line.ours.n:
+        return ((published,), (MISSING,), (MISSING,), ("0",), (line.verdict,), (line.evidence,))
+    interval = f"{line.interval.low:.1f} … {line.interval.high:.1f}" if line.ours.n > 1 else MISSING
+    ours = mean_and_spread(line.ours, 1, "")
+    return ((published,), (ours,), (interval,), (str(line.ours.n),), (line.verdict,), (line.evidence,))
 
 
 def _cells(line: Line) -> tuple[tuple[str, ...], ...]:

@@ -28,6 +28,11 @@ def check(study: Study, protocol: Protocol) -> None:
         for what, given, known in _names(recipe):
             if given not in known:
                 raise _refusal(name, f"has the {what} {quoted(given)}: there are {', '.join(known)}")
+        judged = isinstance(recipe.mask, Masking) or recipe.after is not None
+        if recipe.pruned == "zero_if_shrunk" and not judged:
+            raise _refusal(
+                name, "prunes zero_if_shrunk, and lacks after=Weights(…), the trained values to judge by"
+            )
         if odd := [at for at in recipe.keep if at % protocol.record_every]:
             raise _refusal(name, f"keeps iteration {odd[0]}, which has no record")
         if out := [at for at in recipe.keep if not 0 < at <= _longest(recipe)]:
@@ -65,7 +70,7 @@ def _names(recipe: Recipe) -> Iterator[tuple[str, str, Iterable[str]]]:
 
 
 def _sources(recipe: Recipe) -> Iterator[Weights]:
-    parts = [recipe.start]
+    parts = [recipe.start, recipe.after]
     if isinstance(recipe.mask, Masking):
         parts += [recipe.mask.before, recipe.mask.after]
     return (part for part in parts if isinstance(part, Weights))

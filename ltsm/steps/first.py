@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ltsm.steps.training import dataset, network, read_weights, weights_file
+from ltsm.steps.training import dataset, network, read_weights, test_set, weights_file
 from ltsm.store.values import MaskRow
-from ltsm.studies.recipe import Mask, Random
+from ltsm.studies.recipe import Mask, Masking, Random
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,11 +17,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltsm.core.actions import Case
+    from ltsm.core.datasets import TestSet
     from ltsm.core.engine import Engine
+    from ltsm.core.masking import MaskResult
     from ltsm.core.network import Network
     from ltsm.steps.inputs import Inputs
     from ltsm.steps.training import Setup
-    from ltsm.studies.recipe import Masking, Recipe
+    from ltsm.studies.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,10 @@ class FirstState:
 
 @dataclass(frozen=True, slots=True)
 class _Making:
-    """What a first state is made of: the recipe, whose network and start values (P,), and what may be pruned (P,)."""
+    """What a first state is made of: the recipe, whose network and start values (P,), and what may be pruned (P,).
+
+    `trained` (P,) are the values after training that a mask is made by; `fresh` draws initial values.
+    """
 
     recipe: Recipe
     seed: int
@@ -56,12 +63,15 @@ class _Making:
     engine: Engine
     values: Tensor
     covered: Tensor
+    trained: Tensor | None
+    fresh: Callable[..., Tensor]
 
     def case(self, mask: Tensor) -> Case:
         """What actions look at."""
-        from ltsm.core.actions import Case  # noqa: PLC0415 - brings torch, which only workers need
+        from ltsm.core.actions import Case  # noqa: PLC0415
 
-        return Case(self.network, self.values, mask, self.covered, self.seed, self.recipe.draw)
+        layers, draw = self.network.layers, self.recipe.draw
+        return Case(layers, self.values, mask, self.covered, self.fresh, self.seed, draw, self.trained)
 
     def masked(self, mask: Tensor) -> Tensor:
         """The parameters (P,) that the run starts from with this mask."""
@@ -82,15 +92,24 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
     """
     from ltsm.core.engine import choose_engine  # noqa: PLC0415 - brings torch, which only workers need
     from ltsm.core.masking import covered_by  # noqa: PLC0415
+    from ltsm.core.network import initial_values  # noqa: PLC0415
     from ltsm.core.state import fresh_state, pack  # noqa: PLC0415
 
     net, data = network(setup, recipe.hidden), dataset(setup)
     engine = choose_engine(data, net, setup.protocol, setup.device)
-    covered = covered_by(net, setup.protocol.mask)
-    making = _Making(recipe, seed, net, engine, _start(net, recipe, seed, inputs), covered)
-    mask, rows = _mask(making, inputs)
+    covered = covered_by(net, recipe.mask.covers if isinstance(recipe.mask, Masking) else setup.protocol.mask)
+    trained = read_weights(net, inputs.weights["after"]) if "after" in inputs.weights else None
+    fresh = partial(initial_values, net, weights=setup.protocol.initialisation, biases=setup.protocol.biases)
+    start = recipe.start
+    values = (
+        fresh(seed, *start.stream)
+        if isinstance(start, Random)
+        else read_weights(net, inputs.weights["start"])
+    )
+    making = _Making(recipe, seed, net, engine, values, covered, trained, fresh)
+    mask, rows = _mask(making, inputs, test_set(setup))
     values = making.masked(covered | ~covered if mask is None else mask)
-    state = fresh_state(net, (seed,), values[None], None if mask is None else mask[None])
+    state = fresh_state(net, (seed,), values[None], None if mask is None else mask[None], values[None])
     size = net.parameters if mask is None else int(mask.sum())
     trains = recipe.trains != "nothing"
     return FirstState(
@@ -105,17 +124,12 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
     )
 
 
-def _start(net: Network, recipe: Recipe, seed: int, inputs: Inputs) -> Tensor:
-    from ltsm.core.network import initial_values  # noqa: PLC0415
+def _mask(making: _Making, inputs: Inputs, test: TestSet | None) -> tuple[Tensor | None, tuple[MaskRow, ...]]:
+    """The run's mask (P,), None where it has none, and the rows of the masks that it makes itself.
 
-    if isinstance(recipe.start, Random):
-        return initial_values(net, seed, *recipe.start.stream)
-    return read_weights(net, inputs.weights["start"])
-
-
-def _mask(making: _Making, inputs: Inputs) -> tuple[Tensor | None, tuple[MaskRow, ...]]:
-    """The run's mask (P,), None where it has none, and the rows of the masks that it makes itself."""
-    from ltsm.core.masking import choose, evaluate_masks, unpack_bits  # noqa: PLC0415
+    The test set is looked at when the mask has been chosen.
+    """
+    from ltsm.core.masking import choose, evaluate, evaluate_masks, unpack_bits  # noqa: PLC0415
 
     recipe, net = making.recipe, making.network
     if recipe.mask is None:
@@ -126,38 +140,58 @@ def _mask(making: _Making, inputs: Inputs) -> tuple[Tensor | None, tuple[MaskRow
     found = evaluate_masks(making.engine, net, candidates, making.masked)
     best = choose([r.amount for r in found], [r.val_accuracy for r in found], selectable)
     assert best is not None  # noqa: S101 - a study has no masking without an amount to choose
-    rows = (
-        MaskRow(
-            0,
-            making.seed,
-            r.amount,
-            r.relative_size,
-            r.kept,
-            r.val_loss,
-            r.val_accuracy,
-            i == best,
-            r.bits,
-            by,
-        )
-        for i, r in enumerate(found)
-    )
+    tested: list[tuple[float, float]] = [(math.nan, math.nan)] * len(found)
+    if test is not None:
+        on = evaluate(making.engine, lambda i: making.masked(candidates[i][1]), len(found), on=test)
+        tested = list(zip(on.loss, on.accuracy, strict=True))
+    rows = (_row(making.seed, by, i == best, r, tested[i]) for i, r in enumerate(found))
     return candidates[best][1], tuple(rows)
+
+
+def _row(seed: int, by: str, selected: bool, result: MaskResult, tested: tuple[float, float]) -> MaskRow:
+    return MaskRow(
+        run_id=0,
+        seed=seed,
+        amount=result.amount,
+        relative_size=result.relative_size,
+        layer_sizes=result.kept,
+        val_loss=result.val_loss,
+        val_accuracy=result.val_accuracy,
+        selected=selected,
+        bits=result.bits,
+        amount_by=by,
+        test_loss=tested[0],
+        test_accuracy=tested[1],
+    )
 
 
 def _candidates(
     making: _Making, mask: Mask | Masking, inputs: Inputs
 ) -> tuple[list[tuple[float, Tensor]], str, Callable[[float], bool]]:
     """The masks to choose from by their amounts, what an amount is, and which may be chosen."""
+    from torch import from_numpy  # noqa: PLC0415
+
     from ltsm.core.actions import CONTROLS  # noqa: PLC0415
-    from ltsm.core.criteria import CRITERIA  # noqa: PLC0415
+    from ltsm.core.criteria import CRITERIA, Values  # noqa: PLC0415
     from ltsm.core.masking import masks, unpack_bits  # noqa: PLC0415
+    from ltsm.core.streams import uniform  # noqa: PLC0415
 
     net = making.network
     if isinstance(mask, Mask):
         control = CONTROLS[mask.control](making.case(unpack_bits(inputs.masks["mask"], net.parameters)))
         return [(float(control.sum()) / net.parameters, control)], "fraction", lambda _: True
-    before, after = (read_weights(net, inputs.weights[role]) for role in ("before", "after"))
-    within = unpack_bits(inputs.masks["within"], net.parameters) if mask.within else None
-    scores = CRITERIA[mask.criterion](before, after)
-    found = masks(net, scores, mask.amounts, by=mask.by, scope=mask.scope, covers=mask.covers, within=within)
+    assert making.trained is not None  # noqa: S101 - a masking has weights after training
+    draws = from_numpy(uniform(making.seed, "random criterion", *making.recipe.draw, count=net.parameters))
+    values = Values(making.trained, read_weights(net, inputs.weights["before"]), draws)
+    found = masks(
+        net,
+        CRITERIA[mask.criterion],
+        values,
+        mask.amounts,
+        output=mask.output,
+        by=mask.by,
+        scope=mask.scope,
+        covers=mask.covers,
+        within=unpack_bits(inputs.masks["within"], net.parameters) if mask.within else None,
+    )
     return list(zip(mask.amounts, found, strict=True)), mask.by, mask.selectable

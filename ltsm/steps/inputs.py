@@ -34,7 +34,7 @@ def gather(experiment: Experiment, key: RunKey) -> Inputs:
     """
     recipe = experiment.study.recipes[key.recipe]
     mask = recipe.mask
-    weights = {"start": recipe.start}
+    weights = {"start": recipe.start, "after": recipe.after}
     masks = {"mask": mask}
     if isinstance(mask, Masking):
         weights |= {"before": mask.before, "after": mask.after}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from ltsm.core.datasets import Dataset
+    from ltsm.core.datasets import Dataset, TestSet
     from ltsm.core.network import Network
     from ltsm.core.records import Record
     from ltsm.core.state import TrainState
@@ -70,7 +70,7 @@ def dataset(setup: Setup) -> Dataset:
     Raises:
         DataError: it is missing, damaged, or not what the protocol's other runs used.
     """
-    data = _loaded(setup.protocol, setup.data)
+    data, _ = _loaded(setup.protocol, setup.data)
     if setup.digest not in {"", data.digest}:
         hint = "bring back the old data, or keep the new results apart with --store FILE"
         raise DataError(
@@ -79,15 +79,20 @@ def dataset(setup: Setup) -> Dataset:
     return data
 
 
+def test_set(setup: Setup) -> TestSet | None:
+    """The images that select nothing, loaded with the others; None: there are none."""
+    return _loaded(setup.protocol, setup.data)[1]
+
+
 @lru_cache(maxsize=1)
-def _loaded(protocol: Protocol, folder: Path) -> Dataset:
+def _loaded(protocol: Protocol, folder: Path) -> tuple[Dataset, TestSet | None]:
     import torch  # noqa: PLC0415 - costs seconds; only workers compute
 
-    from ltsm.core.datasets import load_dataset  # noqa: PLC0415
+    from ltsm.core.datasets import load_sets  # noqa: PLC0415
 
     torch.set_num_threads(1)
-    sizes = {"train_size": protocol.train_size, "validation_size": protocol.validation_size}
-    return load_dataset(protocol.dataset, folder, pixels=protocol.pixels, **sizes)
+    sizes = {name: getattr(protocol, name) for name in ("train_size", "validation_size", "held_out")}
+    return load_sets(protocol.dataset, folder, pixels=protocol.pixels, **sizes)
 
 
 def network(setup: Setup, hidden: tuple[int, ...]) -> Network:
@@ -118,7 +123,7 @@ def train_together(
 
     data, protocol, began = dataset(setup), setup.protocol, time.perf_counter()
     engine = choose_engine(data, states[0].network, protocol, setup.device)
-    after, records = advance_by(engine, side_by_side(states), until, protocol.record_every)
+    after, records = advance_by(engine, side_by_side(states), until, protocol.record_every, test_set(setup))
     how = ((time.perf_counter() - began) / len(states), engine.name)
     return [
         _trained(alone, [_metric(record, model) for record in records], ends[model], keep, how)
@@ -137,8 +142,13 @@ def _trained(
 
 
 def _metric(record: Record, model: int) -> Metric:
+    tested = [values[model] for values in (record.test_loss, record.test_accuracy) if values]
     return Metric(
-        record.iteration, record.train_loss[model], record.val_loss[model], record.val_accuracy[model]
+        record.iteration,
+        record.train_loss[model],
+        record.val_loss[model],
+        record.val_accuracy[model],
+        *tested,
     )
 
 

@@ -327,7 +327,9 @@ def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
 
 
 _NUMBERS = [
-    name for name in ResultRow.__slots__ if "_val_" in name or name in {"relative_size", "minimal_iteration"}
+    name
+    for name in ResultRow.__slots__
+    if "_val_" in name or "_test_" in name or name in {"relative_size", "minimal_iteration"}
 ]
 
 
@@ -339,11 +341,15 @@ def _result(row: Row[Any]) -> ResultRow:
 
 def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:
     mask = models.mask.c
-    names = ("amount", "amount_by", "relative_size", "layer_sizes", "val_loss", "val_accuracy", "selected")
+    names = (
+        *("amount", "amount_by", "relative_size", "layer_sizes", "selected"),
+        *("val_loss", "val_accuracy", "test_loss", "test_accuracy"),
+    )
     columns = [mask.run_id, models.run.c.seed, *(mask[name] for name in (*names, *["bits"] * bits))]
     return select(*columns).join(models.run, models.run.c.id == mask.run_id)
 
 
 def _mask(row: Row[Any]) -> MaskRow:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
-    return MaskRow(**values | {"layer_sizes": tuple(row.layer_sizes), "val_loss": _number(row.val_loss)})
+    numbers = {name: _number(values[name]) for name in ("val_loss", "test_loss", "test_accuracy")}
+    return MaskRow(**values | numbers | {"layer_sizes": tuple(row.layer_sizes)})

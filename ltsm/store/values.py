@@ -177,7 +177,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """What a table needs of a finished run; losses are NaN where they diverged, or where nothing was trained."""
+    """What a table needs of a finished run; losses are NaN where they diverged, or where nothing was trained.
+
+    Accuracies on the test set are NaN without one; `minimal_test_accuracy` is that at the minimal validation loss.
+    """
 
     run_id: int
     seed: int
@@ -191,11 +194,14 @@ class ResultRow:
     final_val_accuracy: float
     minimal_val_loss: float
     minimal_iteration: float
+    untrained_test_accuracy: float = math.nan
+    final_test_accuracy: float = math.nan
+    minimal_test_accuracy: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
 class MaskRow:
-    """A masked network, untrained, of one amount; `bits` is only filled where asked for."""
+    """A masked network, untrained, of one amount; `bits` is only filled where asked for. NaN without a test set."""
 
     run_id: int
     seed: int
@@ -207,6 +213,8 @@ class MaskRow:
     selected: bool
     bits: bytes = b""
     amount_by: str = "threshold"
+    test_loss: float = math.nan
+    test_accuracy: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

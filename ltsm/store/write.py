@@ -279,13 +279,14 @@ def _metric(run_id: int, metric: Metric) -> dict[str, Any]:
 
 
 def _mask(run_id: int, mask: MaskRow) -> dict[str, Any]:
+    numbers = {name: getattr(mask, name) for name in ("val_loss", "test_loss", "test_accuracy")}
     return {
+        **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
         "run_id": run_id,
         "amount": mask.amount,
         "amount_by": mask.amount_by,
         "relative_size": mask.relative_size,
         "layer_sizes": list(mask.layer_sizes),
-        "val_loss": mask.val_loss if math.isfinite(mask.val_loss) else None,
         "val_accuracy": mask.val_accuracy,
         "selected": mask.selected,
         "bits": mask.bits,

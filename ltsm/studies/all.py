@@ -1,4 +1,8 @@
-"""Every study by its name, and those of one's own by module and function."""
+"""Every study by its name, and those of one's own by module and function.
+
+A study's own options are part of what it is called, `criteria/kept=initial/train=best`, so that every command that takes
+a study's name means the same one, and a store says which study its runs are of.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +10,71 @@ import importlib
 import inspect
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ltsm.errors import LtsmError, UsageError
 from ltsm.notation import quoted
-from ltsm.studies import controls, paper
+from ltsm.studies import controls, criteria, paper
 from ltsm.studies.study import Study
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ltsm.protocol import Protocol
 
-    Maker = Callable[[Protocol], Study]
+    Maker = Callable[..., Study]
 
 STUDIES: dict[str, Maker] = {
     paper.NAME: paper.study,
     controls.NAME: controls.study,
+    criteria.NAME: criteria.study,
 }
 DEFAULT = paper.NAME
+PROTOCOLS = {criteria.NAME: criteria.PROTOCOL}
+"""Under which preset a study is run unless another one is named; the others' is the paper's."""
+
+
+def with_options(name: str, options: Mapping[str, str]) -> str:
+    """What a study with these options is called."""
+    return "/".join([name, *(f"{option}={value}" for option, value in options.items())])
+
+
+def protocol_of(name: str) -> str:
+    """The preset under which the study of that name is run unless another one is named."""
+    return PROTOCOLS.get(name.partition("/")[0], "paper")
 
 
 def maker(name: str) -> Maker:
     """The function from a protocol to the study of that name, or the one that `module:function` names.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or it has not the options that the name gives.
     """
-    if name in STUDIES:
-        return STUDIES[name]
-    if ":" not in name:
+    base, *rest = name.split("/")
+    if base not in STUDIES and ":" not in base:
         raise UsageError(
-            f"there is no study {quoted(name)}: there are {', '.join(STUDIES)}.",
+            f"there is no study {quoted(base)}: there are {', '.join(STUDIES)}.",
             "ltsm study list; or a function of your own: module:function",
         )
-    return _own(name)
+    make = STUDIES[base] if base in STUDIES else _own(base)
+    return partial(make, **_options(base, make, rest)) if rest else make
+
+
+def _options(name: str, make: Maker, parts: list[str]) -> dict[str, str]:
+    """Keyword arguments from `option=value`.
+
+    Raises:
+        UsageError: the study's function has no such keyword.
+    """
+    given = {option: value for option, _, value in (part.partition("=") for part in parts)}
+    known = [p.name for p in inspect.signature(make).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if unknown := [option for option in given if option not in known]:
+        has = f"it has {', '.join(f'--{option}' for option in known)}" if known else "it has none"
+        raise UsageError(
+            f"the study {name} has no option {quoted(f'--{unknown[0]}')}: {has}.", f"ltsm study show {name}"
+        )
+    return given
 
 
 def study(name: str, protocol: Protocol) -> Study:
@@ -60,7 +94,9 @@ def study(name: str, protocol: Protocol) -> Study:
         ) from error
     if not isinstance(found, Study):
         raise UsageError(f"{name} gives {quoted(found)}, and no Study.", "ltsm study show paper")
-    if name not in STUDIES and found.name in STUDIES:  # what is said of that one would not fit this one
+    if (
+        name.partition("/")[0] not in STUDIES and found.name in STUDIES
+    ):  # what is said of that one would not fit this one
         raise UsageError(
             f"{name} calls itself {found.name}, as one of ltsm's own does.", 'Study(name="mine", …)'
         )

@@ -55,6 +55,7 @@ class Masking:
     Attributes:
         criterion: the name of what scores a weight, the largest scores being kept.
         amounts: how much is kept, each making a mask: thresholds of the score, or fractions of the weights.
+        output: the output layer's amounts, one for each, where `amounts` are of the other layers alone.
         scope: of a fraction: of the whole network, or of each layer by itself.
         covers: all parameters, or weights and not biases, which then are all kept.
         choose: the least and the largest amount that may be chosen; None: any.
@@ -70,6 +71,7 @@ class Masking:
     covers: Covers = "all"
     choose: tuple[float, float] | None = None
     within: Mask | None = None
+    output: tuple[float, ...] = ()
 
     def selectable(self, amount: float) -> bool:
         """Whether a mask of this amount may be the run's."""
@@ -89,6 +91,7 @@ class Recipe:
         trains: the weights, the mask, or nothing: then the run ends with its mask, untrained.
         iterations: how long.
         keep: iterations at which its weights are kept for others.
+        after: trained values by which `pruned` judges, where the mask is another run's.
         draw: what tells this recipe's random numbers from those of one with the same actions.
     """
 
@@ -101,6 +104,7 @@ class Recipe:
     iterations: int | BestOf = 0
     keep: tuple[int, ...] = ()
     draw: Draw = ()
+    after: Weights | None = None
 
     @property
     def needs(self) -> dict[str, str]:
@@ -115,7 +119,7 @@ class Recipe:
     @property
     def owns_start(self) -> bool:
         """Whether its start values are in no other run's file."""
-        return isinstance(self.start, Random) or self.kept != "initial"
+        return isinstance(self.start, Random) or (self.kept, self.pruned) != ("initial", "zero")
 
 
 _ROLES = {"iterations": "length"}

@@ -14,7 +14,7 @@ from ltsm.studies.recipe import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LONGEST_NAME = 60
+LONGEST_NAME = 100
 
 
 class RunKey(NamedTuple):
@@ -137,10 +137,19 @@ def _check(name: str, recipe: Recipe) -> None:
     masked = recipe.mask is not None
     if recipe.trains == "nothing" and not masked:
         raise _refusal(name, "trains nothing and makes no mask")
-    if isinstance(recipe.mask, recipes_.Masking) and not any(
-        map(recipe.mask.selectable, recipe.mask.amounts)
-    ):
+    if isinstance(recipe.mask, recipes_.Masking):
+        _check_masking(name, recipe, recipe.mask)
+
+
+def _check_masking(name: str, recipe: Recipe, masking: recipes_.Masking) -> None:
+    if not any(map(masking.selectable, masking.amounts)):
         raise _refusal(name, "has no amount that may be chosen")
+    if len(set(masking.amounts)) != len(masking.amounts):
+        raise _refusal(name, "has an amount twice")
+    if masking.output and (len(masking.output) != len(masking.amounts) or masking.scope != "layer"):
+        raise _refusal(name, "needs an output amount for each of its amounts, and the scope layer")
+    if recipe.after is not None:
+        raise _refusal(name, "has weights after training twice: its mask's are meant")
 
 
 def _refusal(name: str, what: str) -> UsageError:

@@ -16,7 +16,9 @@ SELECT protocol.name AS protocol, run.id AS run_id, run.protocol_id, recipe.name
        run.seed, run.kind, run.hidden, run.state, run.relative_size,
        first.val_loss AS untrained_val_loss, first.val_accuracy AS untrained_val_accuracy,
        last.val_loss AS final_val_loss, last.val_accuracy AS final_val_accuracy,
-       best.val_loss AS minimal_val_loss, run.best_iteration AS minimal_iteration
+       best.val_loss AS minimal_val_loss, run.best_iteration AS minimal_iteration,
+       first.test_accuracy AS untrained_test_accuracy, last.test_accuracy AS final_test_accuracy,
+       best.test_accuracy AS minimal_test_accuracy
 FROM run
 JOIN protocol ON protocol.id = run.protocol_id
 JOIN recipe ON recipe.id = run.recipe_id

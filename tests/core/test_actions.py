@@ -1,25 +1,41 @@
 """What becomes of values under a mask, and the masks that are controls, each on values worked out by hand."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from ltsm.core.actions import CONTROLS, KEPT, PRUNED, Case
 from ltsm.core.masking import covered_by
 from ltsm.core.network import Network, initial_values, is_weight
+from ltsm.errors import UsageError
 
 NETWORK = Network((3, 2, 2))
 """Layer 1: weights 0 to 5, biases 6, 7; layer 2: weights 8 to 11, biases 12, 13."""
 VALUES = torch.tensor([1.0, -2.0, 3.0, -4.0, 5.0, -6.0, 0.5, -0.5, 1.0, -1.0, 3.0, -3.0, 0.0, -9.0])
 MASK = torch.tensor([True, True, False, True, False, True, True, True, True, False, True, True, False, True])
 
+TRAINED = torch.tensor([2.0, 1.0, 3.0, 4.0, -6.0, 0.0, 1.0, 0.1, -1.0, 0.5, 3.0, -3.5, 0.0, 9.0])
+
 
 def case(mask=MASK, covers="all", seed=0, draw=(), network=NETWORK, values=VALUES):
-    return Case(network, values, mask, covered_by(network, covers), seed, draw)
+    fresh = partial(initial_values, network)
+    return Case(network.layers, values, mask, covered_by(network, covers), fresh, seed, draw, TRAINED)
 
 
 def test_initial_values_stay_and_pruned_ones_are_nothing():
     assert torch.equal(KEPT["initial"](case()), VALUES)
     assert PRUNED["zero"](case()).tolist() == [0.0] * 14
+
+
+def test_pruned_values_may_be_frozen_where_they_were_drawn():
+    """At 0 only where training made them smaller: −2 became 1, −6 became 0, −0.5 0.1, −1 0.5."""
+    assert torch.equal(PRUNED["initial"](case()), VALUES)
+    shrunk = [1, 5, 7, 9]
+    expected = [0.0 if i in shrunk else v for i, v in enumerate(VALUES.tolist())]
+    assert PRUNED["zero_if_shrunk"](case()).tolist() == expected
+    with pytest.raises(UsageError, match="compares with trained values, and there are none"):
+        PRUNED["zero_if_shrunk"](case()._replace(trained=None))
 
 
 def test_signed_constants_have_the_deviation_of_the_layers_weights():
@@ -28,6 +44,22 @@ def test_signed_constants_have_the_deviation_of_the_layers_weights():
     signs = [1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 0, -1]
     expected = [s * (first if i < 8 else second) for i, s in enumerate(signs)]
     assert KEPT["signed_constant"](case()).tolist() == pytest.approx(expected, rel=1e-6)
+    weights = is_weight(NETWORK).tolist()
+    spared = [e if w else v for e, w, v in zip(expected, weights, VALUES.tolist(), strict=True)]
+    assert KEPT["signed_constant"](case(covers="weights")).tolist() == pytest.approx(spared, rel=1e-6)
+
+
+def test_shuffled_values_of_one_sign_stay_among_themselves():
+    network = Network((30, 20, 5))
+    values = initial_values(network, 0, "test")
+    mask = values.abs() > 0.05
+    found = KEPT["shuffled_same_sign"](case(mask, network=network, values=values))
+    assert torch.equal(found.sign(), values.sign())
+    assert torch.equal(found[~mask], values[~mask])
+    for layer in network.layers:
+        kept = mask[layer.weight]
+        assert torch.equal(found[layer.weight][kept].sort().values, values[layer.weight][kept].sort().values)
+        assert not torch.equal(found[layer.weight], values[layer.weight])
 
 
 def test_shuffled_values_are_the_kept_ones_in_another_order_within_their_layer():
@@ -53,7 +85,9 @@ def test_redrawn_values_are_drawn_as_initial_ones_are():
     assert all(abs(v) <= 1 / 3**0.5 for v in fresh.tolist())
 
 
-@pytest.mark.parametrize("action", ["reinitialised", "reinitialised_same_sign", "shuffled"])
+@pytest.mark.parametrize(
+    "action", ["reinitialised", "reinitialised_same_sign", "shuffled", "shuffled_same_sign"]
+)
 def test_chance_depends_on_the_seed_and_on_what_the_recipe_draws(action):
     found = [
         KEPT[action](case(torch.ones(14, dtype=torch.bool), seed=seed, draw=draw)).tolist()

@@ -107,6 +107,20 @@ def test_pruned_parameters_stay_plus_0_even_where_training_diverges(
 
 
 @pytest.mark.usefixtures("adam")
+def test_pruned_parameters_that_are_not_0_never_move(
+    data: Dataset, network: Network, protocol: Protocol, device: str
+) -> None:
+    mask, values = torch.arange(network.parameters) % 3 > 0, initial_values(network, 0, "test")
+    engine = CudaEngine(data, network, protocol, device)
+    engine.load(fresh_state(network, (0,), values[None], mask[None], frozen=values[None]))
+    engine.train(20)
+    lane = engine._ready().adam.parameters[0].cpu()
+    for now in (lane, engine.state().parameters[0]):
+        assert torch.equal(now[~mask].view(torch.int32), values[~mask].view(torch.int32))
+        assert (now[mask] != values[mask]).sum() > mask.sum() / 2
+
+
+@pytest.mark.usefixtures("adam")
 def test_moments_of_pruned_parameters_are_given_back_as_0(
     data: Dataset, protocol: Protocol, state: TrainState, device: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -548,6 +549,42 @@ class TestWhere:
     def test_no_other_name_falls_back(self, tiny: idx.PublishedSet, tmp_path: Path, name: str) -> None:
         with pytest.raises((DataError, UsageError)):
             datasets.resolve_dataset(name, tmp_path, OFFLINE)
+
+
+class TestHeldOut:
+    def test_held_out_images_validate_and_the_others_train(self) -> None:
+        """Drawn from all of the training images, each in one of the two sets, both in file order."""
+        whole = datasets.load_dataset("digits", Path())
+        data, test = datasets.load_sets("digits", Path(), held_out=400)
+        assert test is not None
+        assert (len(data.train_labels), len(data.validation_labels), len(test.labels)) == (1_037, 400, 360)
+        assert torch.equal(test.images, whole.validation_images)
+        places = {tuple(image.tolist()): i for i, image in enumerate(whole.train_images)}
+        train, held = (
+            [places[tuple(image.tolist())] for image in images]
+            for images in (data.train_images, data.validation_images)
+        )
+        assert train == sorted(train)
+        assert held == sorted(held)
+        assert sorted(train + held) == list(range(1_437))
+        assert 40 < sum(place < 200 for place in held) < 75
+        assert torch.equal(data.validation_labels, whole.train_labels[held])
+        assert data.digest == whole.digest
+
+    def test_the_first_images_are_taken_before_any_are_held_out(self) -> None:
+        data, test = datasets.load_sets("digits", Path(), train_size=100, validation_size=30, held_out=20)
+        assert test is not None
+        assert (len(data.train_labels), len(data.validation_labels), len(test.labels)) == (80, 20, 30)
+
+    def test_something_has_to_be_left_to_train_on(self) -> None:
+        with pytest.raises(DataError, match="1,437 training images in digits: 1,437 cannot be held out"):
+            datasets.load_dataset("digits", Path(), held_out=1_437)
+
+    def test_who_trains_and_selects_is_given_no_test_set(self) -> None:
+        """By types: a `Dataset` has no field for one."""
+        fields = {field.name for field in dataclasses.fields(datasets.Dataset)}
+        assert not [name for name in fields if "test" in name]
+        assert datasets.load_sets("digits", Path())[1] is None
 
 
 def test_digits_are_split_at_a_fixed_place_in_file_order() -> None:

@@ -61,7 +61,21 @@ class TestParts:
         assert (raw.origin.train, raw.origin.validation, raw.origin.test) == (train, validation, test)
         assert raw.train.images[0, 1, 0] == 40 * parts.index(train)
         assert raw.validation.images[0, 1, 0] == 40 * parts.index(validation)
-        assert (f"{test} is a test set, and is not used" in own.summary(raw)) == bool(test)
+        assert (f"4 test images from {test}" in own.summary(raw)) == bool(test)
+        assert (raw.test is not None) == bool(test)
+        if raw.test is not None:
+            assert raw.test.images[0, 1, 0] == 40 * parts.index(test)
+            assert raw.test.labels.tolist() == [0, 0, 1, 1]
+
+    def test_a_test_set_without_labels_is_left_out(self, tmp_path: Path) -> None:
+        """As competitions hand them out: files without folders, or classes that nothing trained."""
+        photos(tmp_path, "train", "val")
+        drawn(tmp_path / "test" / "0.png", 7)
+        assert read(tmp_path).test is None
+        drawn(tmp_path / "test" / "bird" / "0.png", 7)
+        raw = read(tmp_path)
+        assert raw.test is None
+        assert "1 test set without the classes of the training set (test)" in own.summary(raw)
 
     def test_two_that_could_be_meant_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="has both val and valid: which is meant"):

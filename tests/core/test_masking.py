@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from evaluating import evaluate
 
-from ltsm.core.criteria import CRITERIA
+from ltsm.core.criteria import CRITERIA, Values
 from ltsm.core.engine import choose_engine
 from ltsm.core.masking import (
     MaskResult,
@@ -39,15 +39,15 @@ pytestmark = pytest.mark.usefixtures("each_engine")
 
 def mask(initial: Tensor, trained: Tensor, threshold: float) -> Tensor:
     """The paper's mask of one tensor."""
-    return at_least([CRITERIA["sign"](initial, trained)], threshold, "global")[0]
+    return at_least(CRITERIA["sign"](Values(trained, initial)), threshold)
 
 
 def results_of(
     data: Dataset, network: Network, protocol: Protocol, initial: Tensor, trained: Tensor
 ) -> list[MaskResult]:
     """Every threshold of the protocol."""
-    scores = CRITERIA["sign"](initial, trained)
-    found = masks(network, scores, protocol.thresholds, covers=protocol.mask)
+    values = Values(trained, initial)
+    found = masks(network, CRITERIA["sign"], values, protocol.thresholds, covers=protocol.mask)
     candidates = list(zip(protocol.thresholds, found, strict=True))
     engine = choose_engine(data, network, protocol)
     return evaluate_masks(engine, network, candidates, lambda kept: initial.where(kept, 0.0))
@@ -88,32 +88,96 @@ def test_a_parameter_equal_to_the_threshold_is_kept(threshold: float) -> None:
 def test_biases_are_kept_where_only_weights_are_masked() -> None:
     network = Network((3, 2, 1))
     values = initial_values(network, 0, "test")
-    (kept,) = masks(network, -values.abs(), [0.0], covers="weights")
+    (kept,) = masks(network, CRITERIA["small_final"], Values(values), [0.0], covers="weights")
     assert torch.equal(kept, ~is_weight(network))
     assert torch.equal(covered_by(network, "weights"), is_weight(network))
     assert covered_by(network, "all").all()
 
 
 def test_a_fraction_is_an_exact_count_and_ties_go_to_who_comes_first() -> None:
-    """Of 1, 3, 3, 3, 2 two fifths are the first two threes; of all together, or of each part by itself."""
-    parts = [torch.tensor([1.0, 3.0, 3.0]), torch.tensor([3.0, 2.0])]
-    assert [p.tolist() for p in largest(parts, 0.4, "global")] == [[False, True, True], [False, False]]
-    assert [p.tolist() for p in largest(parts, 0.4, "layer")] == [[False, True, False], [True, False]]
-    assert [int(sum(p.sum() for p in largest(parts, f, "global"))) for f in (0.0, 0.5, 1.0)] == [0, 2, 5]
+    """Of 1, 3, 3, 3, 2 two fifths are the first two threes."""
+    scores = torch.tensor([1.0, 3.0, 3.0, 3.0, 2.0])
+    assert largest(scores, 0.4).tolist() == [False, True, True, False, False]
+    assert largest(scores.view(5, 1), 0.4).shape == (5, 1)
+    assert [int(largest(scores, f).sum()) for f in (0.0, 0.5, 1.0)] == [0, 2, 5]
+
+
+SMALL = Network((2, 2, 1))
+"""Layer 1: weights 0 to 3, biases 4, 5; layer 2: weights 6, 7, bias 8."""
+TRAINED = torch.tensor([1.0, 5.0, -3.0, 2.0, 9.0, 9.0, 4.0, -6.0, 9.0])
+
+
+@pytest.mark.parametrize(
+    ("how", "kept"),
+    [
+        ({"scope": "global"}, [1, 6, 7]),
+        ({"scope": "layer"}, [1, 2, 7]),
+        ({"scope": "layer", "output": [1.0]}, [1, 2, 6, 7]),
+        ({"scope": "global", "covers": "all"}, [4, 5, 7, 8]),
+        ({"scope": "layer", "covers": "all"}, [1, 4, 5, 7, 8]),
+    ],
+    ids=str,
+)
+def test_a_fraction_is_of_the_whole_network_or_of_each_layer(how: dict[str, Any], kept: list[int]) -> None:
+    """Half of the largest magnitudes; biases, 9 each, are kept beside them where only weights are covered."""
+    how = {"covers": "weights", **how}
+    (found,) = masks(SMALL, CRITERIA["large_final"], Values(TRAINED), [0.5], by="fraction", **how)
+    assert found.nonzero()[:, 0].tolist() == sorted(
+        {*kept, *([4, 5, 8] if how["covers"] == "weights" else kept)}
+    )
+
+
+def test_both_magnitudes_pass_the_same_percentile_within_their_layer() -> None:
+    """Of four weights, by rank before and after: 1 4, 2 3, 3 2, 4 1; two are kept of all, one of the last."""
+    before = torch.tensor([1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 100.0, 200.0, 0.0])
+    after = torch.tensor([4.0, 3.0, 2.0, 1.0, 0.0, 0.0, 200.0, 300.0, 0.0])
+    how = {"by": "fraction", "scope": "layer", "covers": "weights"}
+    (found,) = masks(SMALL, CRITERIA["large_init_large_final"], Values(after, before), [0.5], **how)
+    assert found.nonzero()[:, 0].tolist() == [1, 2, 4, 5, 7, 8]
+    (small,) = masks(SMALL, CRITERIA["small_init_small_final"], Values(after, before), [0.5], **how)
+    assert small.nonzero()[:, 0].tolist() == [1, 2, 4, 5, 6, 8]
+
+
+def test_the_papers_threshold_and_the_fraction_that_keeps_as_many_give_the_same_mask() -> None:
+    """sign ≥ t > 0 is large_final_same_sign ≥ t; and as a fraction, layer by layer, while no magnitudes tie."""
+    network = Network((30, 20, 5))
+    before = initial_values(network, 0, "test")
+    after = before + initial_values(network, 1, "test")
+    values = Values(after, before)
+    for threshold in (0.01, 0.05, 0.1, 0.2):
+        (ours,) = masks(network, CRITERIA["sign"], values, [threshold])
+        (same,) = masks(network, CRITERIA["large_final_same_sign"], values, [threshold])
+        assert torch.equal(ours, same)
+        shares = [float(ours[layer.parameters].float().mean()) for layer in network.layers]
+        for layer, share in zip(network.layers, shares, strict=True):
+            fraction = round(share * ours[layer.parameters].numel()) / ours[layer.parameters].numel()
+            (found,) = masks(
+                network, CRITERIA["large_final_same_sign"], values, [fraction], by="fraction", scope="layer"
+            )
+            assert 0 < fraction < 1
+            assert torch.equal(found[layer.parameters], ours[layer.parameters])
 
 
 def test_a_score_that_is_no_number_is_kept_last() -> None:
-    scores = [torch.tensor([math.nan, -5.0, math.nan, -7.0])]
-    assert largest(scores, 0.5, "global")[0].tolist() == [False, True, False, True]
+    scores = torch.tensor([math.nan, -5.0, math.nan, -7.0])
+    assert largest(scores, 0.5).tolist() == [False, True, False, True]
 
 
 def test_a_fraction_within_a_mask_is_of_what_that_keeps() -> None:
     """A round of pruning: of 10 weights 8 are left, of these the smaller half goes; biases stay."""
     network = Network((4, 2, 1))
-    scores = torch.arange(float(network.parameters))
+    trained = torch.arange(float(network.parameters))
     within = torch.ones(network.parameters, dtype=torch.bool)
     within[[0, 1]] = False
-    (kept,) = masks(network, scores, [0.5], by="fraction", covers="weights", within=within)
+    (kept,) = masks(
+        network,
+        CRITERIA["large_final"],
+        Values(trained),
+        [0.5],
+        by="fraction",
+        covers="weights",
+        within=within,
+    )
     assert kept.nonzero()[:, 0].tolist() == [6, 7, 8, 9, 10, 11, 12]
     assert is_weight(network).nonzero()[:, 0].tolist() == [*range(8), 10, 11]
 

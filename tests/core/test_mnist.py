@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from ltsm.core.criteria import CRITERIA
+from ltsm.core.criteria import CRITERIA, Values
 from ltsm.core.datasets import Dataset, load_dataset, missing
 from ltsm.core.engine import choose_engine
 from ltsm.core.masking import choose, evaluate_masks, masks
@@ -65,7 +65,7 @@ def test_a_briefly_trained_network_has_a_supermask_that_beats_chance(mnist: Data
     trained, records = advance(mnist, PAPER, start, 400)
     assert records[0].val_accuracy[0] < 0.2
     assert records[-1].val_accuracy[0] > 0.9
-    kept = masks(NETWORK, CRITERIA["sign"](initial, trained.parameters[0]), PAPER.thresholds)
+    kept = masks(NETWORK, CRITERIA["sign"], Values(trained.parameters[0], initial), PAPER.thresholds)
     candidates = list(zip(PAPER.thresholds, kept, strict=True))
     engine = choose_engine(mnist, NETWORK, PAPER)
     results = evaluate_masks(engine, NETWORK, candidates, lambda mask: initial.where(mask, 0.0))

@@ -141,3 +141,20 @@ def test_tensors_of_another_network_are_refused(change: dict[str, torch.Tensor |
     tensors = {**named_tensors(network, torch.zeros(network.parameters)), **change}
     with pytest.raises(StoreError, match=message):
         flat_parameters(network, {k: v for k, v in tensors.items() if v is not None})
+
+
+@pytest.mark.parametrize(("law", "numerator"), [("glorot_normal", 2), ("kaiming_normal", 2)])
+def test_normal_weights_have_the_deviation_that_their_authors_gave_them(law: str, numerator: int) -> None:
+    """Glorot and Bengio (2010) and He et al. (2015); biases 0 where that is asked for, else PyTorch's."""
+    network = Network((400, 300, 100))
+    values = initial_values(network, 0, "test", weights=law, biases="zero")
+    others = initial_values(network, 0, "test", weights=law)
+    for layer in network.layers:
+        fans = layer.inputs + layer.outputs if law == "glorot_normal" else layer.inputs
+        expected = math.sqrt(numerator / fans)
+        assert values[layer.weight].std().item() == pytest.approx(expected, rel=0.02)
+        assert abs(values[layer.weight].mean().item()) < expected / 50
+        assert not values[layer.bias].view(torch.int32).any()
+        assert torch.equal(others[layer.weight], values[layer.weight])
+        assert torch.equal(others[layer.bias], initial_values(network, 0, "test")[layer.bias])
+    assert not torch.equal(values, initial_values(network, 1, "test", weights=law, biases="zero"))

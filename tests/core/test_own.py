@@ -78,6 +78,38 @@ class TestNpz:
         assert data.train_labels.tolist() == [0, 1, 2, 0, 1, 2]
         assert (data.classes, data.image_shape) == (3, (2, 2))
 
+    def test_a_test_set_is_read_and_is_no_part_of_what_the_data_is_called(self, tmp_path: Path) -> None:
+        """It decides no result but its own: a store's protocol stays the same one."""
+        plain = datasets.resolve_dataset(str(saved(tmp_path)), None, {})
+        extra = {"x_test": arrays()["x_val"][:2] + 1, "y_test": np.array([2, 0])}
+        found = datasets.resolve_dataset(str(saved(tmp_path, **extra)), None, {})
+        assert found.name == plain.name
+        data, test = datasets.load_sets(found.name, found.folder)
+        assert test is not None
+        assert (test.images * 255).round().tolist() == extra["x_test"].reshape(2, 4).tolist()
+        assert test.labels.tolist() == [2, 0]
+        assert len(data.validation_labels) == 3
+
+    @pytest.mark.parametrize(
+        ("extra", "words"),
+        [
+            ({"y_test": np.array([2, 3])}, "y_test has the label 3, and y_train only 0 … 2"),
+            ({"y_test": np.array([2])}, "y_test has the shape"),
+            ({"x_test": np.zeros((2, 3, 3), np.uint8)}, "x_test uint8"),
+        ],
+    )
+    def test_a_test_set_that_breaks_the_contract_is_refused(
+        self, tmp_path: Path, extra: dict[str, Any], words: str
+    ) -> None:
+        whole = {"x_test": arrays()["x_val"][:2], "y_test": np.array([2, 0]), **extra}
+        with pytest.raises(DataError, match=words):
+            loaded(saved(tmp_path, **whole))
+
+    def test_half_a_test_set_is_left_out(self, tmp_path: Path) -> None:
+        """Images without labels, as competitions hand them out."""
+        found = datasets.resolve_dataset(str(saved(tmp_path, x_test=arrays()["x_val"])), None, {})
+        assert datasets.load_sets(found.name, found.folder)[1] is None
+
     def test_floats_are_used_as_they_are(self, tmp_path: Path) -> None:
         x = np.linspace(-3, 3, 24).reshape(6, 4)
         data = loaded(saved(tmp_path, x_train=x, x_val=x[:3]))

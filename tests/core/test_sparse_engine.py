@@ -206,6 +206,22 @@ def test_pruned_parameters_have_no_bit_set(data: Dataset, lr: float) -> None:
 
 
 @pytest.mark.usefixtures("variant")
+def test_the_kernel_itself_moves_no_pruned_parameter_that_is_not_0(data: Dataset) -> None:
+    """Pixels touched by every batch, by some and by none; a step of 0, whatever the gradient."""
+    network = Network((PIXELS, 17, 9, CLASSES))
+    mask = torch.arange(network.parameters) % 3 > 0
+    values = initial_values(network, 0, "test")
+    engine = SparseEngine(data, network, protocol(), "cpu")
+    engine.load(fresh_state(network, (0,), values[None], mask[None], frozen=values[None]))
+    for stop in (1, 50):
+        engine.train(stop)
+        now = engine._models[0].tensors()[0]
+        assert torch.equal(now[~mask].view(torch.int32), values[~mask].view(torch.int32))
+    assert (now[mask] != values[mask]).sum() > mask.sum() / 2
+    assert engine.evaluate() == engine.evaluate_parameters(engine.state().parameters)
+
+
+@pytest.mark.usefixtures("variant")
 def test_a_diverged_network_has_a_loss_of_nan_and_predicts_nothing(data: Dataset) -> None:
     network = Network((PIXELS, 17, CLASSES))
     engine = SparseEngine(data, network, protocol(lr=1e30), "cpu")

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from ltsm.core.streams import permutation, uniform
+from ltsm.core.streams import _words, normal, permutation, uniform
 
 
 def test_numbers_are_the_ones_they_have_always_been() -> None:
@@ -56,6 +56,20 @@ def test_uniform_is_uniform_in_0_1() -> None:
     assert values.max() < 1
     shares = np.histogram(values, bins=20, range=(0, 1))[0] / len(values)
     assert np.abs(shares - 0.05).max() < 0.003
+
+
+def test_normal_numbers_are_normal_and_the_ones_they_have_always_been() -> None:
+    """Moments of a million of them; Box and Muller's of two known uniform ones."""
+    values = normal(0, "test", count=1_000_000).astype(np.float64)
+    assert abs(values.mean()) < 0.004
+    assert abs(values.std() - 1) < 0.003
+    assert abs((values**4).mean() - 3) < 0.05
+    assert abs((np.abs(values) < 1).mean() - 0.682689) < 0.002
+    assert np.isfinite(values).all()
+    assert [round(float(v), 5) for v in normal(0, "test", count=3)] == [0.74587, 1.8693, 0.06736]
+    first, second = (_words(0, ("test",), 2) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    expected = np.sqrt(-2 * np.log(1 - first)) * np.cos(2 * np.pi * second)
+    assert normal(0, "test", count=1)[0] == np.float32(expected)
 
 
 def test_permutation_holds_every_number_once() -> None:

@@ -30,7 +30,9 @@ def test_side_by_side_models_train_as_they_do_one_after_the_other(
     assert torch.allclose(group.parameters, engine.state().parameters, rtol=1e-3, atol=1e-5)
     assert state.masks is not None
     assert not group.parameters.view(torch.int32)[~state.masks].any()
-    loss, accuracy = evaluated(state.network, group.parameters, data)
+    loss, accuracy = evaluated(
+        state.network, group.parameters, data.validation_images, data.validation_labels
+    )
     assert loss.tolist() == pytest.approx(engine.evaluate().loss, rel=1e-5)
     assert accuracy.tolist() == list(engine.evaluate().accuracy)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from ltsm.core import datasets
 from ltsm.core.engine import choose_engine
 from ltsm.core.network import Network, initial_values, named_tensors
 from ltsm.core.state import TrainState, fresh_state, pack
@@ -19,7 +20,7 @@ from ltsm.errors import UsageError
 if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset
     from ltsm.core.records import Record
-    from ltsm.protocol import Protocol
+    from ltsm.protocol import Order, Protocol
 
 pytestmark = pytest.mark.usefixtures("each_engine")
 
@@ -42,9 +43,18 @@ def assert_same_bits(one: TrainState, other: TrainState) -> None:
 
 
 def reference(
-    data: Dataset, protocol: Protocol, network: Network, initial: torch.Tensor, iterations: int
+    data: Dataset,
+    protocol: Protocol,
+    network: Network,
+    initial: torch.Tensor,
+    iterations: int,
+    mask: torch.Tensor | None = None,
 ) -> tuple[list[float], dict[str, torch.Tensor]]:
-    """Training losses and final state dict by nn.Sequential, autograd and torch.optim.Adam, in float64."""
+    """Training losses and final state dict by nn.Sequential, autograd and torch.optim.Adam, in float64.
+
+    Where the mask (P,) prunes, gradients are 0.
+    """
+    flags = {} if mask is None else named_tensors(network, mask)
     activation = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}[network.activation]
     modules: list[nn.Module] = []
     for layer in network.layers:
@@ -67,6 +77,9 @@ def reference(
         loss = nn.functional.cross_entropy(model(images), labels)
         adam.zero_grad()
         loss.backward()
+        for name, parameter in model.named_parameters():
+            if name in flags and parameter.grad is not None:
+                parameter.grad[~flags[name]] = 0.0
         adam.step()
         losses.append(loss.item())
     return losses, model.state_dict()
@@ -122,11 +135,71 @@ def test_pruned_parameters_stay_0_even_where_training_diverges(
     assert records[-1].val_accuracy == (0.0,)
 
 
+@pytest.mark.parametrize("order", ["file", "shuffled"])
+def test_pruned_parameters_that_are_not_0_never_move(
+    data: Dataset, network: Network, protocol: Protocol, order: Order
+) -> None:
+    """Not one bit, however long and in however many segments, though their gradients would move them."""
+    masks = torch.arange(network.parameters)[None] % 3 > 0
+    values = initial_values(network, 0, "test")[None]
+    values[0, 0] = -0.0
+    state = fresh_state(network, (0,), values, masks, frozen=values)
+    assert torch.equal(state.parameters, values)
+    for stop in (1, 2, 30, 60):
+        state, _ = advance(data, replace(protocol, order=order), state, stop)
+        moved = state.parameters.view(torch.int32) != values.view(torch.int32)
+        assert not moved[~masks].any()
+        assert moved[masks].sum() > masks.sum() / 2
+        for moment in (state.first_moment, state.second_moment):
+            assert not moment.view(torch.int32)[~masks].any()
+
+
+def test_training_beside_frozen_values_is_that_of_a_plain_loop(
+    data: Dataset, network: Network, protocol: Protocol
+) -> None:
+    every = replace(protocol, record_every=1)
+    mask = torch.arange(network.parameters) % 3 > 0
+    values = initial_values(network, 0, "test")
+    start = fresh_state(network, (0,), values[None], mask[None], frozen=values[None])
+    trained, records = advance(data, every, start, 100)
+    losses, expected = reference(data, every, network, values, 100, mask)
+    assert [r.train_loss[0] for r in records[1:]] == pytest.approx(losses, rel=1e-4)
+    for name, tensor in named_tensors(network, trained.parameters[0]).items():
+        assert (tensor - expected[name]).norm() <= 1e-4 * expected[name].norm()
+
+
+def test_frozen_values_stay_even_where_training_diverges(
+    data: Dataset, network: Network, protocol: Protocol
+) -> None:
+    masks = torch.arange(network.parameters)[None] % 3 > 0
+    values = initial_values(network, 0, "test")[None]
+    start = fresh_state(network, (0,), values, masks, frozen=values)
+    diverged, _ = advance(data, replace(protocol, lr=1e30), start, 20)
+    assert diverged.parameters.isnan().any()
+    assert torch.equal(diverged.parameters[~masks], values[~masks])
+
+
 def test_a_fresh_state_is_pruned_to_plus_0(network: Network) -> None:
     values = torch.full((1, network.parameters), -0.5)
     masks = torch.zeros(1, network.parameters, dtype=torch.bool)
     assert not fresh_state(network, (0,), values, masks).parameters.view(torch.int32).any()
     assert torch.equal(fresh_state(network, (0,), values).parameters, values)
+
+
+def test_a_test_set_is_recorded_and_changes_nothing_else(
+    data: Dataset, protocol: Protocol, state: TrainState
+) -> None:
+    """Its numbers are those of the validation set where it holds the same images."""
+    alone, records = advance(data, protocol, state, 30)
+    same = datasets.TestSet(data.validation_images, data.validation_labels)
+    other = datasets.TestSet(data.train_images[:50], data.train_labels[:50])
+    for test in (same, other):
+        tested, found = advance(data, protocol, state, 30, test=test)
+        assert_same_bits(alone, tested)
+        stripped = [replace(r, test_loss=(), test_accuracy=()) for r in found]
+        assert repr(stripped) == repr(records)
+        equal = [(r.test_loss, r.test_accuracy) == (r.val_loss, r.val_accuracy) for r in found]
+        assert all(equal) if test is same else not any(equal)
 
 
 @pytest.mark.parametrize("order", ["file", "shuffled"])

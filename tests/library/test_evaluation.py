@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import ltsm
-from ltsm.library import evaluation
+from ltsm.library import evaluation, masked
 
 SEEN: list[torch.Tensor] = []
 
@@ -51,17 +51,17 @@ def find(pair, images, size):
 def made(monkeypatch):
     """How often masked values are worked out."""
     calls = []
-    worked_out = evaluation.masked_state
-    monkeypatch.setattr(evaluation, "masked_state", lambda *a: calls.append(1) or worked_out(*a))
+    worked_out = masked.masked_state
+    monkeypatch.setattr(masked, "masked_state", lambda *a: calls.append(1) or worked_out(*a))
     return calls
 
 
 def test_masked_values_are_made_once_for_all_batches(pair, images, made):
-    """Three thresholds, whatever the number of batches; each forward pass gets copies of its own."""
+    """Three thresholds and the chosen one, whatever the number of batches; each forward pass gets copies of its own."""
     find(pair, images, 20)
     assert len(SEEN) == 36
     assert len({id(weight) for weight in SEEN}) == 36
-    assert len(made) == 3
+    assert len(made) == 3 + 1
 
 
 def test_without_the_memory_for_that_they_are_made_for_each_batch(pair, images, monkeypatch, made):
@@ -70,7 +70,7 @@ def test_without_the_memory_for_that_they_are_made_for_each_batch(pair, images, 
     monkeypatch.setattr(evaluation, "MEMORY", 3 * 18 * 4 - 1)
     made.clear()
     again = find(pair, images, 20)
-    assert len(made) == 36
+    assert len(made) == 36 + 1
     assert again.results == kept.results
     whole = find(pair, images, 240)
     assert [r.val_accuracy for r in whole.results] == [r.val_accuracy for r in kept.results]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import ltsm
-from ltsm.core.criteria import sign
+from ltsm.core.criteria import Values, sign
 from ltsm.core.masking import at_least
 from ltsm.errors import UsageError
 
@@ -61,7 +61,7 @@ def test_a_trained_value_meets_a_threshold_in_its_own_type(images, dtype):
     initial = {"fc.weight": torch.full((3, 6), 0.5), "fc.bias": torch.tensor([-0.5, 0.0, 0.5])}
     after = {"fc.weight": torch.full((3, 6), 0.07, dtype=dtype), "fc.bias": torch.full((3,), -0.07)}
     found = ltsm.find_supermask(initial, after, images, thresholds=[0.07, 0.0701])
-    expected = {n: at_least([sign(initial[n], after[n])], 0.07, "global")[0] for n in initial}
+    expected = {n: at_least(sign(Values(after[n], initial[n])), 0.07) for n in initial}
     assert all(torch.equal(found.mask_at(0.07)[name], expected[name]) for name in expected)
     assert found.results[0].kept == {"fc.weight": 18, "fc.bias": 1}
     assert all(
@@ -86,7 +86,7 @@ def test_two_states_of_one_type_need_no_module(pair, images, dtype):
     found = ltsm.find_supermask(initial, trained, images)
     assert found.through != "module"
     t = found.selected.threshold
-    expected = {n: at_least([sign(initial[n], trained[n])], t, "global")[0] for n in initial}
+    expected = {n: at_least(sign(Values(trained[n], initial[n])), t) for n in initial}
     assert all(torch.equal(found.mask[name], expected[name]) for name in expected)
 
 

@@ -79,7 +79,8 @@ def draw(figure: Figure, form: Format, sheet: Sheet = Sheet()) -> bytes:
         (panel,) = figure.panels
         size = (max(6.4, 0.8 * len(panel.x.names)), 4.2 + _key_height(panel, 2))
     else:
-        size = (3.7 * len(figure.panels), 3.9 + max(_key_height(panel, 1) for panel in figure.panels))
+        keys = (_key_height(panel, _key_columns(figure)) for panel in figure.panels)
+        size = (3.7 * len(figure.panels), 3.9 + max(keys))
     width = sheet.width or _WIDTHS[sheet.style] or size[0]
     scale = width / size[0]
     # Type shrinks with the figure, but not below what can be read in print.
@@ -118,6 +119,10 @@ def _for_page(figure: Figure, panel: Panel) -> str:
     return f'<svg {view.strip()} role="img" aria-label="{label}">{inside.strip()}'
 
 
+LONG_KEY = 6
+"""So many names make a key long."""
+ACROSS = 3
+"""In so many columns a key is that stands above all panels."""
 _COLOURS = {
     "currentColor": _INK,
     "var(--rule)": _RULE,
@@ -132,13 +137,21 @@ def _key_height(panel: Panel, columns: int) -> float:
     return 0.17 * max(0.0, lines - 2)
 
 
+def _key_columns(figure: Figure, width: float = math.inf) -> int:
+    """In how many columns a key is: a long one that is the only one stands above all panels; else beside others there is room for one."""
+    keys = [sum(bool(getattr(layer, "label", "")) for layer in panel.layers) for panel in figure.panels]
+    if len(keys) == 1:
+        return 2 if width >= TWO_COLUMNS else 1
+    return ACROSS if max(keys) == sum(keys) > LONG_KEY else 1
+
+
 def _drawn(
     figure: Figure, form: Format, size: tuple[float, float], more: dict[Any, Any], dpi: int = DPI
 ) -> bytes:
     # The stubs know only the keys by name.
     defaults: dict[Any, Any] = {key: v for key, v in mpl.rcParamsDefault.items() if "backend" not in key}
     with mpl.rc_context({**defaults, **_SETTINGS, **more}):
-        columns = 2 if len(figure.panels) == 1 and size[0] >= TWO_COLUMNS else 1
+        columns = _key_columns(figure, size[0])
         canvas = Canvas(figsize=size, layout="constrained")
         for axes, panel in zip(
             canvas.subplots(1, len(figure.panels), squeeze=False)[0], figure.panels, strict=True
@@ -156,6 +169,8 @@ def _panel(axes: Axes, panel: Panel, columns: int) -> None:
         axes.set_axis_off()
         axes.text(0.5, 0.5, panel.missing, ha="center", va="center", transform=axes.transAxes, wrap=True)
         return
+    if panel.x.log:
+        axes.set_xscale("log")
     axes.set(xlim=(panel.x.low, panel.x.high), ylim=(panel.y.low, panel.y.high))
     axes.set(xlabel=panel.x.label, ylabel=panel.y.label)
     for layer in panel.layers:
@@ -164,11 +179,15 @@ def _panel(axes: Axes, panel: Panel, columns: int) -> None:
         return
     for axis, values in ((axes.xaxis, ticks(panel.x)), (axes.yaxis, ticks(panel.y))):
         axis.set_ticks([v for v, _ in values], [text for _, text in values])
+        axis.set_ticks([], minor=True)
     axes.grid(visible=True, color=_RULE, linewidth=0.5)
     axes.set_axisbelow(True)
     if any(getattr(layer, "label", "") for layer in panel.layers):
-        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "frameon": False}
-        axes.legend(**place, ncols=columns, fontsize="small", handlelength=3, borderaxespad=0.2)
+        more: dict[str, Any] = {"ncols": columns, "frameon": False, "fontsize": "small", "handlelength": 3}
+        if columns == ACROSS:
+            axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", **more)
+        else:
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2, **more)
 
 
 def _layer(axes: Axes, layer: Layer) -> None:
