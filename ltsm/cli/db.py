@@ -152,7 +152,7 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
             try:
                 artifacts.check(store.folder, artifact)
             except StoreError as error:
-                redo = f"{_again(store, run)} redoes it"
+                redo = f"{_again(store, run, force=True)} redoes it"
                 yield {"what": "damaged file", "where": error.message, "do": redo, "damage": True}
 
 
@@ -182,12 +182,10 @@ def stuck(store: Store) -> Iterator[dict[str, Any]]:
         (mend.finished(store), "has all its records and does not say that it ended", "ends it"),
         (mend.without_state(store), "was begun and has no checkpoint to go on from", "begins it again"),
     )
-    datasets = {protocol.id: protocol.settings["dataset"] for protocol in read.protocols(store)}
     for ids, state, cure in words:
         for run in read.runs(store, ids=ids):
-            options = grammar.protocol_words(run.protocol_id, datasets[run.protocol_id], [run])
             where = f"run {run.id}, {run_name(run.recipe, run.seed)}, {state}"
-            do = f"{grammar.typed(['sweep', *options], store.path)} {cure}"
+            do = f"{_again(store, run, force=False)} {cure}"
             yield {"what": "stuck run", "where": where, "do": do, "damage": True}
 
 
@@ -205,8 +203,8 @@ def strangers(store: Store) -> Iterator[dict[str, Any]]:
             yield {"what": "file without a row", "where": path, "do": do, "damage": False}
 
 
-def _again(store: Store, run: RunRow) -> str:
-    """The command that writes the files of a run again."""
+def _again(store: Store, run: RunRow, *, force: bool) -> str:
+    """The command that does a run again, or to its end."""
     from ltsm.store import read  # noqa: PLC0415
 
-    return grammar.again(run, read.protocol(store, run.protocol_id).settings, store.path, force=True)
+    return grammar.again(run, read.protocol(store, run.protocol_id).settings, store.path, force=force)

@@ -71,8 +71,15 @@ def read(folder: Path, artifact: Artifact) -> bytes:
 
 
 def gone(folder: Path, run: RunRow) -> bool:
-    """Whether a file of this run is not there any more."""
-    return not all(_inside(folder, file.artifact.path).exists() for file in run.files)
+    """Whether a file of this run is not there any more; a name that leads elsewhere is none of a file that was."""
+    return any(_is_gone(folder, file.artifact.path) for file in run.files)
+
+
+def _is_gone(folder: Path, path: str) -> bool:
+    try:
+        return not _inside(folder, path).exists()
+    except (StoreError, OSError):
+        return False
 
 
 def check(folder: Path, artifact: Artifact) -> None:

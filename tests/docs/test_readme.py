@@ -140,7 +140,7 @@ def test_the_limits_say_the_same_ranges():
     assert f"supermasks classify {low} to {high} of MNIST" in LIMITS
 
 
-@pytest.mark.parametrize("name", ["protocol", "run", "metric", "mask"])
+@pytest.mark.parametrize("name", ["protocol", "recipe", "run", "file", "need", "metric", "mask"])
 def test_the_stores_columns_are_in_its_table(tmp_path, name):
     """Each by its name, but for `id`, files' `…_sha256` and times, which are said in a word."""
     store = tmp_path / "ltsm.db"

@@ -1,6 +1,7 @@
 """A writer whose store or lock is taken away, in this very process; `tests/torture` does it to a sweep."""
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -151,3 +152,11 @@ def test_a_descriptor_that_is_gone_names_nothing(path):
         assert ownership._place(claim.held(file.fileno())) == os.fspath(path)
         path.unlink()
         assert ownership._place(claim.held(file.fileno())) is None
+
+
+def test_with_several_folders_gone_they_are_made_anew(path, tmp_path):
+    """For the numbers, which nothing else has any more."""
+    deep = tmp_path / "one" / "two" / "ltsm.db"
+    with pytest.raises(StoreError, match="its results are in"):
+        writing(deep, lambda: shutil.rmtree(tmp_path / "one"))
+    assert protocols(deep.with_name("ltsm.rescued.db")) == 1

@@ -10,8 +10,7 @@ import pytest
 from small import SMALL, execution
 from torture.oracle import refused
 
-from ltsm.cli import db, say
-from ltsm.cli.running import forget
+from ltsm.cli import db, dropping, say
 from ltsm.errors import StoreError
 from ltsm.notation import visible
 from ltsm.store import artifacts, claim, read, schema, seal
@@ -91,10 +90,16 @@ def test_names_lead_to_no_other_file(hostile, tmp_path, name):
     store = schema.open_for_writing(hostile)
     assert list(db.damage(store))
     with pytest.raises(StoreError):
-        forget(store, 1, paper.study(PROTOCOL), [RunKey(paper.hyperop((4, 3)), 0)])
+        drop(store, RunKey(paper.hyperop((4, 3)), 0))
     store.close()
     assert (tmp_path / "outside").read_text() == "mine"
     schema.open_for_reading(hostile).close()
+
+
+def drop(store, run):
+    """As --force does it."""
+    found = dropping.built_on(store, 1, paper.study(PROTOCOL), [run])
+    dropping.drop(store, found, read_now(), yes=True)
 
 
 @pytest.mark.parametrize("companion", ["-wal", "-shm", "-journal", ".lock"])
