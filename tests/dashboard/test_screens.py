@@ -446,7 +446,7 @@ async def test_a_sweep_that_records_nothing_is_said_to_be_silent(watching, under
         moment = replace(watched.app.moment, holder=Holder(42, "here", None, "ltsm sweep"))
         for seconds, words in (
             (5, "▶ sweep running"),
-            (600, "▶? sweep silent for 10 min: does process 42 still run?"),
+            (600, "▶? sweep silent for 10 min, process 42"),
         ):
             said = [piece.long for piece in pieces(moment, moment.newest + timedelta(seconds=seconds))]
             assert words in said
