@@ -61,6 +61,8 @@ class JaxLoop:
         self._calls = {length: _calls(self._jax, step, length) for length in (STEPS, 1)}
         self._evaluate = self._jax.jit(loss)
         self.loss = 0.0
+        self.train(STEPS + 1)  # compiles both calls, and the evaluation below: no round should wait for that
+        self.evaluate()
 
     def train(self, iterations: int) -> None:
         """Go on by so many iterations."""

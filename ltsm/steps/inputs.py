@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Bytes by role: of weights files (start, before, after), and of masks as the store keeps them (mask, within)."""
+    """Bytes by role: of weights files (start, before, after), and of masks as the store keeps them (mask, within).
+
+    `covers` is what the run's mask may prune: all parameters, or weights.
+    """
 
     weights: dict[str, bytes] = field(default_factory=dict)
     masks: dict[str, bytes] = field(default_factory=dict)
+    covers: str = "all"
 
 
 def gather(experiment: Experiment, key: RunKey) -> Inputs:
@@ -42,6 +46,7 @@ def gather(experiment: Experiment, key: RunKey) -> Inputs:
     return Inputs(
         {role: _weights(experiment, w, key.seed) for role, w in weights.items() if isinstance(w, Weights)},
         {role: _mask(experiment, m, key.seed) for role, m in masks.items() if isinstance(m, Mask)},
+        experiment.study.covers(key.recipe),
     )
 
 

@@ -14,7 +14,13 @@ from ltsm.studies.recipe import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+<<<<<<< HEAD
 LONGEST_NAME = 100
+=======
+    from ltsm.studies.recipe import Covers
+
+LONGEST_NAME = 60
+>>>>>>> recipes
 
 
 class RunKey(NamedTuple):
@@ -86,6 +92,13 @@ class Study:
     def name_of(self, fingerprint: str) -> str | None:
         """What this study calls the recipe of that fingerprint; None for a recipe that is not its own."""
         return next((name for name, (found, _) in self._identities.items() if found == fingerprint), None)
+
+    def covers(self, name: str) -> Covers:
+        """What the mask of a recipe covers, its own or the one that it is made of; all where it has none."""
+        mask = self.recipes[name].mask
+        if isinstance(mask, recipes_.Mask):
+            return self.covers(mask.of)
+        return "all" if mask is None else mask.covers
 
     def ancestors(self, *names: str) -> dict[str, Recipe]:
         """These recipes and all that they need, in the study's order."""

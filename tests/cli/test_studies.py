@@ -211,7 +211,7 @@ def test_force_undoes_other_studies_runs_that_are_built_on_what_is_redone(ltsm, 
         name: [Path("results") / file.artifact.path for file in run.files]
         for (name, _), run in before.items()
     }
-    ltsm("sweep", *ON_SMALL, "--seeds", "0", "--only", paper.BASELINE, "--force")
+    ltsm("sweep", *ON_SMALL, "--seeds", "0", "--only", paper.BASELINE, "--force", "--yes")
     after = runs()
     undone = {name for (name, _), run in after.items() if run.state == "pending"}
     assert undone == {paper.SUPERMASK, controls.SHUFFLED, controls.REDRAWN}
@@ -291,7 +291,7 @@ def test_every_command_that_is_proposed_does_that_run_again(ltsm, room):
     assert len(proposed) == 6 + 7 + 4
     before = everything("my runs/x.db")
     for run, command in proposed:
-        ltsm(*shlex.split(command)[1:], "--jobs", "1")
+        ltsm(*shlex.split(command)[1:], "--jobs", "1", "--yes")
         (again,) = [other for other, _ in commands("my runs/x.db", force=True) if other.id == run.id]
         assert again.state == "done", command
         assert again.started_at > run.started_at, command
@@ -299,7 +299,7 @@ def test_every_command_that_is_proposed_does_that_run_again(ltsm, room):
         assert again.provenance["study"] == run.provenance["study"]
     for run, command in commands("my runs/x.db", force=False):
         if run.state == "pending":
-            ltsm(*shlex.split(command)[1:], "--jobs", "1")
+            ltsm(*shlex.split(command)[1:], "--jobs", "1", "--yes")
     assert everything("my runs/x.db") == before
 
 

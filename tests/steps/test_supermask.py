@@ -4,10 +4,12 @@ import pytest
 from safetensors.torch import load
 from small import SMALL, execution
 
+from ltsm.core.criteria import CRITERIA
 from ltsm.core.datasets import load_dataset
-from ltsm.core.masking import evaluate_masks
+from ltsm.core.masking import masks, pack_bits
 from ltsm.core.network import Network, flat_parameters
 from ltsm.store import artifacts, read, schema
+from ltsm.studies import paper
 
 PROTOCOL = SMALL.changed(lr=0.1, initial_iterations=200, seeds=(1, 2), hyperops=())
 """So fast that the initial training is past its best iteration before it ends."""
@@ -22,7 +24,7 @@ def store(tmp_path_factory):
 
 
 def runs_of(store, seed):
-    return {run.kind: run for run in read.runs(store) if run.seed == seed}
+    return {run.recipe: run for run in read.runs(store) if run.seed == seed}
 
 
 def masked_by(store, initial, trained):
@@ -30,7 +32,7 @@ def masked_by(store, initial, trained):
     data = load_dataset("digits", None)
     network = Network((data.train_images.shape[1], *PROTOCOL.hidden, data.classes), PROTOCOL.activation)
     values = (flat_parameters(network, load(artifacts.read(store.folder, one))) for one in (initial, trained))
-    return [result.bits for result in evaluate_masks(data, PROTOCOL, network, *values)]
+    return [pack_bits(kept) for kept in masks(network, CRITERIA["sign"](*values), PROTOCOL.thresholds)]
 
 
 @pytest.mark.parametrize("seed", PROTOCOL.seeds)
@@ -40,8 +42,8 @@ def test_masks_are_of_the_baseline_and_not_of_the_initial_training(store, seed):
     Taken out: "baseline" for "initial" where the search takes its trained weights; in a test of seed 0 nobody saw it.
     """
     runs = runs_of(store, seed)
-    assert runs["initial"].best_iteration < runs["initial"].iterations
-    found = [mask.bits for mask in read.masks(store, 1, seed=seed, bits=True)]
-    first = runs["initial"].initial
-    assert found == masked_by(store, first, runs["baseline"].final)
-    assert found != masked_by(store, first, runs["initial"].final)
+    training = runs[paper.INITIAL]
+    assert training.best_iteration < training.iterations
+    found = [mask.bits for mask in read.masks(store, 1, run_ids=[runs[paper.SUPERMASK].id], bits=True)]
+    assert found == masked_by(store, training.initial, runs[paper.BASELINE].final)
+    assert found != masked_by(store, training.initial, training.final)

@@ -57,9 +57,9 @@ def test_an_empty_database_without_a_log_of_old_buries_no_weights(tmp_path):
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE t (a)")
         database.execute("DROP TABLE t")
-    with pytest.raises(StoreError, match=r"is empty\.$") as caught:
+    with pytest.raises(StoreError, match=r"is empty\.") as caught:
         schema.open_for_reading(path)
-    assert caught.value.hint == "ltsm sweep fills it"
+    assert "ltsm sweep" in caught.value.hint
     weights(path)
     for opening in (schema.open_for_reading, schema.open_for_writing):
         with pytest.raises(StoreError, match=BURIED) as caught:

@@ -46,7 +46,7 @@ def other(value):
 def faults(path):
     store = schema.open_for_reading(path, unchecked=True)
     with store.engine.connect() as connection:
-        found = seal.faults(connection, sealed=True)
+        found = seal.faults(connection)
     store.close()
     return found
 

@@ -15,7 +15,7 @@ from ltsm.cli import db
 from ltsm.store import schema
 
 SWEEP = ("sweep", "--protocol", "small.toml", "--jobs", "1")
-REDO = ("train-baseline", "--protocol", "small.toml", "--jobs", "1", "--seed", "0", "--force")
+REDO = ("train-baseline", "--protocol", "small.toml", "--jobs", "1", "--seed", "0", "--force", "--yes")
 BACKUP = ("db", "backup", "copy/ltsm.db")
 UPGRADE = ("db", "upgrade")
 
