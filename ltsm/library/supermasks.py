@@ -13,7 +13,8 @@ from ltsm.errors import UsageError
 from ltsm.library.arguments import function, interval, numbers
 from ltsm.library.evaluation import through_module, through_ours
 from ltsm.library.outputs import check_loss
-from ltsm.library.pruned import Pruned, check_fractions, counts, prepared, relative_size
+from ltsm.library.prepared import check_fractions, prepared
+from ltsm.library.pruned import Pruned, counts, relative_size
 from ltsm.protocol import PAPER, MaskScope
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ltsm.library.batches import Data
     from ltsm.library.coverage import Kinds
     from ltsm.library.outputs import Loss
-    from ltsm.library.pruned import Prepared
+    from ltsm.library.prepared import Prepared
     from ltsm.library.ranking import Scoring
     from ltsm.library.weights import State, Weights
     from ltsm.protocol import Activation

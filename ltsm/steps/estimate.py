@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ltsm.steps.plan import expected_iterations
-from ltsm.steps.training import dataset, network
+from ltsm.steps.training import dataset, network, test_set
 from ltsm.studies.recipe import Masking
 
 if TYPE_CHECKING:
@@ -70,14 +70,16 @@ def _pace(setup: Setup, hidden: tuple[int, ...]) -> _Pace:
     from ltsm.core.network import initial_values  # noqa: PLC0415
     from ltsm.core.state import fresh_state  # noqa: PLC0415
 
-    net = network(setup, hidden)
+    net, test = network(setup, hidden), test_set(setup)
+    sets = [None] if test is None else [None, test]
     engine = choose_engine(dataset(setup), net, setup.protocol, setup.device)
     engine.load(fresh_state(net, (0,), initial_values(net, 0, "benchmark")[None]))
     engine.train(5)
     began = perf_counter()
     engine.train(5 + ITERATIONS)
     trained = perf_counter()
-    engine.evaluate()
-    engine.evaluate()
+    for _ in range(2):
+        for on in sets:
+            engine.evaluate(on)
     evaluated = perf_counter()
     return _Pace((trained - began) / ITERATIONS, (evaluated - trained) / 2, net.parameters)

@@ -97,8 +97,7 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
 
     net, data = network(setup, recipe.hidden), dataset(setup)
     engine = choose_engine(data, net, setup.protocol, setup.device)
-<<<<<<< HEAD
-    covered = covered_by(net, recipe.mask.covers if isinstance(recipe.mask, Masking) else setup.protocol.mask)
+    covered = covered_by(net, inputs.covers)
     trained = read_weights(net, inputs.weights["after"]) if "after" in inputs.weights else None
     fresh = partial(initial_values, net, weights=setup.protocol.initialisation, biases=setup.protocol.biases)
     start = recipe.start
@@ -109,11 +108,6 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
     )
     making = _Making(recipe, seed, net, engine, values, covered, trained, fresh)
     mask, rows = _mask(making, inputs, test_set(setup))
-=======
-    covered = covered_by(net, inputs.covers)
-    making = _Making(recipe, seed, net, engine, _start(net, recipe, seed, inputs), covered)
-    mask, rows = _mask(making, inputs)
->>>>>>> recipes
     values = making.masked(covered | ~covered if mask is None else mask)
     state = fresh_state(net, (seed,), values[None], None if mask is None else mask[None], values[None])
     size = net.parameters if mask is None else int(mask.sum())

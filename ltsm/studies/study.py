@@ -14,13 +14,9 @@ from ltsm.studies.recipe import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-<<<<<<< HEAD
-LONGEST_NAME = 100
-=======
     from ltsm.studies.recipe import Covers
 
-LONGEST_NAME = 60
->>>>>>> recipes
+LONGEST_NAME = 100
 
 
 class RunKey(NamedTuple):

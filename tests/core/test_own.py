@@ -347,11 +347,12 @@ def test_the_form_of_a_name_is_read_back() -> None:
 
 def test_other_arrays_are_counted_and_a_test_set_is_named(tmp_path: Path) -> None:
     """Nothing of a file is passed over in silence."""
-    path = saved(tmp_path, x_test=np.zeros((2, 2, 2)), y_test=np.zeros(2), weights=np.ones(3))
+    test = {"x_test": np.zeros((2, 2, 2), np.uint8), "y_test": np.array([0, 2])}
+    path = saved(tmp_path, **test, weights=np.ones(3))
     found = own.contents(own.read(str(path), path))
     assert (found["test_set"], found["left_out"]) == ("x_test", {"other arrays (weights)": 1})
     assert found["pixels"] == [0, 35]
-    assert found["images_of_classes"][2] == {"name": "2", "training": 2, "validation": 1}
+    assert found["images_of_classes"][2] == {"name": "2", "training": 2, "validation": 1, "test": 1}
 
 
 @pytest.mark.parametrize(("scale", "doubted"), [(1.0, False), (4.0, False), (300.0, True), (-300.0, True)])

@@ -9,7 +9,8 @@ import pytest
 
 from ltsm.protocol import FRANKLE, PAPER
 from ltsm.report import all as report
-from ltsm.report import criteria, document
+from ltsm.report import criteria_claims as criteria
+from ltsm.report import document
 from ltsm.report.evaluation import Evaluation
 from ltsm.report.figures.draw import draw
 from ltsm.report.published_claims import as_json, ordering, value

@@ -4,7 +4,7 @@ import pytest
 from safetensors.torch import load
 from small import SMALL, execution
 
-from ltsm.core.criteria import CRITERIA
+from ltsm.core.criteria import CRITERIA, Values
 from ltsm.core.datasets import load_dataset
 from ltsm.core.masking import masks, pack_bits
 from ltsm.core.network import Network, flat_parameters
@@ -31,8 +31,13 @@ def masked_by(store, initial, trained):
     """The bits of every threshold's mask, from the final weights of a run."""
     data = load_dataset("digits", None)
     network = Network((data.train_images.shape[1], *PROTOCOL.hidden, data.classes), PROTOCOL.activation)
-    values = (flat_parameters(network, load(artifacts.read(store.folder, one))) for one in (initial, trained))
-    return [pack_bits(kept) for kept in masks(network, CRITERIA["sign"](*values), PROTOCOL.thresholds)]
+    before, after = (
+        flat_parameters(network, load(artifacts.read(store.folder, one))) for one in (initial, trained)
+    )
+    return [
+        pack_bits(kept)
+        for kept in masks(network, CRITERIA["sign"], Values(after, before), PROTOCOL.thresholds)
+    ]
 
 
 @pytest.mark.parametrize("seed", PROTOCOL.seeds)
