@@ -152,6 +152,8 @@ def _check_own(name: str, folder: Path, as_json: bool) -> None:
         f" validation images of {shape}, {raw.classes} classes; a protocol calls it {dataset}"
     )
     say.table(_contents(contents))
+    if doubt := own.doubt(raw):
+        say.warn(doubt)
 
 
 def _contents(contents: dict[str, Any]) -> Table:

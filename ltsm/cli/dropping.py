@@ -37,7 +37,8 @@ class Dropped:
         """How many runs, files and hours of work; and which of them were not asked for."""
         files = {file.artifact.path for run in self.runs for file in run.files}
         work = duration(sum(run.seconds for run in self.runs))
-        text = f"{len(self.runs)} runs, {len(files)} files, {work} of work"
+        runs = "1 run" if len(self.runs) == 1 else f"{len(self.runs)} runs"
+        text = f"{runs}, {len(files)} files, {work} of work"
         if not self.unnamed:
             return text
         names = ", ".join(run_name(run.recipe, run.seed) for run in self.unnamed[:NAMED])
@@ -63,9 +64,14 @@ def drop(store: Store, dropped: Dropped, now: datetime, *, yes: bool) -> None:
     """
     if not dropped.runs:
         return
+    asks = not yes and at_a_terminal()
+    if dropped.unnamed and not (yes or asks):
+        raise UsageError(
+            f"--force would drop {dropped.text()}.", "--yes says that they may go; --dry-run shows what would"
+        )
     say.note(f"--force drops {dropped.text()}")
-    if not yes:
-        _ask(dropped)
+    if asks and not typer.confirm("drop them?", err=True):
+        raise UsageError("nothing was dropped, and nothing was run.", "--dry-run shows what would be")
     for artifact in write.reset(store, [run.id for run in dropped.runs], now):
         artifacts.remove(store.folder, artifact)
 
@@ -73,13 +79,3 @@ def drop(store: Store, dropped: Dropped, now: datetime, *, yes: bool) -> None:
 def at_a_terminal() -> bool:
     """Whether somebody can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _ask(dropped: Dropped) -> None:
-    if at_a_terminal():
-        if not typer.confirm("drop them?", err=True):
-            raise UsageError("nothing was dropped, and nothing was run.", "--dry-run shows what would be")
-    elif dropped.unnamed:
-        raise UsageError(
-            f"--force would drop {dropped.text()}.", "--yes says that they may go; --dry-run shows what would"
-        )

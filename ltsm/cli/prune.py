@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
@@ -12,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from ltsm.cli import options, say
+from ltsm.cli import options, pruned, say
 from ltsm.core.criteria import CRITERIA
 from ltsm.errors import UsageError
 from ltsm.paths import read_path
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ltsm.core.datasets import Dataset, TestSet
-    from ltsm.library.supermasks import AmountResult, Supermask
+    from ltsm.library.supermasks import Supermask
     from ltsm.library.tickets import Ticket
     from ltsm.protocol import Protocol
 
@@ -40,14 +38,6 @@ them, at every threshold, and choose the most accurate. --keep searches for noth
 layer. --train adds steps 5 and 6. docs/guide.md tells more, docs/choosing_a_mask.md about criteria.
 """
 
-FILES = (
-    "mask.safetensors",
-    "supermask.safetensors",
-    "thresholds.json",
-    "network.ticket",
-    "ticket.safetensors",
-)
-"""What --out gets, the last one with --train."""
 
 Network = Annotated[
     str | None,
@@ -161,7 +151,7 @@ def prune(
         DataError: the data is missing, or does not fit the network.
     """
     if out is not None and not force:
-        _check_free(out)
+        pruned.check_free(out)
     settings = {"activation": activation, "mask": mask, "pixels": pixels, "lr": lr, "order": order}
     protocol = PAPER.changed(
         dataset=data,
@@ -178,51 +168,21 @@ def prune(
         tested = None if test is None else _tested(found, ticket, images, test)
     ticket = replace(ticket, about={**ticket.about, "data": _origin(images, protocol)})
     if initial is not None:
-        _compare_whole(found, images)
+        pruned.compare_whole(found, images)
     if found.left_alone:
         say.note(f"left alone, with their initial values: {', '.join(found.left_alone)}")
     if train:
         shuffled = "reshuffled every epoch" if protocol.order == "shuffled" else "in file order"
         say.note(f"trained for {iterations:,} iterations, the images {shuffled}")
     if as_json:
-        say.as_json("ltsm-prune", 1, _as_json(found, ticket, images) | {"test": tested})
+        say.as_json("ltsm-prune", 1, pruned.as_json(found, ticket, images) | {"test": tested})
     else:
-        _show(found, ticket, images)
+        pruned.show(found, ticket, images)
         if test is not None and tested is not None:
             for which, accuracy in tested["accuracy"].items():
-                say.data(test_sentence(which, accuracy, test))
+                say.data(pruned.test_sentence(which, accuracy, test))
     if out is not None:
-        _write(found, ticket, images, out)
-
-
-def test_sentence(which: str, accuracy: float, test: TestSet) -> str:
-    """What a network achieves on images that selected nothing."""
-    n = len(test.labels)
-    return f"{which}: {round(accuracy * n):,} of {n:,} test images ({accuracy:.2%})"
-
-
-def _check_free(out: Path) -> None:
-    """Refuse to write over an earlier result, which may be a trained ticket.
-
-    Raises:
-        UsageError: there is one.
-    """
-    if there := [out / name for name in FILES if (out / name).exists()]:
-        raise UsageError(
-            f"{there[0]} is there already.",
-            "another --out DIR, or --force, which writes over all that it holds",
-        )
-
-
-def _compare_whole(found: Supermask, images: Dataset) -> None:
-    """Say what the whole network does before and after training: a wrong option, or files in a wrong place, show here."""
-    before, after = found.initial_accuracy, found.trained_accuracy
-    whose = f"the {len(images.validation_labels):,} validation images of {images.name}"
-    say.note(
-        f"the trained network classifies {after:.2%} of {whose}; before training, it classified {before:.2%}"
-    )
-    if before > after:
-        say.warn("the initial network is the better one: are --initial and --trained swapped?")
+        pruned.write(found, ticket, images, out)
 
 
 def _data(protocol: Protocol, folder: Path | None) -> tuple[Dataset, TestSet | None]:
@@ -332,78 +292,3 @@ def _numbers(text: str, count: int, option: str, example: str) -> list[float]:
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
         raise UsageError(f"{option} takes {count} numbers, not {text!r}.", f"{option}={example}")
     return numbers
-
-
-def _as_json(found: Supermask, ticket: Ticket, images: Dataset) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "dataset": images.name,
-        "data_sha256": images.digest,
-        "validation_images": len(images.validation_labels),
-        "evaluated_by": found.through,
-        "initial_accuracy": _number(found.initial_accuracy),
-        "trained_accuracy": _number(found.trained_accuracy),
-        "left_alone": list(found.left_alone),
-        f"{found.ranking.by}s": [_amount(r, found) for r in found.results],
-        "selected": _amount(found.selected, found),
-    }
-    if ticket.trained is not None:
-        names = ("iteration", "train_loss", "val_loss", "val_accuracy")
-        result["training"] = [
-            {name: _number(getattr(record, name)) for name in names} for record in ticket.records
-        ]
-    return result
-
-
-def _amount(result: AmountResult, found: Supermask) -> dict[str, Any]:
-    return {
-        found.ranking.by: result.amount,
-        "relative_size": result.relative_size,
-        "kept": result.kept,
-        "val_loss": _number(result.val_loss),
-        "val_accuracy": result.val_accuracy,
-    }
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _show(found: Supermask, ticket: Ticket, images: Dataset) -> None:
-    fraction = found.ranking.by == "fraction"
-    heading = "fraction kept" if fraction else "threshold t"
-    table = Table(heading, "relative size", "accuracy, untrained", "loss, untrained", "")
-    for r in found.results:
-        chosen = "← selected" if r is found.selected else ""
-        table.add_row(
-            f"{r.amount:g}", f"{r.relative_size:.1%}", f"{r.val_accuracy:.2%}", f"{r.val_loss:.4f}", chosen
-        )
-    say.table(table)
-    best = found.selected
-    say.data(
-        f"{'a fraction of' if fraction else 't ='} {best.amount:g} keeps {best.relative_size:.1%} of the parameters;"
-        f" untrained, they classify"
-        f" {best.val_accuracy:.2%} of the {len(images.validation_labels):,} validation images of {images.name}"
-    )
-    if ticket.records:
-        last = ticket.records[-1]
-        say.data(
-            f"trained for {last.iteration:,} iterations with the rest at 0: validation loss {last.val_loss:.4f},"
-            f" accuracy {last.val_accuracy:.2%}"
-        )
-
-
-def _write(found: Supermask, ticket: Ticket, images: Dataset, out: Path) -> None:
-    from ltsm.library.files import state_bytes  # noqa: PLC0415
-    from ltsm.library.ticket_file import ticket_bytes, write_whole  # noqa: PLC0415
-
-    trained = () if ticket.trained is None else (state_bytes(ticket.trained),)
-    contents = (
-        state_bytes(found.mask),
-        state_bytes(ticket.initial),
-        (json.dumps(_as_json(found, ticket, images), indent=2) + "\n").encode(),
-        ticket_bytes(ticket),
-        *trained,
-    )
-    for name, content in zip(FILES, contents, strict=False):
-        write_whole(out / name, content)
-        say.note(f"wrote {out / name}")

@@ -12,7 +12,7 @@ from ltsm.cli.options import STORE, STUDY, Output, StoredProtocol, StudyName
 from ltsm.cli.options import Store as StoreFile
 from ltsm.errors import StoreError, UsageError
 from ltsm.grammar import protocol_words, sweep_words, typed
-from ltsm.protocol import SMOKE
+from ltsm.protocol import IN_SMALL, PAPER
 
 if TYPE_CHECKING:
     from ltsm.report.evaluation import Evaluation
@@ -122,8 +122,10 @@ def report(
         )
     if form == "text" and output is None:
         say.table(document.terminal(evaluation, against_paper=against_paper))
-        if evaluation.protocol.name.split()[0] == SMOKE.name:
-            say.note(f"this was the small version; the whole of it: {typed(sweep_words(study), store)}")
+        wholes = {small.name: name for name, small in IN_SMALL.items()}
+        if whole := wholes.get(evaluation.protocol.name.split()[0]):
+            words = [*sweep_words(study), *["--protocol", whole] * (whole != PAPER.name)]
+            say.note(f"this was the small version; the whole of it: {typed(words, store)}")
         return
     text = document.WRITERS["fragment" if fragment else form](evaluation, against_paper)
     if output is None:

@@ -13,7 +13,8 @@ import typer
 from rich.table import Table
 
 from ltsm.cli import options, say
-from ltsm.cli.prune import Network, test_sentence, their_code
+from ltsm.cli.prune import Network, their_code
+from ltsm.cli.pruned import test_sentence
 from ltsm.errors import DataError, StoreError, UsageError
 from ltsm.paths import read_path
 

@@ -220,7 +220,7 @@ def resolve_dataset(
         path = own.located(name, chosen_folder(option, environ))
         raw = own.read(name, path)
         say(f"{path}: {own.summary(raw)}")
-        return Resolved(own.named(raw, name, path), path)
+        return Resolved(own.named(raw, name, path), path, own.doubt(raw))
     if name != AUTO:
         return Resolved(name, find_data_folder(name, option, environ, say=say))
     folder = chosen_folder(option, environ)

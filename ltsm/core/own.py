@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DIGEST_DIGITS = 16
 """As many digits of the content's SHA-256 stand in a data set's name."""
+USUAL_PIXEL = 10.0
+"""Standardised images reach a few deviations; beyond that somebody forgot to divide."""
 IMAGE_SIZE = (32, 32)
 _SEEN = "are these the files that you meant?"
 _FORM = re.compile(
@@ -124,6 +126,14 @@ def summary(raw: RawData) -> str:
         sets.append(f"{found['test_images']:,} test images from {found['test_set']}")
     left = ", ".join(f"{count:,} {reason}" for reason, count in found["left_out"].items())
     return f"{', '.join(sets)}; {raw.classes} classes{f'; left out: {left}' if left else ''}"
+
+
+def doubt(raw: RawData) -> str:
+    """What a person has to be told of the pixels: floats are used as they are, and large ones train badly."""
+    low, high = contents(raw)["pixels"]
+    if raw.white != 1 or max(-low, high) <= USUAL_PIXEL:
+        return ""
+    return f"the pixels are floats from {low:g} to {high:g}, and used as they are: divide them, or say --pixels standardised"
 
 
 def _digest(raw: RawData) -> str:

@@ -52,7 +52,7 @@ def report(found: Contents, *, against_paper: bool) -> RenderableType:
     if found.comparisons and not tested:
         seeds = max(pair.difference.n for c in found.comparisons for pair in c.pairs)
         caption = [
-            Text(f"Groups are compared, paired by seed, from {ENOUGH_PAIRS} seeds on; here are {seeds}.")
+            Text(f"Groups are compared, paired by seed, from {ENOUGH_PAIRS} seeds on; here n = {seeds}.")
         ]
     return Group(Fitting(table, halves=True), Text(table.caption), *notes, "", *finding, *compared, *caption)
 

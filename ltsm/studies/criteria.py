@@ -149,7 +149,7 @@ def _one(option: str, value: str, known: tuple[str, ...]) -> str:
 def _number(text: str) -> float:
     try:
         return float(text)
-    except ValueError:
+    except ValueError as error:
         raise UsageError(
             f"{quoted(text)} is no amount.", "numbers with commas between: --amounts 0.5,0.2"
-        ) from None
+        ) from error

@@ -235,7 +235,7 @@ class TestReportsOfLittle:
     def test_the_small_version_says_what_the_whole_is(self):
         made_up.evaluation(Path("my.db"), seeds=(0, 1), protocol=SMOKE)
         found = run("report", "--store", "my.db")
-        assert "compared, paired by seed, from 5 seeds on; here are 2." in " ".join(found.stdout.split())
+        assert "compared, paired by seed, from 5 seeds on; here n = 2." in " ".join(found.stdout.split())
         assert "not enough seeds  –" not in found.stdout
         assert "this was the small version; the whole of it: ltsm sweep --store my.db" in found.stderr
 

@@ -353,3 +353,13 @@ def test_other_arrays_are_counted_and_a_test_set_is_named(tmp_path: Path) -> Non
     assert (found["test_set"], found["left_out"]) == ("x_test", {"other arrays (weights)": 1})
     assert found["pixels"] == [0, 35]
     assert found["images_of_classes"][2] == {"name": "2", "training": 2, "validation": 1, "test": 1}
+
+
+@pytest.mark.parametrize(("scale", "doubted"), [(1.0, False), (4.0, False), (300.0, True), (-300.0, True)])
+def test_pixels_that_nobody_divided_are_doubted(tmp_path, scale, doubted):
+    """They are taken, and said in red; bytes are divided by 255, whatever they hold."""
+    floats = np.linspace(0, 1, 36, dtype=np.float32).reshape(9, 2, 2) * scale
+    path = saved(tmp_path, x_train=floats[:6], x_val=floats[6:])
+    notice = datasets.resolve_dataset(str(path), None, {}).notice
+    assert ("--pixels standardised" in notice) == doubted
+    assert datasets.resolve_dataset(str(saved(tmp_path, "bytes.npz")), None, {}).notice == ""

@@ -156,7 +156,7 @@ async def test_it_comes_alive_by_itself_when_the_store_appears(tmp_path, finishe
 
 FAULTS = {
     "no store": ("There is no store at", "ltsm sweep", Path.unlink),
-    "empty": ("is empty", "ltsm sweep fills it", lambda path: path.write_bytes(b"")),
+    "empty": ("is empty", "fills it", lambda path: path.write_bytes(b"")),
     "foreign": ("is no ltsm store", "--store FILE", lambda path: path.write_bytes(b"not a store")),
 }
 

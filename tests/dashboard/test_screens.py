@@ -149,7 +149,7 @@ async def test_the_overview_tells_the_truth(watching, underway):
     with claim.claim(underway, "ltsm sweep", made_up.NOW):
         async with watching(underway, size=(220, 40)) as watched:
             text = watched.text
-    assert "sweep running since" in text
+    assert "sweep silent for" in text  # by the clock of these tests nothing came for hours
     assert "38/42 runs done" in text
     assert "read-only" in text
     assert "✗ seed 1 hyperop (100, 15) failed at iteration 1,900: out of memory" in text
@@ -446,7 +446,7 @@ async def test_a_sweep_that_records_nothing_is_said_to_be_silent(watching, under
         moment = replace(watched.app.moment, holder=Holder(42, "here", None, "ltsm sweep"))
         for seconds, words in (
             (5, "▶ sweep running"),
-            (600, "▶? sweep silent for 10 min: does process 42 still run?"),
+            (600, "▶? sweep silent for 10 min, process 42"),
         ):
             said = [piece.long for piece in pieces(moment, moment.newest + timedelta(seconds=seconds))]
             assert words in said

@@ -175,7 +175,7 @@ def test_an_older_store_names_the_command_that_upgrades_it(source, monkeypatch):
     monkeypatch.setattr(schema, "HEAD", "later")
     with pytest.raises(LtsmError) as problem:
         source.look()
-    assert problem.value.hint == "ltsm db upgrade"
+    assert problem.value.hint.startswith("ltsm db upgrade --store ")
 
 
 def test_looking_changes_nothing(source, path):

@@ -1,4 +1,4 @@
-"""README.md and docs/limits.md: what they say came out can have come out, and they say the same."""
+"""README.md, and what docs/ say came out: it can have come out, they say the same, and every page is found."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ltsm.studies import names
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-RESULTS = " ".join(README[README.index("## What came out") : README.index("## Two commands")].split())
-"""The section in one line: where its sentences wrap says nothing."""
-LIMITS = " ".join((ROOT / "docs" / "limits.md").read_text(encoding="utf-8").split())
+PAGES = {page.name: page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md")}
+RESULTS, LIMITS = (" ".join(PAGES[name].split()) for name in ("results.md", "limits.md"))
+"""In one line: where sentences wrap says nothing."""
 PAPERS = published.table_1()
 
 
@@ -32,7 +32,7 @@ def cells_of(row: str) -> list[str]:
 
 def table() -> dict[str, list[str]]:
     """Label → the eight cells of that row: ours and the paper's in turns."""
-    rows = re.findall(r"^\| (?:Lottery ticket|Hyperop \().*\|$", README, re.MULTILINE)
+    rows = re.findall(r"^\| (?:Lottery ticket|Hyperop \().*\|$", PAGES["results.md"], re.MULTILINE)
     found = {label: cells for label, *cells in map(cells_of, rows)}
     assert len(rows) == len(found)
     return found
@@ -130,7 +130,7 @@ def test_the_differences_are_those_of_the_table():
 
 
 def test_the_limits_say_the_same_ranges():
-    """docs/limits.md rounds what the README says; once, it kept an earlier kernel's numbers."""
+    """docs/limits.md rounds what docs/results.md says; once, it kept an earlier kernel's numbers."""
     size = re.search(r"the relative size from (\d+) % to (\d+) %", RESULTS)
     accuracy = re.search(r"the supermask's accuracy, untrained, from ([\d.]+) % to ([\d.]+) %", RESULTS)
     assert size
@@ -147,8 +147,55 @@ def test_the_stores_columns_are_in_its_table(tmp_path, name):
     schema.open_for_writing(store).close()
     with closing(sqlite3.connect(store)) as database:
         columns = {row[1] for row in database.execute(f"PRAGMA table_info({name})")}
-    row = re.search(rf"^\| `{name}` \|.*$", README, re.MULTILINE)
+    row = re.search(rf"^\| `{name}` \|.*$", PAGES["store.md"], re.MULTILINE)
     assert row
     said = set(re.findall(r"`(\w+)`", row[0]))
     implied = {"id", *(f"{column}_sha256" for column in said), *(c for c in columns if c.endswith("_at"))}
     assert columns - said <= implied
+
+
+def plain(text: str) -> str:
+    """Without spaces before per cent signs, as tables are printed."""
+    return text.replace(" %", "%")
+
+
+class TestReadme:
+    def test_its_first_screen_is_a_sentence_commands_and_a_picture(self):
+        """A reader who knows nothing of it: no statistics before the first command."""
+        before, commands, after = re.split(r"```(?:sh)?\n", README, maxsplit=2)
+        assert len(commands.splitlines()) == 3
+        assert after.strip().startswith("![")
+        assert not re.search(r"±|p =|interval|hyperop", before)
+        assert len(before.split()) < 60
+
+    def test_it_is_short(self):
+        assert len(README.split()) < 900
+
+    def test_its_numbers_are_those_of_the_pages(self):
+        """Each cell of its table stands in docs/results.md or docs/studies.md."""
+        rows = re.findall(r"^\| (?:lottery ticket|the whole network).*\|$", README, re.MULTILINE)
+        said = [plain(cell) for row in rows for cell in cells_of(row)[1:] if "±" in cell]
+        assert len(said) == 5
+        for cell in said:
+            assert cell in RESULTS or cell in PAGES["studies.md"]
+
+    def test_every_page_is_linked_and_every_link_leads_somewhere(self):
+        linked = set(re.findall(r"\]\(docs/(\w+\.md)\)", README))
+        linked |= {link for page in linked for link in re.findall(r"\]\((\w+\.md)\)", PAGES[page])}
+        assert linked == PAGES.keys()
+        for folder, text in [(ROOT, README), *((ROOT / "docs", page) for page in PAGES.values())]:
+            for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+                assert link.startswith("http") or (folder / link).exists(), link
+
+    def test_every_word_of_the_field_is_explained_where_it_first_stands(self):
+        for word in ("supermask", "lottery ticket", "hyperop"):
+            assert README.lower().find(word) == README.find(f"**{word}") + 2
+
+
+def test_every_schema_that_is_printed_is_on_its_page_with_its_version():
+    sources = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "ltsm").rglob("*.py"))
+    printed = dict(re.findall(r'as_json\(\s*"(ltsm-[a-z-]+)", (\d+)', sources))
+    assert len(printed) > 10
+    rows = [cells_of(r) for r in re.findall(r"^\| `ltsm-.*\|$", PAGES["commands.md"], re.MULTILINE)]
+    said = {schema: row[1] for row in rows for schema in re.findall(r"`(ltsm-[a-z-]+)`", row[0])}
+    assert said == printed | {"ltsm-report": "2"}

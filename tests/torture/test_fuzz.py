@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from torture.counts import counted, tell
 
 from ltsm.cli.commands import app, command_line
-from ltsm.core import idx, own
+from ltsm.core import idx, npz
 from ltsm.errors import DataError, UsageError
 from ltsm.protocol import Protocol, load
 
@@ -61,7 +61,7 @@ def lying_npz(count):
     np.lib.format.write_array_header_1_0(array, header)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in own.ARRAYS:
+        for name in npz.ARRAYS:
             archive.writestr(f"{name}.npy", array.getvalue() + b"few")
     return stream.getvalue()
 
@@ -112,7 +112,7 @@ def test_data_files(tmp_path, count):
         path.write_bytes(content)
         try:
             if name == "own.npz":
-                own.read_npz(path)
+                npz.read_npz(path)
             else:
                 idx.parse_idx(content, name)
                 idx.read_file(small, small.files[0], tmp_path)
@@ -128,7 +128,7 @@ def test_data_files(tmp_path, count):
 
 @pytest.mark.parametrize("count", [10**5, 10**7, 10**9, 10**12])
 def test_headers_of_more_images_than_there_are(tmp_path, count):
-    """Taken out: the announced sizes compared with the archive's own in `own._refuse_bombs`; 8 GB were asked for.
+    """Taken out: the announced sizes compared with the archive's own in `npz._refuse_bombs`; 8 GB were asked for.
 
     What is asked for is counted, used or not: a system may promise what it does not have.
     """
@@ -137,7 +137,7 @@ def test_headers_of_more_images_than_there_are(tmp_path, count):
     tracemalloc.start()
     try:
         with pytest.raises(DataError, match="announces") as caught:
-            own.read_npz(path)
+            npz.read_npz(path)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -146,13 +146,13 @@ def test_headers_of_more_images_than_there_are(tmp_path, count):
 
 
 def test_a_file_that_unpacks_without_end_is_refused(tmp_path):
-    """300 KB that unpack to 300 MB. Taken out: the limit in `own._refuse_bombs`; they were unpacked."""
+    """300 KB that unpack to 300 MB. Taken out: the limit in `npz._refuse_bombs`; they were unpacked."""
     path = tmp_path / "own.npz"
     images = np.zeros((300_000, 1_000), np.uint8)
     path.write_bytes(npz_file(x_train=images, y_train=images[:, 0], x_val=images[:1], y_val=images[:1, 0]))
     del images
     with pytest.raises(DataError, match="unpack to"):
-        own.read_npz(path)
+        npz.read_npz(path)
 
 
 WORDS = st.one_of(

@@ -94,9 +94,7 @@ def _state(moment: Moment, time: datetime, *, gone: bool) -> Piece:
     if silent > SILENT_S:
         # Stopped by a signal, hanging, or very slow: which, only whoever started it can tell.
         text = f"{what} silent for {duration(silent)}"
-        return Piece(
-            f"▶? {text}: does process {moment.holder.pid} still run?", f"▶? {text}", 0, "bold $text-warning"
-        )
+        return Piece(f"▶? {text}, process {moment.holder.pid}", f"▶? {text}", 0, "bold $text-warning")
     return Piece(f"▶ {what} running{since}", f"▶{since}", 0, "bold $text-success")
 
 
