@@ -55,7 +55,7 @@ def __getattr__(name: str) -> Any:
     """A name of the library, imported now."""
     if name == "__version__":
         # It brings half of Python's email package along, which no other command needs.
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version
 
         return version("ltsm")
     for module, names in _MODULES.items():

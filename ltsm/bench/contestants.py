@@ -203,7 +203,7 @@ class Pictures(OneByOne[tuple[Any, int]]):
     """Images handed out as torchvision's own data sets do: an array becomes a picture, and that a tensor."""
 
     def __init__(self, part: Labelled) -> None:
-        from torchvision.transforms import ToTensor  # noqa: PLC0415 - costs seconds
+        from torchvision.transforms import ToTensor
 
         self._images = part.images.reshape(len(part.images), part.images.shape[1], -1)
         self._labels, self._transform = part.labels.astype(np.int64), ToTensor()
@@ -212,7 +212,7 @@ class Pictures(OneByOne[tuple[Any, int]]):
         return len(self._labels)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
-        from PIL import Image  # noqa: PLC0415
+        from PIL import Image
 
         return self._transform(Image.fromarray(self._images[index])), int(self._labels[index])
 
@@ -220,7 +220,7 @@ class Pictures(OneByOne[tuple[Any, int]]):
 def one_by_one(name: str, folder: Path) -> tuple[Any, Any]:
     """Training and validation images for a DataLoader: torchvision's own MNIST where it finds its files, else alike."""
     datasets = torchvision_datasets()
-    from torchvision.transforms import ToTensor  # noqa: PLC0415
+    from torchvision.transforms import ToTensor
 
     if name == "mnist":
         try:

@@ -84,7 +84,7 @@ def _outcome(name: str, given: list[str], options: argparse.Namespace, end: floa
 def _part(options: argparse.Namespace) -> int:
     """One part, here; its error becomes a line with the traceback."""
     try:
-        from ltsm.bench import gpu_case, gpu_parts  # noqa: PLC0415 - torch, which the process that waits needs not
+        from ltsm.bench import gpu_case, gpu_parts
 
         bench = gpu_case.prepared(options.device, options.data, options.seconds, rehearsal=options.rehearsal)
         _say_all(options, gpu_parts.PARTS[options.part](bench))

@@ -193,7 +193,7 @@ def kernels(bench: Bench) -> Iterator[Line]:
 
 def _profiled(bench: Bench, call: Callable[[], object]) -> list[tuple[str, int, float]]:
     """Name, calls and microseconds of what ran on the device, the longest first; on a CPU of operators."""
-    from torch.profiler import ProfilerActivity, profile  # noqa: PLC0415 - starts machinery of its own
+    from torch.profiler import ProfilerActivity, profile
 
     on_cpu = bench.device == "cpu"
     with profile(activities=[ProfilerActivity.CPU if on_cpu else ProfilerActivity.CUDA]) as found:

@@ -96,7 +96,7 @@ def scale(setup: Setup, training_images: int, say: Callable[[str], None]) -> lis
 
 def cost(setup: Setup, seeds: int) -> Cost:
     """Train that many networks as a sweep does, one after the other on a CPU and side by side elsewhere."""
-    from ltsm.core.training import advance  # noqa: PLC0415 - brings torch, which only workers need
+    from ltsm.core.training import advance
 
     data, protocol = dataset(setup), setup.protocol
     every, times = protocol.record_every, []
@@ -131,10 +131,10 @@ def _same_as_before(lines: list[Line]) -> list[bool]:
 
 
 def _untrained(setup: Setup, seeds: tuple[int, ...]) -> TrainState:
-    import torch  # noqa: PLC0415
+    import torch
 
-    from ltsm.core.network import initial_values  # noqa: PLC0415
-    from ltsm.core.state import fresh_state  # noqa: PLC0415
+    from ltsm.core.network import initial_values
+    from ltsm.core.state import fresh_state
 
     net = network(setup, setup.protocol.hidden)
     return fresh_state(net, seeds, torch.stack([initial_values(net, seed, "benchmark") for seed in seeds]))
@@ -142,7 +142,7 @@ def _untrained(setup: Setup, seeds: tuple[int, ...]) -> TrainState:
 
 def _memory(device: str) -> int:
     """The most memory so far: of the process, or of the device that it computes on."""
-    import torch  # noqa: PLC0415
+    import torch
 
     return torch.cuda.max_memory_allocated() if device.startswith("cuda") else peak_memory()
 

@@ -70,11 +70,11 @@ def benchmark(
     Raises:
         LtsmError: the data cannot be had, or there is no such device.
     """
-    from ltsm.bench.benchmark import benchmark as measure  # noqa: PLC0415
-    from ltsm.bench.measurement import Effort, as_json, machine  # noqa: PLC0415
-    from ltsm.core.datasets import resolve_dataset  # noqa: PLC0415 - torch
-    from ltsm.protocol import PAPER  # noqa: PLC0415
-    from ltsm.steps.training import Setup  # noqa: PLC0415
+    from ltsm.bench.benchmark import benchmark as measure
+    from ltsm.bench.measurement import Effort, as_json, machine
+    from ltsm.core.datasets import resolve_dataset
+    from ltsm.protocol import PAPER
+    from ltsm.steps.training import Setup
 
     resolved = resolve_dataset(dataset, data, os.environ, say=say.note)
     if resolved.notice:
@@ -111,7 +111,7 @@ def show(result: Result) -> None:
         say.data(
             f"{ours} is {ratio.median:.1f} times ({ratio.low:.1f} to {ratio.high:.1f}) the {result.best(kind).name}"
         )
-    from ltsm.bench.measurement import machine  # noqa: PLC0415 - torch
+    from ltsm.bench.measurement import machine
 
     found = machine()
     say.data(f"{found['processor']}, {found['cores']} cores, torch {found['torch']}, {found['date']}")
@@ -123,7 +123,7 @@ def show(result: Result) -> None:
 
 def cells(result: Result, one: Contestant) -> list[str]:
     """A contestant's line of the table."""
-    from ltsm.bench.measurement import spread  # noqa: PLC0415 - torch
+    from ltsm.bench.measurement import spread
 
     timings = result.timings[one]
     return [
@@ -153,9 +153,9 @@ def duration(seconds: float) -> str:
 
 def show_scale(setup: Setup, json: bool) -> None:
     """Measure and print how time and memory grow."""
-    from ltsm.bench.measurement import machine  # noqa: PLC0415
-    from ltsm.bench.scale import as_json, scale, table  # noqa: PLC0415
-    from ltsm.core.sources import source  # noqa: PLC0415 - numpy
+    from ltsm.bench.measurement import machine
+    from ltsm.bench.scale import as_json, scale, table
+    from ltsm.core.sources import source
 
     images = len(source(setup.protocol.dataset).read(setup.data).train.labels)
     lines = scale(setup, images, say.note)

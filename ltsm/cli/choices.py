@@ -171,8 +171,8 @@ def named(name: str, store: str) -> Protocol:
 
 def _stored(name: str, store: str) -> Protocol:
     """A protocol of the store by its number, name or fingerprint, for the seeds that it has runs of."""
-    from ltsm.store import read, schema  # noqa: PLC0415 - SQLAlchemy
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.store import read, schema
+    from ltsm.store.engine import store_path
 
     path = store_path(store)
     if not path.exists():

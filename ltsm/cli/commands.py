@@ -60,7 +60,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from ltsm import __version__  # noqa: PLC0415
+        from ltsm import __version__
 
         say.data(f"ltsm {__version__}")
         raise typer.Exit

@@ -20,7 +20,7 @@ def studies(incomplete: str) -> list[str]:
 
 def datasets(incomplete: str) -> list[str]:
     """Published data sets, `auto`, and what may be data of one's own in this folder."""
-    from ltsm.core.sources import DATASETS  # noqa: PLC0415 - numpy
+    from ltsm.core.sources import DATASETS
 
     own = [path.name for path in Path().glob("*.npz")]
     return [name for name in (*DATASETS, AUTO, *sorted(own)) if name.startswith(incomplete)]
@@ -36,8 +36,8 @@ def protocols(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 
 def _stored(store: str) -> list[tuple[str, str]]:
-    from ltsm.store import read, schema  # noqa: PLC0415 - SQLAlchemy
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.store import read, schema
+    from ltsm.store.engine import store_path
 
     opened = schema.open_for_reading(store_path(store), unchecked=True)
     try:

@@ -40,7 +40,7 @@ def dashboard(
     Raises:
         UsageError: there is no terminal to draw on, or none to type on; there is no such study.
     """
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.store.engine import store_path
 
     path = store_path(store)
     # Textual reads keys from stdin and draws on stderr; and who redirects stdout expects text there.
@@ -51,7 +51,7 @@ def dashboard(
     # A thread that reads the store hands over to the keys after a millisecond instead of five.
     sys.setswitchinterval(0.001)
     # Textual takes a quarter of a second to import, and only this command needs it.
-    from ltsm.dashboard.app import Dashboard  # noqa: PLC0415
-    from ltsm.dashboard.moment import Choice  # noqa: PLC0415
+    from ltsm.dashboard.app import Dashboard
+    from ltsm.dashboard.moment import Choice
 
     Dashboard(path, Choice(protocol, study)).run()

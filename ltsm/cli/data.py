@@ -89,7 +89,7 @@ def get(
         UsageError: there is no such data set, or --from meets --mirror.
         DataError: no source has a good copy, or the folder cannot be written.
     """
-    from ltsm.core import datasets, sources  # noqa: PLC0415 - torch
+    from ltsm.core import datasets, sources
 
     _check_name(name)
     folder = datasets.chosen_folder(data, os.environ)
@@ -116,7 +116,7 @@ def check(name: Name = "mnist", data: Data = None, as_json: Json = False) -> Non
         UsageError: there is no such data set.
         DataError: a file is missing, damaged or unreadable.
     """
-    from ltsm.core import datasets  # noqa: PLC0415 - torch
+    from ltsm.core import datasets
 
     _check_name(name)
     folder = datasets.chosen_folder(data, os.environ)
@@ -138,7 +138,7 @@ def check(name: Name = "mnist", data: Data = None, as_json: Json = False) -> Non
 
 def _check_own(name: str, folder: Path, as_json: bool) -> None:
     """Read data of one's own whole, and print what it holds."""
-    from ltsm.core import own  # noqa: PLC0415 - numpy
+    from ltsm.core import own
 
     path = own.located(name, folder)
     raw = own.read(name, path)
@@ -177,7 +177,7 @@ def _check_name(name: str) -> None:
     Raises:
         UsageError: with a hint for these commands, which have no --dataset.
     """
-    from ltsm.core import sources  # noqa: PLC0415 - numpy
+    from ltsm.core import sources
 
     try:
         sources.source(name)

@@ -65,7 +65,7 @@ app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup
 @app.command(help=PATH_HELP, short_help="Print where the store is.")
 def path(store: options.Store = options.STORE) -> None:
     """Print where the store is."""
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.store.engine import store_path
 
     say.data(str(store_path(store).absolute()))
 
@@ -73,9 +73,9 @@ def path(store: options.Store = options.STORE) -> None:
 @app.command(help=UPGRADE_HELP, short_help="Bring an older store up to date.")
 def upgrade(store: options.Store = options.STORE) -> None:
     """Bring an older store up to date."""
-    from ltsm.cli.running import now  # noqa: PLC0415
-    from ltsm.store import schema  # noqa: PLC0415
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.cli.running import now
+    from ltsm.store import schema
+    from ltsm.store.engine import store_path
 
     where = store_path(store)
     if not where.exists():
@@ -88,8 +88,8 @@ def upgrade(store: options.Store = options.STORE) -> None:
 @app.command(help=CHECK_HELP, short_help="Look for damage and missing files.")
 def check(store: options.Store = options.STORE, json: options.Json = False) -> None:
     """Look for damage."""
-    from ltsm.store import schema  # noqa: PLC0415
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.store import schema
+    from ltsm.store.engine import store_path
 
     opened = schema.open_for_reading(store_path(store), unchecked=True)
     findings = list(damage(opened))
@@ -118,9 +118,9 @@ def backup(
     ] = True,
 ) -> None:
     """Copy the store."""
-    from ltsm.store import backup as copying  # noqa: PLC0415
-    from ltsm.store import schema  # noqa: PLC0415
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.store import backup as copying
+    from ltsm.store import schema
+    from ltsm.store.engine import store_path
 
     target = store_path(str(file))
     opened = schema.open_for_reading(store_path(store))
@@ -134,7 +134,7 @@ def backup(
 
 def damage(store: Store) -> Iterator[dict[str, Any]]:
     """What is wrong with the database, and rows whose file is missing or has changed."""
-    from ltsm.store import artifacts, read  # noqa: PLC0415
+    from ltsm.store import artifacts, read
 
     faults = read.faults(store)
     for fault in faults:
@@ -158,7 +158,7 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
 
 def _gone(store: Store) -> Iterator[dict[str, Any]]:
     """Runs whose files are not there, those of a protocol and a study together: a folder that is gone is one thing."""
-    from ltsm.store import artifacts, read  # noqa: PLC0415
+    from ltsm.store import artifacts, read
 
     together: dict[tuple[int, str], list[RunRow]] = {}
     for run in sorted(read.runs(store), key=lambda run: run.id):
@@ -176,7 +176,7 @@ def _gone(store: Store) -> Iterator[dict[str, Any]]:
 
 def stuck(store: Store) -> Iterator[dict[str, Any]]:
     """Runs in a state that no command writes; the next sweep mends them."""
-    from ltsm.store import mend, read  # noqa: PLC0415
+    from ltsm.store import mend, read
 
     words = (
         (mend.finished(store), "has all its records and does not say that it ended", "ends it"),
@@ -191,7 +191,7 @@ def stuck(store: Store) -> Iterator[dict[str, Any]]:
 
 def strangers(store: Store) -> Iterator[dict[str, Any]]:
     """Files among the weights that no row names, and unfinished copies: a killed command may leave one."""
-    from ltsm.store import read, schema  # noqa: PLC0415
+    from ltsm.store import read, schema
 
     known = {file.artifact.path for run in read.runs(store) for file in run.files}
     unfinished = store.folder.glob(f".{glob.escape(store.path.name)}*.partial*")
@@ -205,6 +205,6 @@ def strangers(store: Store) -> Iterator[dict[str, Any]]:
 
 def _again(store: Store, run: RunRow, *, force: bool) -> str:
     """The command that does a run again, or to its end."""
-    from ltsm.store import read  # noqa: PLC0415
+    from ltsm.store import read
 
     return grammar.again(run, read.protocol(store, run.protocol_id).settings, store.path, force=force)

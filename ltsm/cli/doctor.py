@@ -52,7 +52,7 @@ def doctor(
     store: options.Store = options.STORE, data: options.Data = None, json: options.Json = False
 ) -> None:
     """What this machine has."""
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.store.engine import store_path
 
     path = store_path(store)
     folder = data or read_path(os.environ.get("LTSM_DATA") or "data")
@@ -91,7 +91,7 @@ def _programs() -> Finding:
 
 def _torch() -> Finding:
     try:
-        import torch  # noqa: PLC0415 - slow; looked at here alone
+        import torch
     except (ImportError, OSError) as error:
         return Finding("torch", "wrong", f"does not import: {error}", "pip install torch")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
@@ -99,7 +99,7 @@ def _torch() -> Finding:
 
 
 def _torchvision() -> Finding:
-    from ltsm.core.download import torchvision_datasets  # noqa: PLC0415
+    from ltsm.core.download import torchvision_datasets
 
     try:
         found = version("torchvision")
@@ -110,8 +110,8 @@ def _torchvision() -> Finding:
 
 
 def _processor() -> Finding:
-    from ltsm.steps import machine  # noqa: PLC0415
-    from ltsm.steps.provenance import processor  # noqa: PLC0415
+    from ltsm.steps import machine
+    from ltsm.steps.provenance import processor
 
     load, cores = machine.load(), machine.cores()
     text = f"{processor()}, {cores} cores, load {load:.1f}"
@@ -121,7 +121,7 @@ def _processor() -> Finding:
 
 
 def _engine() -> Finding:
-    from ltsm.core import sparse_library  # noqa: PLC0415
+    from ltsm.core import sparse_library
 
     if reason := sparse_library.unavailable_reason():
         advice = "install a C compiler and install ltsm again: MNIST then trains about seven times as fast"
@@ -133,7 +133,7 @@ def _engine() -> Finding:
 
 
 def _data(folder: Path) -> Finding:
-    from ltsm.core.datasets import check  # noqa: PLC0415
+    from ltsm.core.datasets import check
 
     try:
         wrong = [f for f in check("mnist", folder) if f.state != "fine"]
@@ -145,7 +145,7 @@ def _data(folder: Path) -> Finding:
 
 
 def _store(path: Path) -> Finding:
-    from ltsm.store import schema  # noqa: PLC0415
+    from ltsm.store import schema
 
     if not path.exists():
         return Finding("store", "ok", f"none yet at {path}; the first command makes it")
@@ -157,7 +157,7 @@ def _store(path: Path) -> Finding:
 
 
 def _journal(path: Path) -> Finding:
-    from ltsm.store.engine import journal_mode, synchronous  # noqa: PLC0415
+    from ltsm.store.engine import journal_mode, synchronous
 
     try:
         level = synchronous(os.environ)
@@ -173,7 +173,7 @@ def _journal(path: Path) -> Finding:
 
 
 def _file_system(path: Path) -> Finding:
-    from ltsm.store import filesystem  # noqa: PLC0415
+    from ltsm.store import filesystem
 
     folder = _folder(path)
     kind = filesystem.kind(folder) or "unknown"
@@ -200,7 +200,7 @@ def _space(path: Path) -> Finding:
 
 
 def _lock(path: Path) -> Finding:
-    from ltsm.store.claim import holder  # noqa: PLC0415
+    from ltsm.store.claim import holder
 
     writer = holder(path)
     if writer is None:
@@ -209,7 +209,7 @@ def _lock(path: Path) -> Finding:
 
 
 def _sqlite() -> Finding:
-    from ltsm.store.engine import SQLITE_VERSION, sqlite_fault  # noqa: PLC0415
+    from ltsm.store.engine import SQLITE_VERSION, sqlite_fault
 
     if fault := sqlite_fault():
         advice = "ltsm gives it no occasion; let no other program write to a store while ltsm does"

@@ -63,12 +63,12 @@ def figures(
     """
     study, numbers = _asked(words or [])
 
-    from ltsm.report import document  # noqa: PLC0415
-    from ltsm.report.all import figures as figures_of  # noqa: PLC0415
-    from ltsm.report.evaluation import load  # noqa: PLC0415
-    from ltsm.report.figures.draw import Sheet, draw  # noqa: PLC0415
-    from ltsm.store import schema  # noqa: PLC0415
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.report import document
+    from ltsm.report.all import figures as figures_of
+    from ltsm.report.evaluation import load
+    from ltsm.report.figures.draw import Sheet, draw
+    from ltsm.store import schema
+    from ltsm.store.engine import store_path
 
     opened = schema.open_for_reading(store_path(store))
     try:

@@ -46,9 +46,9 @@ def init(
     protocol_file: ProtocolFile = None,
 ) -> None:
     """Make the store."""
-    from ltsm.cli.running import now  # noqa: PLC0415
-    from ltsm.store import schema  # noqa: PLC0415
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.cli.running import now
+    from ltsm.store import schema
+    from ltsm.store.engine import store_path
 
     path = store_path(store)
     if protocol_file is not None:

@@ -186,7 +186,7 @@ def prune(
 
 
 def _data(protocol: Protocol, folder: Path | None) -> tuple[Dataset, TestSet | None]:
-    from ltsm.core.datasets import load_sets, resolve_dataset  # noqa: PLC0415 - costs seconds
+    from ltsm.core.datasets import load_sets, resolve_dataset
 
     resolved = resolve_dataset(protocol.dataset, folder, os.environ, say=say.note)
     if resolved.notice:
@@ -196,7 +196,7 @@ def _data(protocol: Protocol, folder: Path | None) -> tuple[Dataset, TestSet | N
 
 def _tested(found: Supermask, ticket: Ticket, images: Dataset, test: TestSet) -> dict[str, Any]:
     """What the network achieves on images that selected nothing, untrained and, where it was, trained."""
-    from ltsm.library.ticket_evaluation import evaluate_test  # noqa: PLC0415
+    from ltsm.library.ticket_evaluation import evaluate_test
 
     achieved = evaluate_test(ticket, images, test, found.model)
     accuracy = {w: a.val_accuracy for w, a in zip(("untrained", "trained"), achieved, strict=True) if a}
@@ -212,10 +212,10 @@ def _found(
     criterion: str,
     amount: dict[str, Any],
 ) -> Supermask:
-    from torch import nn  # noqa: PLC0415
+    from torch import nn
 
-    from ltsm.library.files import function_named, network_named, read_weights  # noqa: PLC0415
-    from ltsm.library.supermasks import find_supermask  # noqa: PLC0415
+    from ltsm.library.files import function_named, network_named, read_weights
+    from ltsm.library.supermasks import find_supermask
 
     initial, trained, key = weights
     search = {"amounts": protocol.thresholds, "select": (protocol.select_min, protocol.select_max)}
@@ -233,7 +233,7 @@ def _found(
 
 
 def _ticket(found: Supermask, images: Dataset, protocol: Protocol, seed: int) -> Ticket:
-    from ltsm.library.training import train_ticket  # noqa: PLC0415
+    from ltsm.library.training import train_ticket
 
     return train_ticket(
         found,
@@ -248,7 +248,7 @@ def _ticket(found: Supermask, images: Dataset, protocol: Protocol, seed: int) ->
 
 
 def _untrained(found: Supermask) -> Ticket:
-    from ltsm.library.tickets import ticket_of  # noqa: PLC0415
+    from ltsm.library.tickets import ticket_of
 
     return ticket_of(found)
 

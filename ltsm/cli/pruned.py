@@ -124,8 +124,8 @@ def write(found: Supermask, ticket: Ticket, images: Dataset, out: Path) -> None:
     Raises:
         StoreError: one cannot be written.
     """
-    from ltsm.library.files import state_bytes  # noqa: PLC0415
-    from ltsm.library.ticket_file import ticket_bytes, write_whole  # noqa: PLC0415
+    from ltsm.library.files import state_bytes
+    from ltsm.library.ticket_file import ticket_bytes, write_whole
 
     trained = () if ticket.trained is None else (state_bytes(ticket.trained),)
     contents = (

@@ -98,11 +98,11 @@ def report(
     form = _form(chosen[0] if chosen else "latex" if fragment else None, output)
     if fragment and form != "latex":
         raise UsageError(f"--fragment is for LaTeX, not for {form}.", "ltsm report --fragment -o tables.tex")
-    from ltsm.report import document  # noqa: PLC0415
-    from ltsm.report.evaluation import load  # noqa: PLC0415
-    from ltsm.store import schema  # noqa: PLC0415
-    from ltsm.store.engine import store_path  # noqa: PLC0415
-    from ltsm.store.values import FINISHED  # noqa: PLC0415
+    from ltsm.report import document
+    from ltsm.report.evaluation import load
+    from ltsm.store import schema
+    from ltsm.store.engine import store_path
+    from ltsm.store.values import FINISHED
 
     opened = schema.open_for_reading(store_path(store))
     try:
@@ -137,7 +137,7 @@ def report(
 
 def _sweep(store: Store, evaluation: Evaluation, study: str) -> str:
     """The command that fills this table; the store knows the protocol by its number."""
-    from ltsm.store import read  # noqa: PLC0415
+    from ltsm.store import read
 
     fingerprint = evaluation.protocol.fingerprint
     known = [p.id for p in read.protocols(store) if p.fingerprint == fingerprint]

@@ -151,10 +151,10 @@ def located(choices: Choices, protocol: Protocol) -> Setup:
         DataError: the data cannot be had.
     """
     if choices.device != "cpu":  # torch, which the question brings, is otherwise for workers alone
-        from ltsm.core.engine import check_device  # noqa: PLC0415
+        from ltsm.core.engine import check_device
 
         check_device(choices.device)
-    from ltsm.core.datasets import resolve_dataset  # noqa: PLC0415 - only commands that compute need it
+    from ltsm.core.datasets import resolve_dataset
 
     resolved = resolve_dataset(protocol.dataset, choices.data, os.environ, say=say.note)
     if resolved.notice:
@@ -164,7 +164,7 @@ def located(choices: Choices, protocol: Protocol) -> Setup:
 
 def previewed(choices: Choices, protocol: Protocol) -> Setup:
     """The protocol as it would be run, and where its data would be looked for; nothing is downloaded."""
-    from ltsm.core.datasets import SHARED_FOLDER, chosen_folder, missing  # noqa: PLC0415
+    from ltsm.core.datasets import SHARED_FOLDER, chosen_folder, missing
 
     if is_own_data(
         protocol.dataset

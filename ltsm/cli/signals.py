@@ -62,7 +62,7 @@ def stop_signals() -> Iterator[Callable[[], int]]:
 
     That is no worse than a power cut: what was committed stays, and the same command goes on from there.
     """
-    from ltsm.cli import say  # noqa: PLC0415
+    from ltsm.cli import say
 
     received: list[int] = []
 

@@ -37,8 +37,8 @@ COLOURS = {
 
 def status(store: options.Store = options.STORE, json: options.Json = False) -> None:
     """What the store holds."""
-    from ltsm.store import claim, read, schema  # noqa: PLC0415
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.store import claim, read, schema
+    from ltsm.store.engine import store_path
 
     opened = schema.open_for_reading(store_path(store))
     writer = claim.holder(opened.path)

@@ -130,7 +130,7 @@ def train_hyperop(
 
 
 def _options(jobs: int | None, force: bool, yes: bool, wait: bool) -> Options:
-    from ltsm.cli.running import Options  # noqa: PLC0415
+    from ltsm.cli.running import Options
 
     return Options(jobs=jobs, force=force, yes=yes, wait=wait)
 
@@ -143,7 +143,7 @@ def _run(
     dense: tuple[int, ...] | None = None,
 ) -> None:
     """Run recipes of the paper, by default every dense network, and print a line for each that was asked for."""
-    from ltsm.cli import running  # noqa: PLC0415
+    from ltsm.cli import running
 
     setup = running.located(choices, choices.made_protocol(seeds))
     study = paper.study(setup.protocol, () if dense is None else (dense,))
@@ -157,7 +157,7 @@ def _run(
 
 def summary(store: Store, ran: Ran, key: RunKey) -> str:
     """What came out of a run, in a line."""
-    from ltsm.store import read  # noqa: PLC0415
+    from ltsm.store import read
 
     run = read.find_run(store, ran.protocol_id, ran.study.fingerprints()[key.recipe], key.seed)
     if run is None or run.state not in FINISHED:

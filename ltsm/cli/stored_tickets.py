@@ -124,7 +124,7 @@ def _in_order(chain: Chain, state: State) -> State:
 
 
 def _weights(store: Store, artifact: Artifact | None) -> State:
-    from safetensors.torch import load  # noqa: PLC0415 - torch
+    from safetensors.torch import load
 
     if artifact is None:
         raise StoreError("the run has no weights yet.", grammar.typed(["status"], store.path))

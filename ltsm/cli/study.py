@@ -45,7 +45,7 @@ app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup
 @app.command("list", help=LIST_HELP, short_help="Every study by name.")
 def list_(json: options.Json = False) -> None:
     """Print the studies."""
-    from ltsm.protocol import preset  # noqa: PLC0415
+    from ltsm.protocol import preset
 
     found = {name: studies.study(name, preset(studies.protocol_of(name))) for name in studies.STUDIES}
     if json:
@@ -71,10 +71,10 @@ def show(
     Raises:
         UsageError: there is no such study, or a recipe cannot be.
     """
-    from ltsm.cli import running  # noqa: PLC0415
-    from ltsm.cli.sweep import estimated, length_text  # noqa: PLC0415
-    from ltsm.steps import plan  # noqa: PLC0415
-    from ltsm.steps.check import check  # noqa: PLC0415
+    from ltsm.cli import running
+    from ltsm.cli.sweep import estimated, length_text
+    from ltsm.steps import plan
+    from ltsm.steps.check import check
 
     study = own.named(study)
     protocol = choices.made_protocol(usual=studies.protocol_of(study))

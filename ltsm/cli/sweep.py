@@ -70,8 +70,8 @@ def sweep(
     wait: Wait = False,
 ) -> None:
     """A whole study."""
-    from ltsm.cli import running  # noqa: PLC0415
-    from ltsm.steps.check import check  # noqa: PLC0415
+    from ltsm.cli import running
+    from ltsm.steps.check import check
 
     study = own.named(study)
     protocol = choices.made_protocol(seeds, studies.protocol_of(study))
@@ -108,7 +108,7 @@ def show_plan(
     choices: Choices, setup: Setup, study: Study, names: Sequence[str], jobs: int, force: bool = False
 ) -> None:
     """Print what a sweep would run, and drop first, without making or changing anything."""
-    from ltsm.steps import plan  # noqa: PLC0415
+    from ltsm.steps import plan
 
     protocol = setup.protocol
     runs = plan.keys(study.ancestors(*names), protocol.seeds)
@@ -134,7 +134,7 @@ def show_plan(
 
 def estimated(setup: Setup, study: Study, runs: Sequence[RunKey], jobs: int) -> str:
     """How long these runs will take and how much disk, in words; the data may be missing."""
-    from ltsm.steps.estimate import estimate  # noqa: PLC0415
+    from ltsm.steps.estimate import estimate
 
     try:
         found = estimate(setup, study, runs, jobs)
@@ -147,7 +147,7 @@ def estimated(setup: Setup, study: Study, runs: Sequence[RunKey], jobs: int) -> 
 
 def length_text(study: Study, name: str) -> str:
     """How long a recipe trains, in words."""
-    from ltsm.steps.plan import length  # noqa: PLC0415
+    from ltsm.steps.plan import length
 
     recipe = study.recipes[name]
     if recipe.trains == "nothing":
@@ -163,10 +163,10 @@ def already(
 
     An absent store has nothing.
     """
-    from ltsm.cli.dropping import Dropped, built_on  # noqa: PLC0415
-    from ltsm.steps.plan import finished  # noqa: PLC0415
-    from ltsm.store import read, schema  # noqa: PLC0415
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.cli.dropping import Dropped, built_on
+    from ltsm.steps.plan import finished
+    from ltsm.store import read, schema
+    from ltsm.store.engine import store_path
 
     path = store_path(choices.store)
     if not path.exists():

@@ -93,7 +93,7 @@ def export(
         UsageError: no run is named, the format cannot be, or a ticket file would be written over itself.
         StoreError: there is no such run, it has no mask yet, or a file cannot be read or written.
     """
-    from ltsm.library.ticket_file import load_ticket, write_whole  # noqa: PLC0415
+    from ltsm.library.ticket_file import load_ticket, write_whole
 
     if (run is None) == (seed is None):
         raise UsageError("name one run: its id, a ticket file, or --seed.", "ltsm ticket export --seed 0")
@@ -101,7 +101,7 @@ def export(
         _kept(file, out)
         ticket = load_ticket(file)
     else:
-        from ltsm.cli.stored_tickets import stored_ticket  # noqa: PLC0415
+        from ltsm.cli.stored_tickets import stored_ticket
 
         ticket = stored_ticket(store, protocol, run, seed)
     path = out or Path(f"seed-{ticket.about.get('seed', 0)}.ticket")
@@ -132,7 +132,7 @@ def show(file: File, as_json: options.Json = False) -> None:
     Raises:
         StoreError: it is damaged, of another version, or something else.
     """
-    from ltsm.library.ticket_file import load_ticket  # noqa: PLC0415
+    from ltsm.library.ticket_file import load_ticket
 
     facts = _facts(load_ticket(file), file)
     if as_json:
@@ -170,9 +170,9 @@ def evaluate(
         UsageError: the ticket is of another network, or needs one that is not named.
         DataError: the data is missing, or does not fit.
     """
-    from ltsm.library.files import network_named  # noqa: PLC0415 - costs seconds
-    from ltsm.library.ticket_evaluation import evaluate_test, evaluate_ticket  # noqa: PLC0415
-    from ltsm.library.ticket_file import load_ticket  # noqa: PLC0415
+    from ltsm.library.files import network_named
+    from ltsm.library.ticket_evaluation import evaluate_test, evaluate_ticket
+    from ltsm.library.ticket_file import load_ticket
 
     ticket = load_ticket(file)
     images, test = _images(ticket, data, folder)
@@ -204,9 +204,9 @@ def _format(path: Path) -> Callable[[Ticket, bool | None], bytes]:
 
 
 def _as_ticket(ticket: Ticket, trained: bool | None) -> bytes:
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
-    from ltsm.library.ticket_file import ticket_bytes  # noqa: PLC0415
+    from ltsm.library.ticket_file import ticket_bytes
 
     if trained:
         _state(ticket, trained)
@@ -214,13 +214,13 @@ def _as_ticket(ticket: Ticket, trained: bool | None) -> bytes:
 
 
 def _as_safetensors(ticket: Ticket, trained: bool | None) -> bytes:
-    from ltsm.library.files import state_bytes  # noqa: PLC0415
+    from ltsm.library.files import state_bytes
 
     return state_bytes(_state(ticket, trained))
 
 
 def _as_pytorch(ticket: Ticket, trained: bool | None) -> bytes:
-    import torch  # noqa: PLC0415
+    import torch
 
     buffer = io.BytesIO()
     torch.save(_state(ticket, trained), buffer)
@@ -228,7 +228,7 @@ def _as_pytorch(ticket: Ticket, trained: bool | None) -> bytes:
 
 
 def _as_onnx(ticket: Ticket, trained: bool | None) -> bytes:
-    from ltsm.library.onnx_file import onnx_bytes  # noqa: PLC0415
+    from ltsm.library.onnx_file import onnx_bytes
 
     return onnx_bytes(ticket, _state(ticket, trained))
 
@@ -249,7 +249,7 @@ def _inside(ticket: Ticket, path: Path, trained: bool | None) -> str:
 
 
 def _facts(ticket: Ticket, file: Path) -> dict[str, Any]:
-    from ltsm.library.ticket_file import FORMAT  # noqa: PLC0415
+    from ltsm.library.ticket_file import FORMAT
 
     network = ticket.chain and ticket.chain.network
     return {
@@ -279,7 +279,7 @@ def _images(ticket: Ticket, name: str | None, folder: Path | None) -> tuple[Data
     Raises:
         DataError: it is not what the ticket was made with, and no other was named.
     """
-    from ltsm.core.datasets import load_sets, resolve_dataset  # noqa: PLC0415
+    from ltsm.core.datasets import load_sets, resolve_dataset
 
     made = ticket.about.get("data", {})
     chosen = name or made.get("dataset")

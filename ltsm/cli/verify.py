@@ -41,10 +41,10 @@ def verify(
         StoreError: no store, or no such protocol.
         typer.Exit: with code 4, unless all is reproduced; with 5 where nothing is compared.
     """
-    from ltsm.report.all import VERIFY  # noqa: PLC0415
-    from ltsm.report.evaluation import load  # noqa: PLC0415
-    from ltsm.store import schema  # noqa: PLC0415
-    from ltsm.store.engine import store_path  # noqa: PLC0415
+    from ltsm.report.all import VERIFY
+    from ltsm.report.evaluation import load
+    from ltsm.store import schema
+    from ltsm.store.engine import store_path
 
     opened = schema.open_for_reading(store_path(store))
     try:
@@ -61,8 +61,8 @@ def verify(
 
 def _paper(evaluation: Evaluation, *, json: bool) -> tuple[bool, bool]:
     """Print the paper's numbers beside ours; whether something was compared, and all is reproduced."""
-    from ltsm.report import terminal  # noqa: PLC0415
-    from ltsm.report.paper.verify import as_json, verify  # noqa: PLC0415
+    from ltsm.report import terminal
+    from ltsm.report.paper.verify import as_json, verify
 
     found = verify(evaluation)
     say.as_json("ltsm-verify", 1, as_json(found)) if json else say.table(terminal.verification(found))
@@ -71,9 +71,9 @@ def _paper(evaluation: Evaluation, *, json: bool) -> tuple[bool, bool]:
 
 def _claims(evaluation: Evaluation, *, json: bool) -> tuple[bool, bool]:
     """The same of another study's claims."""
-    from ltsm.report import terminal  # noqa: PLC0415
-    from ltsm.report.all import VERIFY  # noqa: PLC0415
-    from ltsm.report.published_claims import as_json  # noqa: PLC0415
+    from ltsm.report import terminal
+    from ltsm.report.all import VERIFY
+    from ltsm.report.published_claims import as_json
 
     found = VERIFY[evaluation.study.name](evaluation)
     say.as_json("ltsm-verify-claims", 1, as_json(found)) if json else say.table(terminal.claims(found))

@@ -123,7 +123,7 @@ def _declare_missing_operators() -> None:
     A torchvision built for another torch (CPU and CUDA wheels mixed) does not load its compiled operators,
     and then its import fails on "operator torchvision::nms does not exist". Reading data needs neither.
     """
-    import torch  # noqa: PLC0415 - only here, on a path that few machines take
+    import torch
 
     library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

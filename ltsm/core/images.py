@@ -141,6 +141,6 @@ def _float_moments(images: Values) -> tuple[float, float]:
 
 def tensor(values: NDArray[np.float32] | NDArray[np.int64]) -> Tensor:
     """The same values as a tensor; torch is imported here alone, as finding a data set needs none of it."""
-    import torch  # noqa: PLC0415 - costs two seconds
+    import torch
 
     return torch.from_numpy(values)

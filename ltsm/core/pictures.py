@@ -58,7 +58,7 @@ def pixels(file: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
     Raises:
         DataError: it cannot be read, or nothing says which of its numbers are black and white.
     """
-    from PIL import Image, ImageOps  # noqa: PLC0415 - only folders of images need it
+    from PIL import Image, ImageOps
 
     try:
         with warnings.catch_warnings():
@@ -78,7 +78,7 @@ def pixels(file: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
 
 def _in_eight_bits(image: Image, kind: str) -> Image:
     """The image with values of 0 to 255, where it has finer ones; ValueError where their range is anyone's guess."""
-    from PIL import Image as Images  # noqa: PLC0415
+    from PIL import Image as Images
 
     if image.mode == "F":
         values = np.asarray(image, np.float64)
@@ -96,7 +96,7 @@ def _in_eight_bits(image: Image, kind: str) -> Image:
 
 def _on_white(image: Image) -> Image:
     """The image without transparency."""
-    from PIL import Image as Images  # noqa: PLC0415
+    from PIL import Image as Images
 
     if not image.has_transparency_data:
         return image

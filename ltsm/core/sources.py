@@ -86,7 +86,7 @@ def read_cifar10(folder: Path) -> RawData:
 
 def read_digits(_folder: Path) -> RawData:
     """scikit-learn's bundled 1,797 8×8 digits, pixels 0 to 16, split as `DIGITS_TRAIN_SIZE` says."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - costs a second, and MNIST needs none of it
+    from sklearn.datasets import load_digits
 
     digits = load_digits()
     images, labels = digits.images.astype(np.uint8), digits.target.astype(np.uint8)

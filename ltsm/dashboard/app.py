@@ -112,7 +112,7 @@ class Dashboard(App[None]):
     def source(self) -> Source:
         """The store. Only worker threads ask for it."""
         # SQLAlchemy takes as long to import as all the rest: the first paint need not wait for it.
-        from ltsm.dashboard.source import Source  # noqa: PLC0415
+        from ltsm.dashboard.source import Source
 
         return Source(self._path, self._choice)
 

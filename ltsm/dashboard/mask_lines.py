@@ -86,7 +86,7 @@ def makers(moment: Moment) -> list[str]:
 def masked(source: Source, moment: Moment, recipe: str) -> Masked:
     """Read them; for a worker thread."""
     # Only worker threads need the report, which brings the store along.
-    from ltsm.report import all as reports  # noqa: PLC0415
+    from ltsm.report import all as reports
 
     runs = [run for run in moment.runs if run.recipe == recipe]
     found = source.masks(moment, runs)

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 def terminal(evaluation: Evaluation, *, against_paper: bool) -> RenderableType:
     """The tables and the finding for a terminal."""
-    from ltsm.report import terminal as rich_tables  # noqa: PLC0415
+    from ltsm.report import terminal as rich_tables
 
     return rich_tables.report(contents(evaluation), against_paper=against_paper)
 
 
 def text(evaluation: Evaluation, against_paper: bool) -> str:
     """What a terminal of 160 columns shows, without its colours."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     console = Console(file=io.StringIO(), width=160, highlight=False, color_system=None)
     with console.capture() as captured:
@@ -47,7 +47,7 @@ def csv(evaluation: Evaluation, against_paper: bool) -> str:
 
 def as_json(evaluation: Evaluation, _against_paper: bool) -> str:
     """Every number, as `report.schema.json` says."""
-    from ltsm.report.numbers import report  # noqa: PLC0415
+    from ltsm.report.numbers import report
 
     return json.dumps(report(contents(evaluation)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -65,10 +65,10 @@ def latex(evaluation: Evaluation, against_paper: bool, *, fragment: bool = False
 
 def html(evaluation: Evaluation, _against_paper: bool) -> str:
     """One self-contained page: the tables, every figure, the protocol and the provenance."""
-    from markupsafe import Markup  # noqa: PLC0415
+    from markupsafe import Markup
 
-    from ltsm.report import provenance  # noqa: PLC0415
-    from ltsm.report.figures import draw  # noqa: PLC0415
+    from ltsm.report import provenance
+    from ltsm.report.figures import draw
 
     found = figures(evaluation)
     # What is marked as safe was escaped where it was made.
@@ -119,7 +119,7 @@ def _rendered(
 
 def _environment(escaped: Callable[[str], str] | None) -> Environment:
     """Templates whose every value is escaped: by jinja2 for HTML (None), else by this function."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("ltsm.report")
     if escaped is None:
@@ -141,7 +141,7 @@ def _environment(escaped: Callable[[str], str] | None) -> Environment:
 
 def _two_lines(heading: str) -> str:
     """A column's heading for LaTeX, broken at the space nearest to its middle."""
-    from markupsafe import Markup  # noqa: PLC0415
+    from markupsafe import Markup
 
     words = heading.split()
     if len(words) == 1:
@@ -152,7 +152,7 @@ def _two_lines(heading: str) -> str:
 
 
 def _harmless(escaped: Callable[[str], str], value: Any) -> Any:
-    from markupsafe import Markup  # noqa: PLC0415
+    from markupsafe import Markup
 
     return value if isinstance(value, Markup) else escaped(str(value))
 

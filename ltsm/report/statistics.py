@@ -75,7 +75,7 @@ def equal_spreads(values: Sequence[float], other: Summary) -> float:
         return float(ours.sd == other.sd)
     tails = max(kurtosis(values), 3.0)
     freedom = [2 * n / (tails - (n - 3) / (n - 1)) for n in (ours.n, other.n)]
-    from scipy.special import fdtrc  # noqa: PLC0415
+    from scipy.special import fdtrc
 
     above = float(fdtrc(freedom[0], freedom[1], (ours.sd / other.sd) ** 2))
     p = min(1.0, 2 * min(above, 1 - above))
@@ -132,7 +132,7 @@ def one_sample(values: Sequence[float], null: float = 0.0) -> tuple[Interval, fl
         return Interval(math.nan, math.nan), math.nan
     if not found.sd:
         return Interval(found.mean, found.mean), float(found.mean == null)
-    from scipy.special import stdtrit  # noqa: PLC0415
+    from scipy.special import stdtrit
 
     error = found.sd / math.sqrt(found.n)
     half = float(stdtrit(found.n - 1, 1 - LEVEL / 2)) * error
@@ -143,6 +143,6 @@ def one_sample(values: Sequence[float], null: float = 0.0) -> tuple[Interval, fl
 
 def _two_sided(t: float, freedom: float) -> float:
     """Both tails of Student's t."""
-    from scipy.special import stdtr  # noqa: PLC0415
+    from scipy.special import stdtr
 
     return float(2 * stdtr(freedom, -abs(t)))

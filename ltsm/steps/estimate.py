@@ -66,9 +66,9 @@ def _of_recipe(setup: Setup, study: Study, name: str, pace: _Pace) -> Estimate:
 
 def _pace(setup: Setup, hidden: tuple[int, ...]) -> _Pace:
     """Train a network of this shape for a moment, and evaluate it."""
-    from ltsm.core.engine import choose_engine  # noqa: PLC0415 - brings torch, as the data does
-    from ltsm.core.network import initial_values  # noqa: PLC0415
-    from ltsm.core.state import fresh_state  # noqa: PLC0415
+    from ltsm.core.engine import choose_engine
+    from ltsm.core.network import initial_values
+    from ltsm.core.state import fresh_state
 
     net, test = network(setup, hidden), test_set(setup)
     sets = [None] if test is None else [None, test]

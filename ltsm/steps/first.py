@@ -68,14 +68,14 @@ class _Making:
 
     def case(self, mask: Tensor) -> Case:
         """What actions look at."""
-        from ltsm.core.actions import Case  # noqa: PLC0415
+        from ltsm.core.actions import Case
 
         layers, draw = self.network.layers, self.recipe.draw
         return Case(layers, self.values, mask, self.covered, self.fresh, self.seed, draw, self.trained)
 
     def masked(self, mask: Tensor) -> Tensor:
         """The parameters (P,) that the run starts from with this mask."""
-        from ltsm.core.actions import KEPT, PRUNED  # noqa: PLC0415
+        from ltsm.core.actions import KEPT, PRUNED
 
         case = self.case(mask)
         return KEPT[self.recipe.kept](case).where(mask, PRUNED[self.recipe.pruned](case))
@@ -90,10 +90,10 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
         seed: the replicate.
         inputs: what it is made from.
     """
-    from ltsm.core.engine import choose_engine  # noqa: PLC0415 - brings torch, which only workers need
-    from ltsm.core.masking import covered_by  # noqa: PLC0415
-    from ltsm.core.network import initial_values  # noqa: PLC0415
-    from ltsm.core.state import fresh_state, pack  # noqa: PLC0415
+    from ltsm.core.engine import choose_engine
+    from ltsm.core.masking import covered_by
+    from ltsm.core.network import initial_values
+    from ltsm.core.state import fresh_state, pack
 
     net, data = network(setup, recipe.hidden), dataset(setup)
     engine = choose_engine(data, net, setup.protocol, setup.device)
@@ -129,7 +129,7 @@ def _mask(making: _Making, inputs: Inputs, test: TestSet | None) -> tuple[Tensor
 
     The test set is looked at when the mask has been chosen.
     """
-    from ltsm.core.masking import choose, evaluate, evaluate_masks, unpack_bits  # noqa: PLC0415
+    from ltsm.core.masking import choose, evaluate, evaluate_masks, unpack_bits
 
     recipe, net = making.recipe, making.network
     if recipe.mask is None:
@@ -169,12 +169,12 @@ def _candidates(
     making: _Making, mask: Mask | Masking, inputs: Inputs
 ) -> tuple[list[tuple[float, Tensor]], str, Callable[[float], bool]]:
     """The masks to choose from by their amounts, what an amount is, and which may be chosen."""
-    from torch import from_numpy  # noqa: PLC0415
+    from torch import from_numpy
 
-    from ltsm.core.actions import CONTROLS  # noqa: PLC0415
-    from ltsm.core.criteria import CRITERIA, Values  # noqa: PLC0415
-    from ltsm.core.masking import masks, unpack_bits  # noqa: PLC0415
-    from ltsm.core.streams import uniform  # noqa: PLC0415
+    from ltsm.core.actions import CONTROLS
+    from ltsm.core.criteria import CRITERIA, Values
+    from ltsm.core.masking import masks, unpack_bits
+    from ltsm.core.streams import uniform
 
     net = making.network
     if isinstance(mask, Mask):

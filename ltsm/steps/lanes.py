@@ -36,7 +36,7 @@ def _side_by_side(calls: dict[int, Arguments]) -> Iterator[tuple[int, Trained]]:
     A lane's runs are usually at the same iteration. Those that were resumed from elsewhere go by themselves,
     until they meet the others where a segment ends.
     """
-    from ltsm.core.state import unpack  # noqa: PLC0415 - brings torch, which only workers need
+    from ltsm.core.state import unpack
 
     states = {i: unpack(arguments[1]) for i, arguments in calls.items()}
     for _, same in groupby(sorted(states, key=lambda i: states[i].iteration), lambda i: states[i].iteration):

@@ -36,7 +36,7 @@ def slow_reasons(threads: int, device: str = "cpu") -> list[str]:
         threads: how many PyTorch was set to use at the start.
         device: where is computed.
     """
-    import torch  # noqa: PLC0415 - the rest of this module needs none
+    import torch
 
     built_for_gpus = bool(torch.version.cuda or torch.version.hip)
     found = {
@@ -55,7 +55,7 @@ def slow_reasons(threads: int, device: str = "cpu") -> list[str]:
 
 def product_peak(device: str, seconds: float) -> float:
     """Floating-point operations a second of torch.mm on large float32 matrices, with the threads set now."""
-    import torch  # noqa: PLC0415
+    import torch
 
     size = PRODUCT.get(device, LARGE_PRODUCT)
     one, other, product = (torch.rand(size, size, device=device) for _ in range(3))
@@ -88,7 +88,7 @@ def peak_memory() -> int:
     try:
         lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:
-        import resource  # noqa: PLC0415 - where there is no /proc; Windows has neither
+        import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     # getrusage would count the process that this one was forked from

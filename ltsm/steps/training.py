@@ -86,9 +86,9 @@ def test_set(setup: Setup) -> TestSet | None:
 
 @lru_cache(maxsize=1)
 def _loaded(protocol: Protocol, folder: Path) -> tuple[Dataset, TestSet | None]:
-    import torch  # noqa: PLC0415 - costs seconds; only workers compute
+    import torch
 
-    from ltsm.core.datasets import load_sets  # noqa: PLC0415
+    from ltsm.core.datasets import load_sets
 
     torch.set_num_threads(1)
     sizes = {name: getattr(protocol, name) for name in ("train_size", "validation_size", "held_out")}
@@ -97,7 +97,7 @@ def _loaded(protocol: Protocol, folder: Path) -> tuple[Dataset, TestSet | None]:
 
 def network(setup: Setup, hidden: tuple[int, ...]) -> Network:
     """The network with these hidden layers for the data at hand."""
-    from ltsm.core.network import Network  # noqa: PLC0415
+    from ltsm.core.network import Network
 
     data = dataset(setup)
     return Network((data.train_images.shape[1], *hidden, data.classes), setup.protocol.activation)
@@ -108,7 +108,7 @@ def train(setup: Setup, state: bytes, until: int, end: int, keep: bool = False) 
 
     The record at iteration 0 belongs to the first segment. `keep` asks for the weights there.
     """
-    from ltsm.core.state import unpack  # noqa: PLC0415 - brings torch, which only workers need
+    from ltsm.core.state import unpack
 
     return train_together(setup, [unpack(state)], until, [end], keep=keep)[0]
 
@@ -117,9 +117,9 @@ def train_together(
     setup: Setup, states: Sequence[TrainState], until: int, ends: Sequence[int], *, keep: bool = False
 ) -> list[Trained]:
     """Advance runs of one shape, all at the same iteration, side by side; each is given its share of the time."""
-    from ltsm.core.engine import choose_engine  # noqa: PLC0415
-    from ltsm.core.state import apart, side_by_side  # noqa: PLC0415
-    from ltsm.core.training import advance_by  # noqa: PLC0415
+    from ltsm.core.engine import choose_engine
+    from ltsm.core.state import apart, side_by_side
+    from ltsm.core.training import advance_by
 
     data, protocol, began = dataset(setup), setup.protocol, time.perf_counter()
     engine = choose_engine(data, states[0].network, protocol, setup.device)
@@ -134,7 +134,7 @@ def train_together(
 def _trained(
     after: TrainState, metrics: Sequence[Metric], end: int, keep: bool, how: tuple[float, str]
 ) -> Trained:
-    from ltsm.core.state import pack  # noqa: PLC0415
+    from ltsm.core.state import pack
 
     ended = after.iteration == end or not finite(metrics)
     weights = weights_file(after.network, after.parameters[0]) if ended or keep else b""
@@ -159,9 +159,9 @@ def finite(metrics: Sequence[Metric]) -> bool:
 
 def weights_file(net: Network, parameters: Tensor) -> bytes:
     """The bytes of a safetensors file that torch.nn.Sequential loads as its state dictionary."""
-    from safetensors.torch import save  # noqa: PLC0415
+    from safetensors.torch import save
 
-    from ltsm.core.network import named_tensors  # noqa: PLC0415
+    from ltsm.core.network import named_tensors
 
     return save({name: tensor.contiguous() for name, tensor in named_tensors(net, parameters).items()})
 
@@ -172,8 +172,8 @@ def read_weights(net: Network, content: bytes) -> Tensor:
     Raises:
         StoreError: they are not this network's.
     """
-    from safetensors.torch import load  # noqa: PLC0415
+    from safetensors.torch import load
 
-    from ltsm.core.network import flat_parameters  # noqa: PLC0415
+    from ltsm.core.network import flat_parameters
 
     return flat_parameters(net, load(content))

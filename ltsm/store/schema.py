@@ -201,8 +201,8 @@ def beside(path: Path) -> list[Path]:
 
 def _upgrade(store: Store, found: str | None) -> None:
     # Alembic costs a quarter of a second to import, and only a writer on an old or new store needs it.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command
+    from alembic.config import Config
 
     if found is not None:
         _keep(store, store.path.with_name(f"{store.path.name}.before-{HEAD}"))
