@@ -147,7 +147,7 @@ async def test_the_keys_window_lists_the_screens_own_keys(watching, finished):
 
 async def test_the_overview_tells_the_truth(watching, underway):
     with claim.claim(underway, "ltsm sweep", made_up.NOW):
-        async with watching(underway, size=(220, 40)) as watched:
+        async with watching(underway, size=(260, 40)) as watched:
             text = watched.text
     assert "sweep silent for" in text  # by the clock of these tests nothing came for hours
     assert "38/42 runs done" in text
