@@ -294,6 +294,7 @@ def test_a_search_over_fractions_of_a_convolutional_network(own):
         ({"pruned": "nope"}, UsageError, "pruned must be zero or initial or zero_if_shrunk"),
         ({"seed": -1}, UsageError, "seed must be a whole number"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_cannot_be_is_refused_in_a_sentence(pair, more, error, words):
     with pytest.raises(error, match=words):
