@@ -187,15 +187,14 @@ def test_check_of_ones_own_data_says_what_was_taken_as_what(tmp_path: Path) -> N
         "training set train",
         "validation set valid",
         "test set test",
-        "the test set is not used",
-        "label 0 cat: 3 training, 2 validation images",
-        "label 1 dog: 3 training, 2 validation images",
+        "label 0 cat: 3 training, 2 validation, 2 test images",
+        "label 1 dog: 3 training, 2 validation, 2 test images",
         "pixels 40 … 202",
-        "left out 4 hidden",
+        "left out 6 hidden",
     ]
     report = json.loads(run("check", f"{tmp_path}/photos@4x4:grey", "--json").stdout)
-    assert report["images_of_classes"][1] == {"name": "dog", "training": 3, "validation": 2}
-    assert (report["pixels"], report["left_out"], report["test_set"]) == ([40, 202], {"hidden": 4}, "test")
+    assert report["images_of_classes"][1] == {"name": "dog", "training": 3, "validation": 2, "test": 2}
+    assert (report["pixels"], report["left_out"], report["test_set"]) == ([40, 202], {"hidden": 6}, "test")
 
 
 def test_a_home_folder_is_found_in_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from ltsm.cli.commands import app
 from ltsm.errors import StoreError, UsageError
 from ltsm.store import schema
+from ltsm.studies.all import STUDIES
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,7 @@ def test_a_study_is_named_first(ltsm, controls_store, tmp_path):
 def test_a_study_that_is_none_is_refused(ltsm, store, command):
     found = ltsm(command, "contrls", "--store", store)
     assert isinstance(found.exception, UsageError)
-    assert "there is no study 'contrls': there are paper, controls." in found.exception.message
+    assert f"there is no study 'contrls': there are {', '.join(STUDIES)}." in found.exception.message
 
 
 def test_a_study_of_ones_own_is_reported(ltsm, tmp_path):

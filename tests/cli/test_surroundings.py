@@ -161,7 +161,8 @@ class TestPaths:
             (["data", "check", "~/mine.npz"], {}),
             (["data", "check", "mine.npz"], {"LTSM_DATA": "~"}),
             (["data", "check", "mine.npz", "--data=~"], {}),
-            (["init", "--store=~/new.db", "--protocol-file=~/p.toml"], {}),
+            (["init", "--protocol-file=~/p.toml"], {}),
+            (["init", "--store=~/new.db"], {}),
             (["sweep", "--protocol=~/p.toml", "--store=~/new.db", "--dry-run", "--dataset=digits"], {}),
             (["db", "backup", "~/copies/copy.db", "--store=~/new.db"], {}),
             (

@@ -135,7 +135,7 @@ def test_an_argument_of_find_supermask_that_means_nothing(pair, images, argument
         ({"order": ["file"]}, "order must be file or shuffled"),
         ({"optimiser": "sgd"}, "optimiser must be a function"),
         ({"model": 3}, "model must be a torch.nn.Module, not int"),
-        ({"supermask": None}, "supermask must be what find_supermask gives"),
+        ({"supermask": None}, "supermask must be what find_supermask or prune gives"),
     ],
 )
 def test_an_argument_of_train_ticket_that_means_nothing(found, images, arguments, words):

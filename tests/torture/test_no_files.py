@@ -12,6 +12,7 @@ from torture.oracle import refused
 
 from ltsm import regular
 from ltsm.core.network import Network, initial_values
+from ltsm.core.state import digest, metadata
 from ltsm.errors import StoreError
 from ltsm.library.chains import Chain
 from ltsm.library.files import read_weights
@@ -143,17 +144,15 @@ def ticket(sizes=(4, 3, 2)):
 
 def forged(units):
     """A small ticket's file that announces other sizes, under its own right digest."""
-    from ltsm.library import ticket_file
-
     content = ticket_bytes(ticket())
-    description = json.loads(ticket_file._metadata(content)["ltsm_ticket"])
+    description = json.loads(metadata(content)["ltsm_ticket"])
     description["network"]["sizes"] = [units, units, 2]
     shapes = {"0.weight": [units, units], "0.bias": [units], "2.weight": [2, units], "2.bias": [2]}
     description["entries"] = [[name, shape, "float32", False] for name, shape in shapes.items()]
     tensors = load(content)
     tensors["mask"] = tensors["mask"][:0]
     description.pop("sha256")
-    description["sha256"] = ticket_file._digest(description, tensors)
+    description["sha256"] = digest(description, tensors)
     return save(tensors, {"ltsm_ticket": json.dumps(description)})
 
 

@@ -23,11 +23,10 @@ NEEDED = {
     ("prune",): ["--initial", "a.pt", "--trained", "b.pt", "--data", "digits"],
     ("ticket", "export"): ["--seed", "0"],
     ("study", "show"): ["--protocol", "1"],
-    ("init",): ["--protocol-file", "new.toml"],
 }
 """What a command asks for beside a store."""
-WITHOUT_VERDICT = {("db", "path"), ("doctor",)}
-"""The one says where the store is, the other looks at it and says that it is newer."""
+WITHOUT_VERDICT = {("db", "path"), ("config", "show"), ("doctor",)}
+"""The first two say where the store is, the last looks at it and says that it is newer."""
 
 
 def commands():
