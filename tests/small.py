@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ltsm.errors import InterruptedRunError
 from ltsm.protocol import Protocol
 from ltsm.steps import plan, training
 from ltsm.steps.execute import Execution
@@ -67,6 +68,21 @@ class Silent:
 
     def ended(self, run, state, message):
         self.events.append((state, run, message))
+
+
+def stopped_again_and_again(sweep, segments, after_a_stop=lambda: None):
+    """`sweep(watcher=…, stop=…)` until it comes to its end, stopped whenever so many segments have been advanced."""
+    for _ in range(100):
+        watcher = Silent()
+
+        def stop(watcher=watcher):
+            return 130 if sum(e[0] == "advanced" for e in watcher.events) >= segments else 0
+
+        try:
+            return sweep(watcher=watcher, stop=stop)
+        except InterruptedRunError:
+            after_a_stop()
+    raise AssertionError("after a hundred stops it has not come to its end")
 
 
 def ticking():

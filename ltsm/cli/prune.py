@@ -110,8 +110,9 @@ def prune(
         typer.Option("--keep", metavar="FRACTION", help="Keep this fraction, without a search."),
     ] = None,
     scope: Annotated[
-        str, typer.Option("--scope", metavar="SCOPE", help="Of --keep: of each layer, or global.")
-    ] = "layer",
+        str | None,
+        typer.Option("--scope", metavar="SCOPE", help="Of --keep: of each layer, or global; default: layer."),
+    ] = None,
     thresholds: Annotated[
         str | None, typer.Option("--thresholds", metavar="FROM:TO:STEP", help="Default: -0.1:0.4:0.01.")
     ] = None,
@@ -136,7 +137,9 @@ def prune(
             help="file, or shuffled each epoch; default: shuffled for your own data.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the shuffling.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Of the shuffling, and of what a criterion draws.")
+    ] = 0,
     key: Annotated[
         str | None,
         typer.Option("--key", metavar="KEY", help="Under which key of both files the weights lie."),
@@ -152,18 +155,20 @@ def prune(
     """
     if out is not None and not force:
         pruned.check_free(out)
+    amount = _amount(keep, scope, thresholds or select)
     settings = {"activation": activation, "mask": mask, "pixels": pixels, "lr": lr, "order": order}
     protocol = PAPER.changed(
         dataset=data,
         iterations=iterations,
         batch_size=batch_size,
-        **_thresholds(thresholds, select, keep),
+        **_thresholds(thresholds, select),
         **{name: value for name, value in settings.items() if value is not None},
     )
     images, test = _data(protocol, folder)
-    amount = {} if keep is None else {"by": "fraction", "amounts": [keep], "scope": scope}
     with their_code():
-        found = _found((initial, trained, key), images, network, protocol, only_linear, criterion, amount)
+        found = _found(
+            (initial, trained, key), images, network, protocol, only_linear, criterion, amount, seed
+        )
         ticket = _ticket(found, images, protocol, seed) if train else _untrained(found)
         tested = None if test is None else _tested(found, ticket, images, test)
     ticket = replace(ticket, about={**ticket.about, "data": _origin(images, protocol)})
@@ -211,6 +216,7 @@ def _found(
     only_linear: bool,
     criterion: str,
     amount: dict[str, Any],
+    seed: int,
 ) -> Supermask:
     from torch import nn
 
@@ -229,6 +235,7 @@ def _found(
         mask=protocol.mask,
         only=nn.Linear if only_linear else None,
         activation=protocol.activation,
+        seed=seed,
     )
 
 
@@ -263,16 +270,29 @@ def their_code() -> AbstractContextManager[Any]:
     return redirect_stdout(sys.stderr)
 
 
-def _thresholds(thresholds: str | None, select: str | None, keep: float | None) -> dict[str, float]:
-    """The settings that two options stand for; all thresholds of one's own may be chosen.
+def _amount(keep: float | None, scope: str | None, search: str | None) -> dict[str, Any]:
+    """The fraction that --keep asks for, as `find_supermask` takes it; nothing, where thresholds are searched.
 
     Raises:
-        UsageError: an option is no numbers, or searches among thresholds where a fraction is asked for.
+        UsageError: an option of the one beside the other.
     """
-    if keep is not None and (thresholds or select):
+    if keep is None:
+        if scope is not None:
+            raise UsageError("--scope says what --keep is a fraction of.", "--keep 0.2 --scope global")
+        return {}
+    if search:
         raise UsageError(
             "--keep searches for nothing: --thresholds and --select are for a search.", "leave one out"
         )
+    return {"by": "fraction", "amounts": [keep], "scope": scope or "layer"}
+
+
+def _thresholds(thresholds: str | None, select: str | None) -> dict[str, float]:
+    """The settings that two options stand for; all thresholds of one's own may be chosen.
+
+    Raises:
+        UsageError: an option is no numbers.
+    """
     changes: dict[str, float] = {}
     if thresholds is not None:
         low, high, step = _numbers(thresholds, 3, "--thresholds", "-0.1:0.4:0.01")

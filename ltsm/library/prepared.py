@@ -30,8 +30,6 @@ from ltsm.protocol import MaskScope
 from ltsm.studies.recipe import By, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ltsm.library.ranking import Scoring
     from ltsm.protocol import Activation
 
@@ -90,9 +88,13 @@ def prepared(
         UsageError: an argument cannot be, or these are not two states of one network.
         RunError: the caller's own code failed.
     """
-    _check(only, {"mask": (mask, get_args(MaskScope)), "activation": (activation, ACTIVATIONS)})
-    _check(None, {"by": (by, get_args(By)), "scope": (scope, get_args(Scope))})
-    _check(None, {"kept": (kept, (*KEPT, TRAINED)), "pruned": (pruned, PRUNED)})
+    _check_kinds(only)
+    one_of("mask", mask, get_args(MaskScope))
+    one_of("activation", activation, ACTIVATIONS)
+    one_of("by", by, get_args(By))
+    one_of("scope", scope, get_args(Scope))
+    one_of("kept", kept, (*KEPT, TRAINED))
+    one_of("pruned", pruned, PRUNED)
     checked_criterion(criterion)
     module = _module(initial, trained, model)
     before, after = _named_alike(state_of(trained if initial is None else initial), state_of(trained), module)
@@ -126,9 +128,7 @@ def check_fractions(name: str, values: list[float] | tuple[float, ...]) -> None:
         raise UsageError(f"{name} must be a fraction from 0 to 1, not {wrong[0]:g}.", "0.2 keeps a fifth")
 
 
-def _check(only: Any, words: Mapping[str, tuple[object, Any]]) -> None:
-    for name, (value, known) in words.items():
-        one_of(name, value, known)
+def _check_kinds(only: Any) -> None:
     for kind in only if isinstance(only, tuple) else () if only is None else (only,):
         if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
             raise UsageError(

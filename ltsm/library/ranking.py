@@ -151,7 +151,5 @@ def _theirs(criterion: Scoring, name: str, initial: State | None, trained: State
             f"the criterion gives {what} for {name!r}, not a score for each of {tuple(trained[name].shape)}."
         )
     return (
-        scores.detach().to("cpu", torch.get_default_dtype())
-        if not scores.is_floating_point()
-        else scores.detach().cpu()
+        scores.detach().to("cpu", torch.float32) if not scores.is_floating_point() else scores.detach().cpu()
     )

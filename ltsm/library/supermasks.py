@@ -127,7 +127,7 @@ def find_supermask(
             function of its values before and after training; "sign" is the paper's.
         by: what an amount is: a threshold of the score, or the fraction that is kept.
         amounts: every amount to evaluate; by default the paper's thresholds, -0.1 to 0.4, or 0.8ᵏ to a hundredth.
-        thresholds: another name of `amounts`.
+        thresholds: another name of `amounts`; one of the two.
         scope: a fraction is of each layer by itself, or global.
         select: the smallest and largest amount that may be chosen; by default 0 to 0.2, the paper's, and with
             `amounts` of one's own, or fractions, all of them.
@@ -149,6 +149,8 @@ def find_supermask(
     """
     function("loss", loss)
     check_loss(loss)
+    if amounts is not None and thresholds is not None:
+        raise UsageError("amounts and thresholds are two names of one argument.", "give one of them")
     given = amounts if thresholds is None else thresholds
     values = _values(by, given)
     low, high = _selectable(select, paper=given is None and by == "threshold")
@@ -168,7 +170,7 @@ def find_supermask(
     )
     through, found = _evaluated(made, values, validation, loss)
     results = _results(values, made, found)
-    best = _best(results, low, high)
+    best = _best(results, by, low, high)
     return Supermask(
         **made.of(best.amount),
         results=results,
@@ -228,11 +230,11 @@ def _results(amounts: Sequence[float], made: Prepared, found: Evaluation) -> tup
     )
 
 
-def _best(results: Sequence[AmountResult], low: float, high: float) -> AmountResult:
+def _best(results: Sequence[AmountResult], by: By, low: float, high: float) -> AmountResult:
     amounts, accuracies = [r.amount for r in results], [r.val_accuracy for r in results]
     best = choose(amounts, accuracies, lambda amount: low - 1e-9 <= amount <= high + 1e-9)
     if best is None:
         raise UsageError(
-            f"no threshold lies in {low:g} … {high:g}.", "other thresholds, or another range to select from"
+            f"no {by} lies in {low:g} … {high:g}.", f"other {by}s, or another range to select from"
         )
     return results[best]

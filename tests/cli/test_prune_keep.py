@@ -86,6 +86,18 @@ def test_a_rule_of_the_callers_own(room):
     assert "trained: " in text
 
 
+def test_what_a_criterion_draws_is_of_the_seed(room):
+    folder, *_ = room
+    for out, seed in (("one", 0), ("same", 0), ("other", 1)):
+        ltsm("prune", "--trained", "after.pt", "--data", "mine.npz", "--keep", "0.5", "--criterion", "random",
+             "--seed", seed, "--out", out)  # fmt: skip
+    one, same, other = (
+        load_file(folder / out / "mask.safetensors")["0.weight"] for out in ("one", "same", "other")
+    )
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
 def test_a_ticket_is_evaluated_on_the_test_set_too(room):
     ltsm("prune", "--trained", "after.pt", "--data", "mine.npz", "--keep", "0.5", "--criterion", "large_final",
          "--train", "--iterations", 20, "--out", "pruned")  # fmt: skip
@@ -102,6 +114,7 @@ def test_a_ticket_is_evaluated_on_the_test_set_too(room):
         (("--keep", "0.2"), "this criterion compares trained values with initial ones, and there are none"),
         (("--keep", "2", "--criterion", "large_final"), "a fraction from 0 to 1, not 2"),
         (("--keep", "0.2", "--thresholds", "0:1:0.1"), "--keep searches for nothing"),
+        (("--scope", "global"), "--scope says what --keep is a fraction of"),
         (("--keep", "0.2", "--criterion", "own_rule:nothing"), "there is no function 'nothing' in own_rule"),
         (("--keep", "0.2", "--criterion", "no_such:moved"), "No module named 'no_such'"),
         (("--keep", "0.2", "--criterion", "large_final", "--scope", "all"), "scope must be global or layer"),

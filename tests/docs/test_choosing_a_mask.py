@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from docs_pages import Page, command
 
 from ltsm.core.actions import KEPT, PRUNED
 from ltsm.core.criteria import CRITERIA
 
-PAGE = (Path(__file__).parents[2] / "docs" / "choosing_a_mask.md").read_text(encoding="utf-8")
-ALONE = {"OMP_NUM_THREADS": "1", "LTSM_DATA": ""}
+if TYPE_CHECKING:
+    from pathlib import Path
 
-
-def block(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    assert found
-    return found[1]
-
-
-def run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | ALONE, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+PAGE = Page("choosing_a_mask")
 
 
 def rows(printed: str) -> dict[str, tuple[float, float]]:
@@ -40,13 +25,12 @@ def rows(printed: str) -> dict[str, tuple[float, float]]:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("choosing")
-    (folder / "script.py").write_text(block("python"), encoding="utf-8")
-    return folder, run([sys.executable, "script.py"], folder)
+    return folder, PAGE.script(folder)
 
 
 def test_the_script_prints_what_the_page_says(ran) -> None:
     """The same rows and sizes, and accuracies that say the same."""
-    found, promised = rows(ran[1]), rows(block("text"))
+    found, promised = rows(ran[1]), rows(PAGE.block("text"))
     assert found.keys() == promised.keys()
     for name, (size, accuracy) in promised.items():
         assert abs(found[name][0] - size) < 8
@@ -55,12 +39,10 @@ def test_the_script_prints_what_the_page_says(ran) -> None:
 
 def test_the_commands_do(ran) -> None:
     folder, _ = ran
-    for line in block("sh").splitlines():
-        program, *arguments = shlex.split(line)
-        assert program == "ltsm"
-        assert "a fraction of 0.2 keeps" in run([sys.executable, "-m", "ltsm", *arguments], folder)
+    for line in PAGE.block("sh").splitlines():
+        assert "a fraction of 0.2 keeps" in command(line, folder)
 
 
 @pytest.mark.parametrize("name", [*CRITERIA, *KEPT, *PRUNED])
 def test_every_criterion_and_action_is_in_a_table(name) -> None:
-    assert re.search(rf"^\|.*`{name}`", PAGE, re.MULTILINE)
+    assert re.search(rf"^\|.*`{name}`", PAGE.text, re.MULTILINE)

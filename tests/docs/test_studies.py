@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import subprocess
-import sys
-from pathlib import Path
+
+from docs_pages import Page, command
 
 from ltsm.core.actions import CONTROLS, KEPT
 from ltsm.protocol import PAPER
 from ltsm.studies import controls
 
-PAGE = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
-ALONE = {"OMP_NUM_THREADS": "1", "LTSM_DATA": "", "COLUMNS": "160"}
+PAGE = Page("studies").text
 
 
 def test_the_example_runs_as_it_stands(tmp_path):
@@ -24,13 +20,8 @@ def test_the_example_runs_as_it_stands(tmp_path):
     (tmp_path / "early.py").write_text(example[1], encoding="utf-8")
     commands = re.findall(r"^(ltsm .*early:study.*)$", PAGE, re.MULTILINE)
     assert len(commands) == 3
-    for line in commands:
-        command = [sys.executable, "-m", *shlex.split(line)]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=os.environ | ALONE, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-    assert all(f"Ticket of {at}" in done.stdout for at in (100, 400))
+    *_, report = [command(line, tmp_path) for line in commands]
+    assert all(f"Ticket of {at}" in report for at in (100, 400))
 
 
 def test_every_control_and_action_is_on_the_page():

@@ -115,6 +115,8 @@ def test_a_parameter_that_goes_meanwhile_is_named(pair, found):
         ({"select": (0.1,)}, "select must be two numbers"),
         ({"select": (0.1, float("nan"))}, "select must be a number, not nan"),
         ({"select": (0.3, 0.1)}, "no threshold lies in"),
+        ({"by": "fraction", "select": (2, 3)}, "no fraction lies in"),
+        ({"amounts": [0.1], "thresholds": [0.2]}, "two names of one argument"),
         ({"only": "Linear"}, "only must be a kind of layer"),
         ({"only": (nn.Linear, 3)}, "only must be a kind of layer"),
         ({"loss": 3}, "loss must be a function"),

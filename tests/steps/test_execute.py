@@ -3,11 +3,12 @@
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 from math import inf
 
 import pytest
 from safetensors.torch import load_file
-from small import SMALL, Here, Silent, execution, results
+from small import SMALL, Here, Silent, execution, results, stopped_again_and_again
 
 from ltsm.core.masking import unpack_bits
 from ltsm.core.network import Network, flat_parameters
@@ -132,18 +133,11 @@ def test_a_step_alone_gives_the_same_bits_as_the_sweep(reference, tmp_path):
 @pytest.mark.parametrize("segments", [1, 2, 3, 5, 8])
 def test_a_sweep_stopped_after_every_few_segments_ends_with_the_same_bits(reference, tmp_path, segments):
     path = tmp_path / "ltsm.db"
-    for _ in range(100):
-        watcher = Silent()
 
-        def stop(watcher=watcher):
-            return 130 if sum(e[0] == "advanced" for e in watcher.events) >= segments else 0
+    def check():
+        assert {s[0] for s in results(path).values()} <= {"pending", "interrupted", "done"}
 
-        try:
-            swept(path, watcher=watcher, stop=stop)
-        except InterruptedRunError:
-            assert {s[0] for s in results(path).values()} <= {"pending", "interrupted", "done"}
-        else:
-            break
+    stopped_again_and_again(partial(swept, path), segments, check)
     assert results(path) == results(reference)
 
 

@@ -1,7 +1,9 @@
 """Weights at an iteration in the middle of a training, kept for others to start from."""
 
+from functools import partial
+
 import pytest
-from small import SMALL, Silent, execution
+from small import SMALL, Silent, execution, stopped_again_and_again
 
 from ltsm.errors import InterruptedRunError
 from ltsm.store import artifacts, read, schema
@@ -81,17 +83,7 @@ def test_another_recipe_starts_from_them(whole, seed):
 @pytest.mark.parametrize("segments", [1, 2, 3])
 def test_they_survive_being_stopped(whole, tmp_path, segments):
     path = tmp_path / "ltsm.db"
-    for _ in range(100):
-        watcher = Silent()
-
-        def stop(watcher=watcher):
-            return 130 if sum(e[0] == "advanced" for e in watcher.events) >= segments else 0
-
-        try:
-            swept(path, watcher=watcher, stop=stop)
-        except InterruptedRunError:
-            continue
-        break
+    stopped_again_and_again(partial(swept, path), segments)
     assert files(path) == whole
 
 

@@ -1,10 +1,11 @@
 """Lanes: runs that one worker advances side by side are the same runs; on the CPU they are so to the last bit."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
-from small import SMALL, Here, Silent, execution, results
+from small import SMALL, Here, Silent, execution, results, stopped_again_and_again
 
 from ltsm.core import engine
 from ltsm.core.cuda_engine import CudaEngine
@@ -61,17 +62,7 @@ def test_runs_side_by_side_are_those_one_by_one(one_by_one, lengths, tmp_path):
 @pytest.mark.parametrize("segments", [1, 4, 11])
 def test_a_stopped_lane_ends_with_the_same_bits(one_by_one, tmp_path, segments):
     path = tmp_path / "ltsm.db"
-    for _ in range(100):
-        watcher = Silent()
-
-        def stop(watcher=watcher):
-            return 130 if sum(e[0] == "advanced" for e in watcher.events) >= segments else 0
-
-        try:
-            swept(path, watcher=watcher, stop=stop)
-        except InterruptedRunError:
-            continue
-        break
+    stopped_again_and_again(partial(swept, path), segments)
     assert results(path) == one_by_one
 
 
