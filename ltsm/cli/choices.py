@@ -194,7 +194,7 @@ def with_choices(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command all options of `Choices` and `StudyOptions` that it receives as `choices` and as `own`.
 
     Typer reads a command's options off its signature, so the signature is what is made here; the alternative
-    is the same fourteen parameters written out in each of five commands.
+    is the same parameters written out in each of these commands.
     """
     mine = inspect.signature(command, eval_str=True).parameters
     own = [p for p in mine.values() if p.name not in _SHARED]

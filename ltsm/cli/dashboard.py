@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ltsm import grammar
-from ltsm.cli import options
+from ltsm.cli import completions, options
 from ltsm.errors import UsageError
 from ltsm.studies.all import STUDIES, maker
 
@@ -30,6 +30,7 @@ def dashboard(
         typer.Argument(
             help=f"{', '.join(STUDIES)}, or module:function \\[default: the one that changed last].",
             show_default=False,
+            autocompletion=completions.studies,
         ),
     ] = None,
     store: options.Store = options.STORE,

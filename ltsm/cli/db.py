@@ -16,7 +16,7 @@ from ltsm.paths import read_path
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ltsm.store.engine import Store
     from ltsm.store.values import RunRow
@@ -141,12 +141,12 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
         yield {"what": "damaged database", "where": fault, "do": "restore a backup", "damage": True}
     if faults:
         return  # what it says of files cannot be believed
-    yield from _gone(store)
-    seen = set[str]()
+    runs = sorted(read.runs(store), key=lambda run: run.id)
+    gone = [run for run in runs if artifacts.gone(store.folder, run)]
+    yield from _gone(store, gone)
+    away, seen = {run.id for run in gone}, set[str]()
     # What a file's first run has written, later ones may start from.
-    for run in sorted(read.runs(store), key=lambda run: run.id):
-        if artifacts.gone(store.folder, run):
-            continue
+    for run in (run for run in runs if run.id not in away):
         for artifact in (file.artifact for file in run.files if file.artifact.path not in seen):
             seen.add(artifact.path)
             try:
@@ -156,14 +156,13 @@ def damage(store: Store) -> Iterator[dict[str, Any]]:
                 yield {"what": "damaged file", "where": error.message, "do": redo, "damage": True}
 
 
-def _gone(store: Store) -> Iterator[dict[str, Any]]:
+def _gone(store: Store, gone: Sequence[RunRow]) -> Iterator[dict[str, Any]]:
     """Runs whose files are not there, those of a protocol and a study together: a folder that is gone is one thing."""
-    from ltsm.store import artifacts, read
+    from ltsm.store import read
 
     together: dict[tuple[int, str], list[RunRow]] = {}
-    for run in sorted(read.runs(store), key=lambda run: run.id):
-        if artifacts.gone(store.folder, run):
-            together.setdefault((run.protocol_id, str(run.provenance.get("study"))), []).append(run)
+    for run in gone:
+        together.setdefault((run.protocol_id, str(run.provenance.get("study"))), []).append(run)
     for (protocol_id, _), runs in together.items():
         settings = read.protocol(store, protocol_id).settings
         first = next(f for f in runs[0].files if not (store.folder / f.artifact.path).exists())

@@ -33,7 +33,7 @@ ENVIRONMENT = {
     "LTSM_PROTOCOL": "the protocol, where there is no --protocol",
     "LTSM_JOBS": "worker processes, where there is no --jobs",
     "LTSM_MIRROR": "where data sets are downloaded from, where there is no --mirror",
-    "LTSM_SYNCHRONOUS": "how hard a commit is pushed to the disk: NORMAL, the default, or FULL",
+    "LTSM_SYNCHRONOUS": "how hard a commit is pushed to the disk: NORMAL, the default, FULL or EXTRA",
     "LTSM_KERNEL": "the variant of the C kernel, where not the best one that the processor has",
     "NO_COLOR": "no colours",
 }

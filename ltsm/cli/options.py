@@ -10,8 +10,8 @@ import typer
 from ltsm import grammar
 from ltsm.cli import completions
 from ltsm.paths import read_path
-from ltsm.protocol import AUTO, is_own_data, load
-from ltsm.studies.all import DEFAULT
+from ltsm.protocol import AUTO, PRESETS, is_own_data, load
+from ltsm.studies.all import DEFAULT, STUDIES
 
 Store = Annotated[
     str,
@@ -65,7 +65,7 @@ StudyName = Annotated[
     str,
     typer.Argument(
         metavar="STUDY",
-        help="paper, controls, criteria, or module:function \\[default: paper].",
+        help=f"{', '.join(STUDIES)}, or module:function \\[default: {DEFAULT}].",
         show_default=False,
         autocompletion=completions.studies,
     ),
@@ -79,7 +79,7 @@ ProtocolName = Annotated[
         envvar="LTSM_PROTOCOL",
         metavar="NAME|FILE.toml|ID",
         autocompletion=completions.protocols,
-        help="paper, smoke, a file (ltsm init --protocol-file FILE writes one), or one of the store's by its number \\[default: paper].",
+        help=f"{', '.join(PRESETS)}, a file (ltsm init --protocol-file FILE writes one), or one of the store's by its number \\[default: the study's, mostly paper].",
         rich_help_panel="Protocol",
     ),
 ]

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.text import Text
 
 from ltsm.cli import say
+from ltsm.store.values import FINISHED
 from ltsm.studies.names import named
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Work:
     def ended(self, run: RunKey, state: State) -> None:
         """A run is over."""
         spent = self._under_way.pop(run, 0.0)
-        if state in {"done", "diverged"}:
+        if state in FINISHED:
             spent = self._costs[run.recipe]
             self._count += 1
         self._ended += spent

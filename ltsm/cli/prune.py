@@ -175,7 +175,8 @@ def prune(
     if initial is not None:
         pruned.compare_whole(found, images)
     if found.left_alone:
-        say.note(f"left alone, with their initial values: {', '.join(found.left_alone)}")
+        values = "trained" if initial is None else "initial"
+        say.note(f"left alone, with their {values} values: {', '.join(found.left_alone)}")
     if train:
         shuffled = "reshuffled every epoch" if protocol.order == "shuffled" else "in file order"
         say.note(f"trained for {iterations:,} iterations, the images {shuffled}")

@@ -10,6 +10,7 @@ from rich.text import Text
 from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.notation import format_seeds
+from ltsm.store.values import FINISHED
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _writer(writer: Holder | None) -> dict[str, Any] | None:
 
 
 def _as_json(protocol: ProtocolRow, runs: Sequence[RunRow]) -> dict[str, Any]:
-    finished = [run for run in runs if run.state in {"done", "diverged"}]
+    finished = [run for run in runs if run.state in FINISHED]
     return {
         "id": protocol.id,
         "name": protocol.name,

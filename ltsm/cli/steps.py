@@ -169,7 +169,7 @@ def summary(store: Store, ran: Ran, key: RunKey) -> str:
             f"{named(key)}: t = {mask.amount:g} keeps {mask.relative_size:.1%};"
             f" untrained, it classifies {mask.val_accuracy:.1%} of the validation set"
         )
-    last = read.metrics(store, [run.id])[run.id][-1]
+    last = read.latest(store, [run.id])[run.id]
     best = "" if run.best_iteration is None else f", minimal loss at iteration {run.best_iteration:,}"
     where = "" if run.final is None else f" → {store.folder / run.final.path}"
     what = f"{named(key)} {run.state}: validation loss {last.val_loss:.4f}, accuracy {last.val_accuracy:.4f}"

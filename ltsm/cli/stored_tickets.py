@@ -151,7 +151,7 @@ def _about(protocol: ProtocolRow, run: RunRow, mask: MaskRow) -> dict[str, Any]:
 
 
 def _trained(store: Store, run: RunRow) -> dict[str, Any]:
-    last = read.metrics(store, [run.id])[run.id][-1]
+    last = read.latest(store, [run.id])[run.id]
     return {
         "iterations": run.iteration,
         "trained_val_accuracy": last.val_accuracy,

@@ -75,7 +75,9 @@ def sweep(
 
     study = own.named(study)
     protocol = choices.made_protocol(seeds, studies.protocol_of(study))
-    check(studies.study(study, protocol), protocol)  # refused before any data is looked for
+    early = studies.study(study, protocol)  # what cannot be is refused before any data is looked for
+    check(early, protocol)
+    _named(early, only)
     if dry_run:
         setup = running.previewed(choices, protocol)
         chosen = studies.study(study, setup.protocol)

@@ -124,13 +124,12 @@ def evaluate(
     engine: Engine,
     models: Callable[[int], Tensor],
     count: int,
-    at_once: int = MODELS_AT_ONCE,
     on: TestSet | None = None,
 ) -> Evaluation:
     """Loss and accuracy of `count` networks, made when they are needed, some at a time: `models(i)` is (P,)."""
     found: list[Evaluation] = []
-    for start in range(0, count, at_once):
-        some = [models(i) for i in range(start, min(start + at_once, count))]
+    for start in range(0, count, MODELS_AT_ONCE):
+        some = [models(i) for i in range(start, min(start + MODELS_AT_ONCE, count))]
         found.append(engine.evaluate_parameters(torch.stack(some), on))
     loss = tuple(v for part in found for v in part.loss)
     return Evaluation(loss, tuple(v for part in found for v in part.accuracy))

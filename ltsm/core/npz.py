@@ -49,7 +49,7 @@ def read_npz(path: Path) -> RawData:
     Raises:
         DataError: the file is unreadable or breaks this contract.
     """
-    arrays = _arrays(path)
+    arrays, others = _arrays(path)
     train = _labelled(path, "train", arrays["x_train"], arrays["y_train"])
     classes = _classes(path, train.labels)
     return RawData(
@@ -58,7 +58,7 @@ def read_npz(path: Path) -> RawData:
         test=_as_training(path, "test", arrays, train, classes) if TEST_ARRAYS[0] in arrays else None,
         classes=classes,
         white=255 if train.images.dtype == np.uint8 else 1,
-        origin=_origin(path, classes),
+        origin=_origin(arrays, others, classes),
     )
 
 
@@ -93,14 +93,11 @@ def _classes(path: Path, labels: NDArray[Any]) -> int:
     return len(counts)
 
 
-def _origin(path: Path, classes: int) -> Origin:
-    with np.load(path, allow_pickle=False) as file:
-        used = _used(file)
-        others = [name for name in file.files if name not in used]
+def _origin(arrays: dict[str, NDArray[Any]], others: list[str], classes: int) -> Origin:
     return Origin(
         train="x_train",
         validation="x_val",
-        test=TEST_ARRAYS[0] if TEST_ARRAYS[0] in used else "",
+        test=TEST_ARRAYS[0] if TEST_ARRAYS[0] in arrays else "",
         classes=tuple(map(str, range(classes))),
         skipped={f"other arrays ({', '.join(others[:4])})": len(others)} if others else {},
     )
@@ -110,8 +107,8 @@ def _broken(path: Path, what: str) -> DataError:
     return DataError(f"{path}: {what}.", CONTRACT)
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays, whatever they hold; no pickled object is ever loaded."""
+def _arrays(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """The arrays that are used, whatever they hold, and what others there are; no pickled object is ever loaded."""
     try:
         with path.open("rb") as stream:
             # Anything else numpy takes for a bare array, or for a pickle that it then advises to trust.
@@ -121,7 +118,8 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
             with np.load(stream, allow_pickle=False) as file:
                 _refuse_members(path, file)
                 _refuse_bombs(path, file)
-                return {name: file[name] for name in _used(file)}
+                used = _used(file)
+                return {name: file[name] for name in used}, [n for n in file.files if n not in used]
     except _UNREADABLE as error:
         raise _broken(path, f"it is no readable .npz file ({' '.join(str(error).split())[:120]})") from error
     except OSError as error:

@@ -50,19 +50,11 @@ def located(name: str, folder: Path) -> Path:
     )
 
 
-def content_name(name: str, path: Path) -> str:
+def named(raw: RawData, name: str, path: Path) -> str:
     """What a protocol calls the data: its own name and its content's digest, wherever it lies.
 
     A file that was moved is the same data; one that was changed is not.
-
-    Raises:
-        DataError: as `read`.
     """
-    return named(read(name, path), name, path)
-
-
-def named(raw: RawData, name: str, path: Path) -> str:
-    """The same of data that has been read."""
     return f"{path.resolve().name}{_part(name, 'form', path)}#{_digest(raw)}"
 
 
@@ -130,8 +122,10 @@ def summary(raw: RawData) -> str:
 
 def doubt(raw: RawData) -> str:
     """What a person has to be told of the pixels: floats are used as they are, and large ones train badly."""
+    if raw.white != 1:
+        return ""
     low, high = contents(raw)["pixels"]
-    if raw.white != 1 or max(-low, high) <= USUAL_PIXEL:
+    if max(-low, high) <= USUAL_PIXEL:
         return ""
     return f"the pixels are floats from {low:g} to {high:g}, and used as they are: divide them, or say --pixels standardised"
 

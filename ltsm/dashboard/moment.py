@@ -46,7 +46,7 @@ class Moment:
     masks: Mapping[int, MaskRow]
     holder: Holder | None
 
-    # The clock asks for these once a second, of 13,000 runs in a store of a thousand seeds.
+    # The clock asks for these once a second, of 14,000 runs in a store of a thousand seeds.
     @cached_property
     def finished(self) -> int:
         """How many runs have nothing left to do."""

@@ -52,6 +52,8 @@ def as_pair(data: Any) -> Pair | None:
     Raises:
         DataError: they do not belong together, or labels are no whole numbers.
     """
+    if isinstance(data, Pair):
+        return data
     if isinstance(data, tuple | list) and len(data) == 2 and _is_array(data[0]) and _is_array(data[1]):  # noqa: PLR2004
         return checked(data[0], data[1])
     if isinstance(data, TorchDataset) and not isinstance(data, IterableDataset):
@@ -92,7 +94,7 @@ def no_labels(values: Tensor) -> DataError:
     )
 
 
-def evaluation_batches(data: Data) -> Iterator[Pair]:
+def evaluation_batches(data: Data | Pair) -> Iterator[Pair]:
     """All images once.
 
     Raises:
@@ -111,7 +113,7 @@ def evaluation_batches(data: Data) -> Iterator[Pair]:
         raise DataError("there is no image to evaluate on.", "a generator gives its batches only once")
 
 
-def training_batches(data: Data, batch_size: int, order: Order, seed: int) -> Iterator[Pair]:
+def training_batches(data: Data | Pair, batch_size: int, order: Order, seed: int) -> Iterator[Pair]:
     """Batches without end: a loader's own, again and again; of whole data in file order or reshuffled every epoch.
 
     Raises:
@@ -155,7 +157,7 @@ def _from_pair(pair: Pair, batches: Batches, seed: int) -> Iterator[Pair]:
         iteration += 1
 
 
-def _batches(data: Data) -> Iterator[Pair]:
+def _batches(data: Any) -> Iterator[Pair]:
     """What a loader gives, each batch checked; the loader is the caller's code."""
     with theirs("the data"):
         found = iter(_iterable(data))

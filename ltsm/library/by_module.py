@@ -11,7 +11,7 @@ import torch
 from ltsm.core.datasets import Dataset
 from ltsm.core.training import record_points
 from ltsm.errors import UsageError
-from ltsm.library.batches import as_pair, training_batches
+from ltsm.library.batches import Pair, as_pair, training_batches
 from ltsm.library.evaluation import FORWARD, as_taken, copied, device_of, evaluate_states
 from ltsm.library.foreign import theirs
 from ltsm.library.frozen import frozen_zeros
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from ltsm.library.batches import Data, Pair
+    from ltsm.library.batches import Data
     from ltsm.library.outputs import Loss
     from ltsm.library.pruned import Pruned
     from ltsm.library.weights import State
@@ -60,8 +60,10 @@ def by_module(
             "every parameter of the module is frozen.", "requires_grad_() on what is to be trained"
         )
     batched, judged = _as_taken(network, training, "train"), _as_taken(network, validation, "validation")
-    if (whole := as_pair(batched)) is not None:
-        check_learnable(whole.images, whole.labels, "training")
+    # once, and not again at every record
+    batched, judged = as_pair(batched) or batched, as_pair(judged) or judged
+    if isinstance(batched, Pair):
+        check_learnable(batched.images, batched.labels, "training")
     loss, steps = loss or default_loss, _optimiser(optimiser, network, plan.lr)
     batches = training_batches(batched, plan.batch_size, plan.order, seed)
     records, lost, last = [_recorded(network, 0, math.nan, judged, loss)], 0.0, 0
@@ -122,7 +124,7 @@ def _step(network: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss, batc
 
 
 def _recorded(
-    network: nn.Module, iteration: int, train_loss: float, validation: Data | None, loss: Loss
+    network: nn.Module, iteration: int, train_loss: float, validation: Data | Pair | None, loss: Loss
 ) -> TrainingRecord:
     if validation is None:
         return TrainingRecord(iteration, train_loss, math.nan, math.nan)

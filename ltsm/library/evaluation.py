@@ -120,7 +120,7 @@ def through_module(
 
 @torch.no_grad()
 def evaluate_states(
-    module: nn.Module, states: Sequence[Callable[[], State]], data: Data, loss: Loss | None = None
+    module: nn.Module, states: Sequence[Callable[[], State]], data: Data | Pair, loss: Loss | None = None
 ) -> Evaluation:
     """Mean loss and accuracy of a module with each of these states in place of its own."""
     device, variety = device_of(module), Variety("validation")

@@ -46,10 +46,11 @@ def read_weights(path: Path, key: str | None = None) -> State:
     """
     try:
         if path.suffix == ".safetensors":
-            return state_of(load(regular.read(path)))
-        with regular.opened(path) as file:
-            regular.refuse_size(os.fstat(file.fileno()).st_size)
-            content: Any = torch.load(file, map_location="cpu", weights_only=True)
+            content: Any = load(regular.read(path))
+        else:
+            with regular.opened(path) as file:
+                regular.refuse_size(os.fstat(file.fileno()).st_size)
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         hint = "torch.save(model.state_dict(), FILE), not torch.save(model, FILE)"
         raise StoreError(f"{path} is damaged, or holds more than weights.", hint) from error

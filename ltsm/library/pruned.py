@@ -31,7 +31,7 @@ class Pruned:
             that several layers share is in it, and in `state`, under all its names.
         state: the masked network's state dict: what became of the values that are kept, and 0, or what the others
             are frozen at, where the mask says so.
-        left_alone: parameters that the mask does not cover; they keep their initial values.
+        left_alone: parameters that the mask does not cover; they keep the values that it starts from.
         initial: the state dict that it starts from, in the types that the network computes in.
         ranking: the scores, and what is ranked together.
         model: the module, None where there was none.

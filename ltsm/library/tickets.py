@@ -47,7 +47,8 @@ class Ticket:
 
     Attributes:
         mask: by parameter name, True for what is kept; parameters that it does not cover are not in it.
-        initial: the whole state dict before training: initial values, and 0 where the mask says so.
+        initial: the whole state dict before training: initial values, and 0, or what they are frozen at, where
+            the mask says so.
         trained: the whole state dict after it; None: it was not trained, and is the supermask alone.
         records: of its training.
         chain: the network as ours, where it is one; only then can it be written as ONNX.

@@ -49,7 +49,7 @@ def _values(evaluation: Evaluation) -> Iterator[Judged]:
     for claim in claims()["claims"]:
         found = _search(evaluation, claim["criterion"], claim["kept"])
         if claim["criterion"] == RANDOM:
-            numbers = [float(np.mean(list(v))) for v in _tests(found).values()]
+            numbers = [float(np.mean(v)) for v in _tests(found).values()]
         else:
             numbers = [_PER_CENT * mask.test_accuracy for mask in found if mask.selected]
         yield value(claim, numbers, "ltsm sweep criteria")

@@ -56,7 +56,10 @@ class Evaluation:
     def ended(self, group: Group) -> list[ResultRow]:
         """Results of the runs that have ended, diverged or not, by seed; measured at `until` where the group says so."""
         if group.until is None:
-            return [self._with_mask(r) for r in self.results if r.recipe in group.recipes]
+            chosen = {m.run_id: m for m in self.masks if m.selected}
+            return [
+                self._with_mask(r, chosen.get(r.run_id)) for r in self.results if r.recipe in group.recipes
+            ]
         runs = (run for run in self.runs if run.recipe in group.recipes)
         found = (measured(run, self.records.get(run.id, ()), group.until) for run in runs)
         return [result for result in found if result is not None]
@@ -81,12 +84,9 @@ class Evaluation:
         trained = self.study.recipes[result.recipe].trains != "nothing"
         return result.state == "diverged" or (trained and not math.isfinite(result.final_val_loss))
 
-    def _with_mask(self, result: ResultRow) -> ResultRow:
+    def _with_mask(self, result: ResultRow, chosen: MaskRow | None) -> ResultRow:
         """With the untrained network's numbers, which a run that trains nothing has by its mask alone."""
-        if self.study.recipes[result.recipe].trains != "nothing":
-            return result
-        chosen = next((m for m in self.masks if m.run_id == result.run_id and m.selected), None)
-        if chosen is None:
+        if chosen is None or self.study.recipes[result.recipe].trains != "nothing":
             return result
         return replace(
             result,

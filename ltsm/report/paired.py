@@ -25,9 +25,6 @@ ENOUGH_PAIRS = 5
 """Of fewer differences the spread, which the t-test takes as it is found, is hardly known: from five on its own error is
 below 40 %, and a mean of two deviations is found with a chance of nine in ten (of four: three in four)."""
 
-Values = tuple[str, "Mapping[int, float]"]
-"""A group's label, and its number by seed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Paired:

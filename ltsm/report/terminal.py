@@ -81,7 +81,7 @@ def _claim_cells(line: published_claims.Judged) -> tuple[tuple[str, ...], ...]:
     if not line.ours.n:
         return ((published,), (MISSING,), (MISSING,), ("0",), (line.verdict,), (line.evidence,))
     interval = f"{line.interval.low:.1f} … {line.interval.high:.1f}" if line.ours.n > 1 else MISSING
-    ours = mean_and_spread(line.ours, 1, "")
+    ours = mean_and_spread(line.ours, 1)
     return ((published,), (ours,), (interval,), (str(line.ours.n),), (line.verdict,), (line.evidence,))
 
 

@@ -35,9 +35,9 @@ def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"  # noqa: PLR2004
 
 
-def signed(value: float, digits: int = 3, unit: str = "") -> str:
+def signed(value: float, digits: int = 3) -> str:
     """`−0.018`, with a minus sign that is one."""
-    return MISSING if math.isnan(value) else f"{value:+z.{digits}f}{unit}".replace("-", "−")
+    return MISSING if math.isnan(value) else f"{value:+z.{digits}f}".replace("-", "−")
 
 
 def seeds_text(seeds: Sequence[int]) -> str:

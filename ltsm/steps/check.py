@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from ltsm.core.actions import CONTROLS, KEPT, PRUNED
 from ltsm.core.criteria import CRITERIA
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
-from ltsm.studies.recipe import Mask, Masking, Weights
+from ltsm.studies.recipe import At, BestOf, By, Covers, Mask, Masking, Scope, Trains, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,6 +39,11 @@ def check(study: Study, protocol: Protocol) -> None:
             raise _refusal(name, f"keeps iteration {out[0]}, which is none of its training")
         for source in _sources(recipe):
             _check_source(name, recipe, source, study.recipes[source.of])
+        for mask in _masks(recipe):
+            _check_mask(name, recipe, mask, study.recipes[mask.of])
+        length = recipe.iterations
+        if isinstance(length, BestOf) and study.recipes[length.of].trains == "nothing":
+            raise _refusal(name, f"is as long as the best of {quoted(length.of)}, which trains nothing")
 
 
 def _longest(recipe: Recipe) -> float:
@@ -47,24 +52,40 @@ def _longest(recipe: Recipe) -> float:
 
 def _check_source(name: str, recipe: Recipe, source: Weights, other: Recipe) -> None:
     """Refuse weights that will not be there, or are of another shape."""
+    if not isinstance(source.at, int) and source.at not in get_args(At):
+        known = ", ".join(get_args(At))
+        raise _refusal(
+            name, f"needs the weights {quoted(source.at)} of {quoted(source.of)}: there are {known}"
+        )
     if isinstance(source.at, int) and source.at not in other.keep:
         raise _refusal(name, f"needs iteration {source.at} of {quoted(source.of)}, which does not keep it")
     if other.trains == "nothing":
         raise _refusal(name, f"needs weights of {quoted(source.of)}, which trains nothing and has none")
+    _check_layers(name, recipe, source.of, other)
+
+
+def _check_mask(name: str, recipe: Recipe, mask: Mask, other: Recipe) -> None:
+    """Refuse a mask that will not be there, or is of another shape."""
+    if other.mask is None:
+        raise _refusal(name, f"needs the mask of {quoted(mask.of)}, which has none")
+    _check_layers(name, recipe, mask.of, other)
+
+
+def _check_layers(name: str, recipe: Recipe, of: str, other: Recipe) -> None:
     if other.hidden != recipe.hidden:
-        raise _refusal(name, f"has the layers {recipe.hidden}, and {quoted(source.of)} has {other.hidden}")
+        raise _refusal(name, f"has the layers {recipe.hidden}, and {quoted(of)} has {other.hidden}")
 
 
 def _names(recipe: Recipe) -> Iterator[tuple[str, str, Iterable[str]]]:
     """What is named, the name, and which there are."""
-    yield "trains", recipe.trains, ("weights", "nothing")
+    yield "trains", recipe.trains, get_args(Trains)
     yield "kept", recipe.kept, KEPT
     yield "pruned", recipe.pruned, PRUNED
     if isinstance(recipe.mask, Masking):
         yield "criterion", recipe.mask.criterion, CRITERIA
-        yield "by", recipe.mask.by, ("threshold", "fraction")
-        yield "scope", recipe.mask.scope, ("global", "layer")
-        yield "covers", recipe.mask.covers, ("all", "weights")
+        yield "by", recipe.mask.by, get_args(By)
+        yield "scope", recipe.mask.scope, get_args(Scope)
+        yield "covers", recipe.mask.covers, get_args(Covers)
     if isinstance(recipe.mask, Mask) and recipe.mask.control:
         yield "control", recipe.mask.control, CONTROLS
 
@@ -74,6 +95,11 @@ def _sources(recipe: Recipe) -> Iterator[Weights]:
     if isinstance(recipe.mask, Masking):
         parts += [recipe.mask.before, recipe.mask.after]
     return (part for part in parts if isinstance(part, Weights))
+
+
+def _masks(recipe: Recipe) -> Iterator[Mask]:
+    parts = [recipe.mask, recipe.mask.within if isinstance(recipe.mask, Masking) else None]
+    return (part for part in parts if isinstance(part, Mask))
 
 
 def _refusal(name: str, what: str) -> UsageError:

@@ -14,6 +14,7 @@ from ltsm.steps.jobs import Job
 from ltsm.steps.lanes import lane_size, together
 from ltsm.steps.plan import Plan
 from ltsm.steps.worker import WorkerDiedError, WorkerProcess
+from ltsm.store.values import FINISHED
 from ltsm.studies.names import named
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class Execution:
     def _end(self, work: Job, state: State, message: str = "") -> None:
         if state in {"interrupted", "failed"}:
             work.stop(state, message or None)
-        elif state in {"done", "diverged"}:
+        elif state in FINISHED:
             self._plan.finish(work.key)
             self.outcome.done.append(work.key)
         self._watcher.ended(work.key, state, message)

@@ -43,8 +43,11 @@ def gather(experiment: Experiment, key: RunKey) -> Inputs:
     if isinstance(mask, Masking):
         weights |= {"before": mask.before, "after": mask.after}
         masks = {"within": mask.within}
+    wanted = {role: w for role, w in weights.items() if isinstance(w, Weights)}
+    # each file once: in a search the start values are those before training
+    content = {w: _weights(experiment, w, key.seed) for w in dict.fromkeys(wanted.values())}
     return Inputs(
-        {role: _weights(experiment, w, key.seed) for role, w in weights.items() if isinstance(w, Weights)},
+        {role: content[w] for role, w in wanted.items()},
         {role: _mask(experiment, m, key.seed) for role, m in masks.items() if isinstance(m, Mask)},
         experiment.study.covers(key.recipe),
     )

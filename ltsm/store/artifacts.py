@@ -110,14 +110,12 @@ def _checked(folder: Path, artifact: Artifact) -> Iterator[BufferedReader]:
 _HINT = "ltsm db check names all such files; --force redoes the step that wrote it"
 
 
-def remove(folder: Path, artifact: Artifact | None) -> None:
+def remove(folder: Path, artifact: Artifact) -> None:
     """Delete a file that no row names any more; one that is gone already is fine.
 
     Raises:
         StoreError: it cannot be deleted, or lies where none of ours can.
     """
-    if artifact is None:
-        return
     target = _inside(folder, artifact.path)
     try:
         target.unlink(missing_ok=True)

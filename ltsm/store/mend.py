@@ -39,7 +39,9 @@ def mend(store: Store, now: datetime) -> None:
     if ended := finished(store):
         last = read.latest(store, ended)
         for run in read.runs(store, ids=ended):
-            whole = run.iteration == run.iterations and last[run.id].val_loss < float("inf")
+            record = last.get(run.id)  # a search has none
+            finite = record is None or record.val_loss < float("inf")
+            whole = run.iteration == run.iterations and finite
             error = None if whole else f"diverged by iteration {run.iteration}"
             write.stop(store, run.id, "done" if whole else "diverged", error, now)
     if lost := without_state(store):

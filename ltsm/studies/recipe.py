@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 By = Literal["threshold", "fraction"]
 Scope = Literal["global", "layer"]
 Covers = Literal["all", "weights"]
-Trains = Literal["weights", "mask", "nothing"]
+At = Literal["initial", "final"]
+Trains = Literal["weights", "nothing"]
 Draw = tuple[str | int, ...]
 """What tells one stream of random numbers from the others of its seed; no name or fingerprint enters one."""
 
@@ -30,7 +31,7 @@ class Weights:
     """Another recipe's weights: before its training, after it, or at an iteration that it keeps."""
 
     of: str
-    at: Literal["initial", "final"] | int = "final"
+    at: At | int = "final"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Recipe:
         mask: which parameters are kept; None: all.
         kept: what becomes of the start values that are kept, by its name in `ltsm.core.actions`.
         pruned: what becomes of the others.
-        trains: the weights, the mask, or nothing: then the run ends with its mask, untrained.
+        trains: the weights, or nothing: then the run ends with its mask, untrained.
         iterations: how long.
         keep: iterations at which its weights are kept for others.
         after: trained values by which `pruned` judges, where the mask is another run's.

@@ -106,10 +106,6 @@ class Study:
                 waiting += self.recipes[name].needs.values()
         return {name: recipe for name, recipe in self.recipes.items() if name in wanted}
 
-    def descendants(self, *names: str) -> set[str]:
-        """These recipes and all that are built on them."""
-        return {name for name in self.recipes if not {*names}.isdisjoint(self.ancestors(name))}
-
     def _identify(self, name: str, behind: tuple[str, ...]) -> str:
         if name in behind:
             raise _refusal(behind[-1], f"needs {quoted(name)}, which needs it in turn")

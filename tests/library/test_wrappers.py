@@ -9,11 +9,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 import ltsm
 from ltsm.errors import DataError, UsageError
+from ltsm.library.files import read_weights
 
 
 def network():
@@ -223,6 +225,13 @@ def test_weights_that_cannot_be_computed_with_are_refused_for_what_they_are(pair
         ltsm.find_supermask(initial, make(model), images)
 
 
+def test_a_file_of_weights_that_cannot_be_computed_with_is_refused_for_what_they_are(pair, tmp_path):
+    """Not for being no file of weights."""
+    save_file({n: t.to(torch.float8_e4m3fn) for n, t in pair[0].items()}, tmp_path / "w.safetensors")
+    with pytest.raises(UsageError, match=r"w\.safetensors: .*float8_e4m3fn, which cannot be computed with"):
+        read_weights(tmp_path / "w.safetensors")
+
+
 def test_quantised_weights_are_refused_for_what_they_are(pair, images):
     initial, model = pair
     with warnings.catch_warnings():
@@ -278,6 +287,22 @@ class TestArrays:
         few = tuple(t[:100] for t in images)
         other = ltsm.train_ticket(found, few, images, iterations=3, batch_size=50)
         assert ticket.records[-1] == other.records[-1]
+
+    def test_a_set_of_torchs_is_read_once(self, pair, images):
+        """And not at every record again."""
+
+        class Counted(torch.utils.data.TensorDataset):
+            read = 0
+
+            def __getitem__(self, index):
+                self.read += 1
+                return super().__getitem__(index)
+
+        found, data = ltsm.find_supermask(*pair, images), Counted(*images)
+        ltsm.train_ticket(
+            found, images, data, iterations=10, record_every=1, batch_size=50, optimiser=torch.optim.Adam
+        )
+        assert data.read == len(images[1])
 
     @pytest.mark.parametrize("data", [np.array([{}] * 4), "words", None, 3, {"x": 1}])
     def test_what_is_no_data_is_a_sentence(self, pair, data):

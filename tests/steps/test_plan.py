@@ -178,11 +178,6 @@ def test_planning_looks_up_what_is_done_and_never_walks_through_it():
     assert done.asked < 3 * len(runs)
 
 
-def test_redoing_a_step_undoes_what_is_built_on_it():
-    assert STUDY.descendants(paper.BASELINE) == {paper.BASELINE, paper.SUPERMASK, paper.TICKET}
-    assert STUDY.descendants(SMALLEST) == {SMALLEST}
-
-
 def test_lengths():
     lengths = {
         spec.fingerprint: spec.iterations for spec in plan.run_specs(STUDY, plan.keys(STUDY.recipes, (0,)))

@@ -90,7 +90,7 @@ def test_a_damaged_npz_is_named_or_other_data(tmp_path, count):
     np.savez(path, **arrays())
     np.savez(other, **{**arrays(), "y_val": arrays()["y_val"][::-1]})
     contents = {path: path.read_bytes(), other: other.read_bytes()}
-    name = own.content_name(str(path), path)
+    name = own.named(own.read(str(path), path), str(path), path)
     draw, expected, refusals = random.Random(count), digest(own.read(name, path)), 0
     for number in range(count):
         contents_of_one = {path: contents[path]} if number % 8 != 7 else contents

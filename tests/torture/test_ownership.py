@@ -138,6 +138,7 @@ def deleting():
 
 STUCK = {
     "finished, says interrupted": "UPDATE run SET state = 'interrupted', error = NULL WHERE kind = 'hyperop'",
+    "a search, finished, says running": "UPDATE run SET state = 'running' WHERE kind = 'supermask'",
     "records and nothing to go on from": "UPDATE run SET state = 'interrupted', finished_at = NULL WHERE kind = 'hyperop'",
 }
 

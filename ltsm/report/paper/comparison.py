@@ -17,7 +17,7 @@ from ltsm.report.statistics import (
     summarise,
     welch,
 )
-from ltsm.report.words import mean_and_spread, p_text
+from ltsm.report.words import mean_and_spread, p_text, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,8 +64,7 @@ class Line:
     @property
     def difference_text(self) -> str:
         """Ours minus theirs with its sign and the published number of digits."""
-        difference = f"{self.difference:+z.{self.digits}f}".replace("-", "−")
-        return "–" if math.isnan(self.difference) else difference
+        return signed(self.difference, self.digits)
 
     def text(self, value: Summary) -> str:
         """One of the two values with the published number of digits."""
