@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ltsm.report import contents as general
-from ltsm.report import criteria, criteria_claims
+from ltsm.report import criteria, criteria_claims, iterative, iterative_claims
 from ltsm.report import table as general_table
 from ltsm.report.figures import groups
 from ltsm.report.paper import contents as of_the_paper
@@ -43,8 +43,12 @@ _OF: dict[str, _Report] = {
         criteria.FIGURES,
         general.contents,
     ),
+    iterative.NAME: _Report(iterative.table, iterative.FIGURES, iterative.contents),
 }
-VERIFY: dict[str, Callable[[Evaluation], Verification]] = {criteria.NAME: criteria_claims.verify}
+VERIFY: dict[str, Callable[[Evaluation], Verification]] = {
+    criteria.NAME: criteria_claims.verify,
+    iterative.NAME: iterative_claims.verify,
+}
 """Studies of which claims are published, beside the paper's own."""
 
 

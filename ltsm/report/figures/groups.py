@@ -51,7 +51,7 @@ def untrained(evaluation: Evaluation, table: Table) -> Figure:
     heights, errors = tuple(a.mean for *_, a in found), tuple(a.sd for *_, a in found)
     top = max((h + (e if math.isfinite(e) else 0) for h, e in zip(heights, errors, strict=True)), default=1.0)
     drawn: list[Layer] = [Bars(heights, errors, tuple(style for _, style, _ in found))] if found else []
-    if found and (classes := classes_of(evaluation)):
+    if found and (classes := evaluation.classes):
         drawn.append(Level(100 / classes, "chance"))
     names = tuple(row.label.replace(" ", "\n") for row, *_ in found)
     panel = Panel(
@@ -123,11 +123,6 @@ def searches(evaluation: Evaluation) -> dict[str, list[MaskRow]]:
         if tried[mask.run_id] > 1:
             found[recipe[mask.run_id]].append(mask)
     return found
-
-
-def classes_of(evaluation: Evaluation) -> int | None:
-    """How many classes the data has; None while no run says so, as none of an old store may."""
-    return next((run.classes for run in evaluation.runs if run.classes), None)
 
 
 def _amount_panels(found: Mapping[str, list[MaskRow]], by: str) -> list[Panel]:
