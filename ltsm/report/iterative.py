@@ -41,7 +41,7 @@ __all__ = ["FIGURES", "NAME", "contents", "table"]
 TESTED = (KEPT, ITERATION, MINIMAL_TEST, FINAL_TEST)
 UNTESTED = (KEPT, ITERATION, MINIMAL_LOSS, FINAL_LOSS, FINAL_ACCURACY)
 """The table's columns where there is a test set, and where there is none."""
-LABELS = {TICKET: "ticket", REINITIALISED: "reinitialised", ONE_SHOT: "one-shot"}
+LABELS = {TICKET: NAME, REINITIALISED: "reinitialised", ONE_SHOT: "one-shot"}
 DRAWN = (0, 3, 7, 9, 15, 20)
 """The rounds whose training is drawn: the dense network's, and those that are published."""
 _ONE_LOG_STEP = 0.04
