@@ -96,7 +96,7 @@ def test_figures_draw_tickets_as_a_band_and_two_controls_as_markers_alone():
         (panel,) = found[number].panels
         labels = {type(layer): layer.label for layer in panel.layers if layer.label}
         assert {layer.label for layer in panel.layers if layer.label} == {
-            "ticket",
+            "iterative",
             "reinitialised",
             "one-shot",
         }
