@@ -11,7 +11,7 @@ from ltsm.report import contents as general
 from ltsm.report import table as general_table
 from ltsm.report.bands import band
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.curves import layers, loss_band, loss_panel
+from ltsm.report.figures.curves import curve_band, curve_panel, layers
 from ltsm.report.figures.groups import STYLES
 from ltsm.report.figures.values import Axis, Figure, Panel, Points, limits
 from ltsm.report.figures.values import Band as Area
@@ -95,19 +95,20 @@ def by_size(evaluation: Evaluation, _table: Table, number: int, column: Column, 
 def training(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 4: how the networks of chosen rounds train."""
     rows = [row for row in table.rows if _is_drawn(row)]
-    found = [(row, loss_band(evaluation, row.group)) for row in rows]
-    found = [(row, losses) for row, losses in found if len(losses.x)]
+    found = [(row, curve_band(evaluation, row.group, table.measure)) for row in rows]
+    found = [(row, curve) for row, curve in found if len(curve.x)]
     drawn = [
         layer
-        for i, (row, losses) in enumerate(found)
-        for layer in layers(losses, STYLES[i % len(STYLES)], _size_label(row), floor=0)
+        for i, (row, curve) in enumerate(found)
+        for layer in layers(curve, STYLES[i % len(STYLES)], _size_label(row), floor=0)
     ]
     drawn.sort(key=lambda layer: not isinstance(layer, Area))
     groups = evaluation.study.groups
     missing = nothing_yet(evaluation, f"run of the study {NAME}", *groups)
-    panel, above = loss_panel([losses for _, losses in found], drawn, missing)
-    caption = f"The validation loss during training, of chosen rounds: {_about(evaluation)} {above}".strip()
-    return Figure(4, "Validation loss during training", caption + left_out(evaluation, *groups), (panel,))
+    panel, beyond = curve_panel([curve for _, curve in found], drawn, missing, table.measure)
+    what = table.measure.label
+    caption = f"The {what.lower()} during training, of chosen rounds: {_about(evaluation)} {beyond}".strip()
+    return Figure(4, f"{what} during training", caption + left_out(evaluation, *groups), (panel,))
 
 
 FIGURES: dict[int, Callable[[Evaluation, Table], Figure | None]] = {
