@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ltsm import regular
@@ -121,6 +121,15 @@ def remove(folder: Path, artifact: Artifact) -> None:
         target.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"cannot delete {target}: {error.strerror}.", "ltsm db check") from error
+
+
+def remove_empty_folders(folder: Path, artifact: Artifact) -> None:
+    """Delete the folder that a file was in, and those above it, as far as nothing is left in them."""
+    root, empty = folder.resolve(), _inside(folder, artifact.path).parent
+    with suppress(OSError):  # the first that is not empty
+        while empty != root:
+            empty.rmdir()
+            empty = empty.parent
 
 
 FOLDERS = ("weights", "logs")

@@ -23,7 +23,7 @@ from ltsm.store import locked
 from ltsm.store.filesystem import is_network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -54,6 +54,12 @@ class Store:
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+def chunks(ids: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
+    """SQLite takes only so many values in one statement."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
 
 
 def store_path(url: str | Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Row, column, func, select, table
@@ -18,7 +19,9 @@ from ltsm.grammar import typed
 from ltsm.notation import parse_sizes
 from ltsm.store import models, seal
 from ltsm.store.claim import holder
+from ltsm.store.engine import chunks
 from ltsm.store.values import (
+    DROPPED,
     FINISHED,
     Artifact,
     File,
@@ -184,7 +187,7 @@ def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
     found: dict[int, list[Metric]] = defaultdict(list)
     query = select(models.metric)
     with _reading(store) as connection:
-        for some in _chunks(run_ids):
+        for some in chunks(run_ids):
             for run_id, *values in connection.execute(query.where(metric.run_id.in_(some))):
                 found[run_id].append(Metric(*map(_number, values)))  # type: ignore[arg-type]  # iteration stays whole
     return dict(found)
@@ -197,7 +200,7 @@ def latest(store: Store, run_ids: Sequence[int]) -> dict[int, Metric]:
     query = select(models.metric)
     found: dict[int, Metric] = {}
     with _reading(store) as connection:
-        for some in _chunks(run_ids):
+        for some in chunks(run_ids):
             rows = connection.execute(query.where(metric.run_id.in_(some), metric.iteration == last))
             for run_id, *values in rows:
                 found[run_id] = Metric(*map(_number, values))  # type: ignore[arg-type]  # iteration stays whole
@@ -238,7 +241,7 @@ def masks(
     with _reading(store) as connection:
         if run_ids is None:
             return [_mask(row) for row in connection.execute(query)]
-        for some in _chunks(run_ids):
+        for some in chunks(run_ids):
             found += [_mask(row) for row in connection.execute(query.where(models.mask.c.run_id.in_(some)))]
     return found
 
@@ -303,17 +306,11 @@ def _reading(store: Store) -> Iterator[Connection]:
         ) from error
 
 
-def _chunks(ids: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
-    """SQLite takes only so many values in one statement."""
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
-
-
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-_AS_STORED = set(RunRow.__slots__) - {"recipe", "hidden", "state", "files"}
+_AS_STORED = set(RunRow.__slots__) - {"recipe", "hidden", "state", "files", "dropped"}
 
 
 def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
@@ -321,7 +318,12 @@ def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
         recipe=row.name,
         hidden=parse_sizes(row.hidden),
         state=cast("State", "interrupted" if row.state == "running" and not alive else row.state),
-        files=files,
+        files=tuple(file for file in files if not file.role.startswith(DROPPED)),
+        dropped=tuple(
+            replace(file, role=cast("Role", file.role.removeprefix(DROPPED)))
+            for file in files
+            if file.role.startswith(DROPPED)
+        ),
         **{name: getattr(row, name) for name in _AS_STORED},
     )
 

@@ -1,0 +1,113 @@
+"""What goes for good: files whose bits can be made again, and runs with all that is built on them.
+
+Rows first, in one transaction, then the files: a kill in between leaves files that no row names, never a row without
+its file. Only the holder of the claim may call these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, delete, select, update
+
+from ltsm.store import artifacts, models
+from ltsm.store.engine import chunks
+from ltsm.store.seal import seal_plan, seal_runs, unseal_runs
+from ltsm.store.values import DROPPED, Artifact
+from ltsm.store.write import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from ltsm.store.engine import Store
+    from ltsm.store.values import File
+
+
+def drop_files(store: Store, files: Mapping[int, Collection[File]], now: datetime) -> None:
+    """Forget files of runs, by the runs' ids, and delete those that no other run names.
+
+    A run's state, numbers and masks stay, and so does what each file was: `RunRow.dropped` has its SHA-256, by which
+    one that is made again is known to be the same.
+    """
+    named = [(run_id, file) for run_id, its in files.items() for file in its]
+    if not named:
+        return
+    file = models.file.c
+    which = (
+        file.run_id == bindparam("run"),
+        file.role == bindparam("was"),
+        file.iteration == bindparam("at"),
+    )
+    renamed = update(models.file).where(*which).values(role=bindparam("becomes"))
+    run_ids = sorted(files)
+    with transaction(store) as connection:
+        connection.execute(
+            renamed,
+            [{"run": i, "was": f.role, "at": f.iteration, "becomes": f"{DROPPED}{f.role}"} for i, f in named],
+        )
+        for some in chunks(run_ids):
+            connection.execute(update(models.run).where(models.run.c.id.in_(some)).values(updated_at=now))
+        seal_runs(connection, run_ids)
+        gone = _unnamed(connection, [f.artifact for _, f in named])
+    _delete(store, gone)
+
+
+def restore_files(store: Store, run_id: int, files: Collection[File], now: datetime) -> None:
+    """A run's dropped files are there again; the caller has made them, each the same as it was."""
+    file = models.file.c
+    with transaction(store) as connection:
+        for made in files:
+            row = (
+                file.run_id == run_id,
+                file.role == f"{DROPPED}{made.role}",
+                file.iteration == made.iteration,
+            )
+            new = {"role": made.role, "path": made.artifact.path}
+            connection.execute(
+                update(models.file).where(*row, file.sha256 == made.artifact.sha256).values(**new)
+            )
+        connection.execute(update(models.run).where(models.run.c.id == run_id).values(updated_at=now))
+        seal_runs(connection, [run_id])
+
+
+def drop_runs(store: Store, run_ids: Collection[int], protocol_ids: Collection[int] = ()) -> None:
+    """Forget runs, records, masks and files and all, and protocols that then have no run left; delete their files.
+
+    The caller names all that is built on the runs, too: see `read.dependents`. Recipes that no run has any more go.
+    """
+    ids = sorted(run_ids)
+    with transaction(store) as connection:
+        named = [a for some in chunks(ids) for a in _files_of(connection, some)]
+        for some in chunks(ids):
+            # what hangs on a run goes by its foreign keys
+            connection.execute(delete(models.run).where(models.run.c.id.in_(some)))
+        unseal_runs(connection, ids)
+        used = select(models.run.c.recipe_id)
+        connection.execute(delete(models.recipe).where(models.recipe.c.id.not_in(used)))
+        connection.execute(delete(models.protocol).where(models.protocol.c.id.in_(protocol_ids)))
+        seal_plan(connection)
+        gone = _unnamed(connection, named)
+    _delete(store, gone)
+
+
+def _files_of(connection: Connection, run_ids: Sequence[int]) -> list[Artifact]:
+    file = models.file.c
+    query = select(file.path, file.sha256).where(file.run_id.in_(run_ids))
+    return [Artifact(path, sha256) for path, sha256 in connection.execute(query)]
+
+
+def _unnamed(connection: Connection, files: Iterable[Artifact]) -> list[Artifact]:
+    """Those that no row names as a file that is there."""
+    file = models.file.c
+    still = set(connection.execute(select(file.path).where(file.role.not_like(f"{DROPPED}%"))).scalars())
+    return [a for a in dict.fromkeys(files) if a.path not in still]
+
+
+def _delete(store: Store, files: Iterable[Artifact]) -> None:
+    """Delete files that no row names, and the folders that are empty then."""
+    for artifact in files:
+        artifacts.remove(store.folder, artifact)
+        artifacts.remove_empty_folders(store.folder, artifact)
