@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from ltsm.store import artifacts, models
 from ltsm.store.engine import chunks
@@ -48,29 +48,22 @@ def drop_files(store: Store, files: Mapping[int, Collection[File]], now: datetim
             renamed,
             [{"run": i, "was": f.role, "at": f.iteration, "becomes": f"{DROPPED}{f.role}"} for i, f in named],
         )
-        for some in chunks(run_ids):
-            connection.execute(update(models.run).where(models.run.c.id.in_(some)).values(updated_at=now))
-        seal_runs(connection, run_ids)
+        _changed(connection, run_ids, now)
         gone = _unnamed(connection, [f.artifact for _, f in named])
     _delete(store, gone)
 
 
-def restore_files(store: Store, run_id: int, files: Collection[File], now: datetime) -> None:
-    """A run's dropped files are there again; the caller has made them, each the same as it was."""
+def restore_files(store: Store, made: Collection[Artifact], now: datetime) -> None:
+    """Dropped files are there again, of whatever runs name them; the caller has made each the same as it was."""
     file = models.file.c
+    role = func.substr(file.role, len(DROPPED) + 1)
     with transaction(store) as connection:
-        for made in files:
-            row = (
-                file.run_id == run_id,
-                file.role == f"{DROPPED}{made.role}",
-                file.iteration == made.iteration,
-            )
-            new = {"role": made.role, "path": made.artifact.path}
-            connection.execute(
-                update(models.file).where(*row, file.sha256 == made.artifact.sha256).values(**new)
-            )
-        connection.execute(update(models.run).where(models.run.c.id == run_id).values(updated_at=now))
-        seal_runs(connection, [run_id])
+        run_ids = set[int]()
+        for artifact in made:
+            row = (file.path == artifact.path, file.sha256 == artifact.sha256, file.role.like(f"{DROPPED}%"))
+            run_ids.update(connection.execute(select(file.run_id).where(*row)).scalars())
+            connection.execute(update(models.file).where(*row).values(role=role))
+        _changed(connection, sorted(run_ids), now)
 
 
 def drop_runs(store: Store, run_ids: Collection[int], protocol_ids: Collection[int] = ()) -> None:
@@ -91,6 +84,12 @@ def drop_runs(store: Store, run_ids: Collection[int], protocol_ids: Collection[i
         seal_plan(connection)
         gone = _unnamed(connection, named)
     _delete(store, gone)
+
+
+def _changed(connection: Connection, run_ids: Sequence[int], now: datetime) -> None:
+    for some in chunks(run_ids):
+        connection.execute(update(models.run).where(models.run.c.id.in_(some)).values(updated_at=now))
+    seal_runs(connection, run_ids)
 
 
 def _files_of(connection: Connection, run_ids: Sequence[int]) -> list[Artifact]:

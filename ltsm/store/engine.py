@@ -9,7 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, event
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SQLITE_VERSION = sqlite3.sqlite_version
 OLDEST_SQLITE = (3, 24, 0)
@@ -56,7 +58,7 @@ class Store:
         self.engine.dispose()
 
 
-def chunks(ids: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
+def chunks(ids: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
     """SQLite takes only so many values in one statement."""
     for start in range(0, len(ids), size):
         yield ids[start : start + size]

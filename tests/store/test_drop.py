@@ -1,6 +1,7 @@
 """What is dropped from a store: files whose bits can be made again, and runs with all that is built on them."""
 
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 
 import made_up
@@ -117,12 +118,14 @@ def test_a_copy_of_a_store_with_dropped_files_is_whole(full, tmp_path):
 
 
 def test_a_dropped_file_that_is_made_again_is_the_runs_once_more(full):
-    """The same bytes under any path; a digest that was never written changes nothing."""
+    """A digest that was never written changes nothing."""
     before = run_of(full, paper.BASELINE)
     (final,) = (file for file in before.files if file.role == "final")
     drop.drop_files(full, {before.id: [final]}, LATER)
     artifacts.write(full.folder, final.artifact.path, final.artifact.path.encode())
-    drop.restore_files(full, before.id, [final], LATER)
+    drop.restore_files(full, [replace(final.artifact, sha256="another")], LATER)
+    assert run_of(full, paper.BASELINE).dropped == (final,)
+    drop.restore_files(full, [final.artifact], LATER)
     assert run_of(full, paper.BASELINE).files == before.files
     assert run_of(full, paper.BASELINE).dropped == ()
     assert found(full) == []
