@@ -24,8 +24,10 @@ from ltsm.cli import (
     limits,
     parsing,
     project,
+    protocols,
     prune,
     report,
+    runs,
     say,
     status,
     steps,
@@ -150,6 +152,8 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
 
 NOUNS = [
     (METHOD, "study", study.app),
+    (RESULTS, "runs", runs.app),
+    (RESULTS, "protocols", protocols.app),
     (RESULTS, "ticket", ticket.app),
     (AROUND, "data", data.app),
     (AROUND, "db", db.app),

@@ -137,6 +137,10 @@ OneStudy = Annotated[
     ),
 ]
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it may go.")]
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and drop nothing.")]
+
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", parser=read_path, metavar="FILE", help="Write to FILE instead of stdout."),

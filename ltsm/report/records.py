@@ -159,12 +159,12 @@ def runs(store: Store, found: Iterable[Chosen]) -> Iterator[RunRecord]:
 def curves(store: Store, found: Iterable[Chosen]) -> Iterator[CurveRecord]:
     """Every record of every run, by run and iteration; so many runs at a time that memory does not grow with them."""
     for chosen in found:
+        protocol = chosen.protocol
         for some in chunks(chosen.runs, AT_ONCE):
             records = read.metrics(store, [run.id for run in some])
             for run in some:
-                head = (run.id, chosen.protocol.id, chosen.protocol.name, run.recipe, run.seed)
                 for metric in records.get(run.id, ()):
-                    yield CurveRecord(*head, *metric)
+                    yield CurveRecord(run.id, protocol.id, protocol.name, run.recipe, run.seed, *metric)
 
 
 def masks(store: Store, found: Iterable[Chosen], *, bits: bool = False) -> Iterator[MaskRecord]:

@@ -67,6 +67,15 @@ def add_runs(
         seal_plan(connection)
 
 
+def rename_protocol(store: Store, protocol_id: int, name: str) -> None:
+    """Give a protocol another name, which is a label: its settings and its runs are the same."""
+    with transaction(store) as connection:
+        connection.execute(
+            update(models.protocol).where(models.protocol.c.id == protocol_id).values(name=name)
+        )
+        seal_plan(connection)
+
+
 def begin(store: Store, run_id: int, beginning: Beginning, now: datetime) -> None:
     """A run begins at iteration 0, its files written already; one that trains nothing is done with its masks."""
     b = beginning
