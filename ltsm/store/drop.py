@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, delete, func, select, update
 
 from ltsm.store import artifacts, models
-from ltsm.store.engine import chunks
+from ltsm.store.engine import chunks, compact
 from ltsm.store.seal import seal_plan, seal_runs, unseal_runs
 from ltsm.store.values import DROPPED, Artifact
 from ltsm.store.write import transaction
@@ -26,15 +26,21 @@ if TYPE_CHECKING:
     from ltsm.store.values import File
 
 
-def drop_files(store: Store, files: Mapping[int, Collection[File]], now: datetime) -> None:
-    """Forget files of runs, by the runs' ids, and delete those that no other run names.
+def drop_files(
+    store: Store, files: Mapping[int, Collection[File]], now: datetime, strays: Iterable[Artifact] = ()
+) -> None:
+    """Forget files of runs, by the runs' ids, and delete those that no other run names; and strays, which none does.
 
     A run's state, numbers and masks stay, and so does what each file was: `RunRow.dropped` has its SHA-256, by which
     one that is made again is known to be the same.
     """
+    gone = _forgotten(store, files, now) if any(files.values()) else []
+    _delete(store, [*gone, *strays])
+
+
+def _forgotten(store: Store, files: Mapping[int, Collection[File]], now: datetime) -> list[Artifact]:
+    """Let the rows say that these files are dropped; those that no row names any more come back."""
     named = [(run_id, file) for run_id, its in files.items() for file in its]
-    if not named:
-        return
     file = models.file.c
     which = (
         file.run_id == bindparam("run"),
@@ -49,8 +55,7 @@ def drop_files(store: Store, files: Mapping[int, Collection[File]], now: datetim
             [{"run": i, "was": f.role, "at": f.iteration, "becomes": f"{DROPPED}{f.role}"} for i, f in named],
         )
         _changed(connection, run_ids, now)
-        gone = _unnamed(connection, [f.artifact for _, f in named])
-    _delete(store, gone)
+        return _unnamed(connection, [f.artifact for _, f in named])
 
 
 def restore_files(store: Store, made: Collection[Artifact], now: datetime) -> None:
@@ -84,6 +89,7 @@ def drop_runs(store: Store, run_ids: Collection[int], protocol_ids: Collection[i
         seal_plan(connection)
         gone = _unnamed(connection, named)
     _delete(store, gone)
+    compact(store)
 
 
 def _changed(connection: Connection, run_ids: Sequence[int], now: datetime) -> None:

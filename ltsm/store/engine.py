@@ -214,6 +214,20 @@ def _journal(connection: sqlite3.Connection, wanted: str) -> str:
     return found
 
 
+def compact(store: Store) -> None:
+    """Give the file's free pages back to the disk; where that fails, nothing is lost but the space.
+
+    The copy that SQLite makes meanwhile needs as much room as the store.
+    """
+    try:
+        with store.engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - `connect` makes no other
+            driver.execute("VACUUM")
+    except (DatabaseError, sqlite3.Error) as error:
+        log.warning("the space that is free in %s stays in it: %s", store.path, getattr(error, "orig", error))
+
+
 def journal_mode(path: Path) -> str:
     """How the store at `path` keeps its journal: wal, delete, …; changes nothing."""
     store = connect(path, read_only=True)

@@ -167,18 +167,24 @@ def needs(store: Store, run_id: int) -> dict[str, int]:
 
 def dependents(store: Store, run_ids: Iterable[int]) -> set[int]:
     """These runs and all that are built on them, of whatever study."""
-    need = models.need.c
-    with _reading(store) as connection:
-        built_on: dict[int, list[int]] = defaultdict(list)
-        for run_id, needs_id in connection.execute(select(need.run_id, need.needs_id)):
-            built_on[needs_id].append(run_id)
+    built_on = needed_by(store)
     found, waiting = set[int](), list(run_ids)
     while waiting:
         run_id = waiting.pop()
         if run_id not in found:
             found.add(run_id)
-            waiting += built_on[run_id]
+            waiting += (other for other, _ in built_on.get(run_id, ()))
     return found
+
+
+def needed_by(store: Store) -> dict[int, list[tuple[int, str]]]:
+    """The runs that are made from each run, and as what they need it; a run that none needs is left out."""
+    need = models.need.c
+    built_on: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    with _reading(store) as connection:
+        for run_id, role, needs_id in connection.execute(select(need.run_id, need.role, need.needs_id)):
+            built_on[needs_id].append((run_id, role))
+    return dict(built_on)
 
 
 def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
