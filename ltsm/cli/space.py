@@ -223,13 +223,14 @@ def rebuild(
     """
     from ltsm.cli import changing
     from ltsm.report.choice import Choice, chosen
-    from ltsm.steps.rebuild import rebuild as made_again
+    from ltsm.steps.rebuild import Rebuilding
+    from ltsm.steps.worker import WorkerProcess
 
     count = 0
-    with changing.opened(store) as opened:
+    with changing.opened(store) as opened, WorkerProcess() as worker:
         found = chosen(opened, Choice(text=" ".join(where or []), protocol=protocol, study=study))
         for experiment, keys in _experiments(opened, found, data):
-            for key in made_again(experiment, keys):
+            for key in Rebuilding(experiment, worker).runs(keys):
                 count += 1
                 say.note(f"{run_name(key.recipe, key.seed)}: the same bits again")
     say.data(f"made files of {count} runs again" if count else "nothing was dropped: nothing to make again")

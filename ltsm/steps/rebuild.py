@@ -6,7 +6,7 @@ No row but the file's changes: records, states and whatever is built on the run 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ltsm.errors import RunError
@@ -19,7 +19,8 @@ from ltsm.studies.recipe import Mask, Weights
 from ltsm.studies.study import RunKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
 
     from ltsm.steps.experiment import Experiment
     from ltsm.store.values import File
@@ -28,40 +29,67 @@ if TYPE_CHECKING:
     Contents = dict[tuple[str, int], bytes]
 
 
-def rebuild(experiment: Experiment, keys: Sequence[RunKey]) -> Iterator[RunKey]:
-    """Make all dropped files of these runs again, and first those of others that they are made from.
+@dataclass(frozen=True, slots=True)
+class Rebuilding:
+    """Makes dropped files again, one run after the other, each in the store when it comes out.
 
-    Each run is in the store when it comes out.
-
-    Raises:
-        RunError: what came out is not what was dropped.
-        LtsmError: as the steps do.
+    Args:
+        experiment: the study, the store and all that its runs share.
+        worker: what computes; a process of its own, as the runs had.
     """
-    for key in keys:
-        yield from _again(experiment, key, experiment.run(key).dropped)
 
+    experiment: Experiment
+    worker: Executor
 
-def _again(experiment: Experiment, key: RunKey, wanted: Sequence[File]) -> Iterator[RunKey]:
-    recipe = experiment.study.recipes[key.recipe]
-    own = [file for file in wanted if file.role != "initial" or recipe.owns_start]
-    if len(own) < len(wanted) and isinstance(recipe.start, Weights):  # they are in that run's file
-        yield from _source(experiment, recipe.start, key.seed)
-    if own:
-        recipe = _with_stored_mask(key, recipe)
-        for weights in dict.fromkeys(inputs.weights_of(recipe).values()):
-            yield from _source(experiment, weights, key.seed)
-        _write(experiment, key, own, _contents(experiment, key, recipe, own))
-        yield key
+    def runs(self, keys: Iterable[RunKey]) -> Iterator[RunKey]:
+        """All dropped files of these runs, and first those of others that they are made from.
 
+        Raises:
+            RunError: what came out is not what was dropped.
+            LtsmError: as the steps do.
+        """
+        for key in keys:
+            yield from self._again(key, self.experiment.run(key).dropped)
 
-def _source(experiment: Experiment, weights: Weights, seed: int) -> Iterator[RunKey]:
-    """The file that these weights are in, if it was dropped."""
-    key = RunKey(weights.of, seed)
-    role, iteration = inputs.place(weights)
-    dropped = experiment.run(key).dropped
-    yield from _again(
-        experiment, key, [f for f in dropped if f.role == role and iteration in {None, f.iteration}]
-    )
+    def sources(self, keys: Iterable[RunKey]) -> Iterator[RunKey]:
+        """What these runs are to be made from and was dropped. Raises as `runs` does."""
+        recipes = self.experiment.study.recipes
+        wanted = ((w, key.seed) for key in keys for w in inputs.weights_of(recipes[key.recipe]).values())
+        for weights, seed in dict.fromkeys(wanted):
+            yield from self._source(weights, seed)
+
+    def _again(self, key: RunKey, wanted: Sequence[File]) -> Iterator[RunKey]:
+        recipe = self.experiment.study.recipes[key.recipe]
+        own = [file for file in wanted if file.role != "initial" or recipe.owns_start]
+        if len(own) < len(wanted) and isinstance(recipe.start, Weights):  # they are in that run's file
+            yield from self._source(recipe.start, key.seed)
+        if own:
+            recipe = _with_stored_mask(key, recipe)
+            for weights in dict.fromkeys(inputs.weights_of(recipe).values()):
+                yield from self._source(weights, key.seed)
+            _write(self.experiment, key, own, self._contents(key, recipe, own))
+            yield key
+
+    def _source(self, weights: Weights, seed: int) -> Iterator[RunKey]:
+        """The file that these weights are in, if it was dropped."""
+        key = RunKey(weights.of, seed)
+        role, iteration = inputs.place(weights)
+        dropped = self.experiment.run(key).dropped
+        yield from self._again(
+            key, [f for f in dropped if f.role == role and iteration in {None, f.iteration}]
+        )
+
+    def _contents(self, key: RunKey, recipe: Recipe, files: Sequence[File]) -> Contents:
+        """The bytes of a run's files by role and iteration, trained no further than they ask for."""
+        setup, given = self.experiment.setup, inputs.gather(self.experiment, key, recipe)
+        first = self.worker.submit(first_state, setup, recipe, key.seed, given).result()
+        found: Contents = {("initial", 0): first.initial}
+        state = first.state
+        for at in sorted({file.iteration for file in files if file.role != "initial"}):
+            trained = self.worker.submit(train, setup, state, at, at).result()
+            state, weights = trained.state, trained.weights
+            found |= {("kept", at): weights, ("final", at): weights}
+        return found
 
 
 def _with_stored_mask(key: RunKey, recipe: Recipe) -> Recipe:
@@ -72,19 +100,6 @@ def _with_stored_mask(key: RunKey, recipe: Recipe) -> Recipe:
     if not recipe.makes_mask or (recipe.kept, recipe.pruned) != ("initial", "zero"):
         return recipe
     return replace(recipe, mask=Mask(key.recipe))
-
-
-def _contents(experiment: Experiment, key: RunKey, recipe: Recipe, files: Sequence[File]) -> Contents:
-    """The bytes of a run's files by role and iteration, trained no further than they ask for."""
-    setup = experiment.setup
-    first = first_state(setup, recipe, key.seed, inputs.gather(experiment, key, recipe))
-    found: Contents = {("initial", 0): first.initial}
-    state = first.state
-    for at in sorted({file.iteration for file in files if file.role != "initial"}):
-        trained = train(setup, state, at, at)
-        state, weights = trained.state, trained.weights
-        found |= {("kept", at): weights, ("final", at): weights}
-    return found
 
 
 def _write(experiment: Experiment, key: RunKey, files: Sequence[File], contents: Contents) -> None:

@@ -126,6 +126,14 @@ def ended(store: Store, protocol_id: int) -> set[tuple[str, int]]:
         return {(row.fingerprint, row.seed) for row in rows}
 
 
+def has_dropped_files(store: Store, protocol_id: int) -> bool:
+    """Whether a run of the protocol has a file that was dropped."""
+    file = models.file.c
+    query = select(file.run_id).join(models.run).where(models.run.c.protocol_id == protocol_id)
+    with _reading(store) as connection:
+        return connection.execute(query.where(file.role.like(f"{DROPPED}%")).limit(1)).first() is not None
+
+
 def data_digests(store: Store, protocol_id: int) -> set[str]:
     """The SHA-256 of whatever data the runs of a protocol have used."""
     digest = "json_extract(provenance, '$.data_sha256')"
