@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ltsm.library.frozen import frozen_zeros
     from ltsm.library.onnx_file import onnx_bytes
     from ltsm.library.pruned import Pruned, prune
+    from ltsm.library.results import open  # noqa: A004 - ltsm.open, beside open
     from ltsm.library.supermasks import AmountResult, Supermask, find_supermask
     from ltsm.library.ticket_file import load_ticket, save_ticket
     from ltsm.library.tickets import Ticket, TrainingRecord, ticket_of
@@ -31,7 +32,7 @@ __all__ = [
     "AmountResult", "BestOf", "Count", "Dataset", "Group", "Mask", "Masking", "Protocol", "Pruned", "Random",
     "Recipe", "Study", "Supermask", "Ticket", "TrainingRecord", "Weights", "apply_mask", "count_parameters",
     "find_supermask", "frozen_zeros", "load_dataset", "load_exactly", "load_ticket", "make_permanent",
-    "onnx_bytes", "prune", "read_mask", "save_ticket", "ticket_of", "train_ticket",
+    "onnx_bytes", "open", "prune", "read_mask", "save_ticket", "ticket_of", "train_ticket",
 ]  # fmt: skip
 
 _MODULES = {
@@ -39,6 +40,7 @@ _MODULES = {
     "library.frozen": ("frozen_zeros",),
     "library.onnx_file": ("onnx_bytes",),
     "library.pruned": ("Pruned", "prune"),
+    "library.results": ("open",),
     "library.supermasks": ("AmountResult", "Supermask", "find_supermask"),
     "library.ticket_file": ("load_ticket", "save_ticket"),
     "library.tickets": ("Ticket", "TrainingRecord", "ticket_of"),

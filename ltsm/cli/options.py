@@ -110,6 +110,42 @@ Measure = Annotated[
     typer.Option("--measure", help="What tables and curves show."),
 ]
 
+Where = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILTER",
+        help="Which runs, as in the dashboard: kind:ticket seed:0-3 state:failed 'loss<0.1'.",
+        show_default=False,
+    ),
+]
+
+OneProtocol = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        callback=_in_store,
+        metavar="NAME|FILE.toml|ID",
+        autocompletion=completions.protocols,
+        help="Only runs of this one of the store's protocols, by name, number or file \\[default: all of them].",
+        show_default=False,
+    ),
+]
+
+OneStudy = Annotated[
+    str | None,
+    typer.Option(
+        "--study",
+        metavar="STUDY",
+        autocompletion=completions.studies,
+        help="Only runs of this study, by name or module:function.",
+        show_default=False,
+    ),
+]
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it may go.")]
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and drop nothing.")]
+
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", parser=read_path, metavar="FILE", help="Write to FILE instead of stdout."),

@@ -35,6 +35,7 @@ NUMBERS: Final[dict[str, Callable[[Listed], float | None]]] = {
     "iteration": lambda one: one.run.iteration,
     "best": lambda one: one.run.best_iteration,
     "seconds": lambda one: one.run.seconds,
+    "id": lambda one: one.run.id,
 }
 """What can be compared with a number: the last record's validation loss and accuracy (0 to 1), the share of parameters that
 is left (0 to 1), …; `97%` is 0.97. A run that has no such number passes no comparison."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.plain import plain
-from ltsm.report.provenance import origins
+from ltsm.report.provenance import WEIGHTS, origins
 from ltsm.report.statistics import welch
 
 if TYPE_CHECKING:
@@ -112,6 +112,6 @@ _OF_A_RUN = (
 
 
 def _run(run: RunRow) -> dict[str, Any]:
-    files = {"initial_weights_sha256": run.initial, "final_weights_sha256": run.final}
+    files = {f"{role}_weights_sha256": run.written(role) for role in WEIGHTS}
     hashes = {name: file.sha256 if file else None for name, file in files.items()}
     return {name: plain(getattr(run, name)) for name in _OF_A_RUN} | hashes

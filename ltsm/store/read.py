@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Row, column, func, select, table
@@ -18,7 +19,9 @@ from ltsm.grammar import typed
 from ltsm.notation import parse_sizes
 from ltsm.store import models, seal
 from ltsm.store.claim import holder
+from ltsm.store.engine import chunks
 from ltsm.store.values import (
+    DROPPED,
     FINISHED,
     Artifact,
     File,
@@ -123,6 +126,14 @@ def ended(store: Store, protocol_id: int) -> set[tuple[str, int]]:
         return {(row.fingerprint, row.seed) for row in rows}
 
 
+def has_dropped_files(store: Store, protocol_id: int) -> bool:
+    """Whether a run of the protocol has a file that was dropped."""
+    file = models.file.c
+    query = select(file.run_id).join(models.run).where(models.run.c.protocol_id == protocol_id)
+    with _reading(store) as connection:
+        return connection.execute(query.where(file.role.like(f"{DROPPED}%")).limit(1)).first() is not None
+
+
 def data_digests(store: Store, protocol_id: int) -> set[str]:
     """The SHA-256 of whatever data the runs of a protocol have used."""
     digest = "json_extract(provenance, '$.data_sha256')"
@@ -164,18 +175,24 @@ def needs(store: Store, run_id: int) -> dict[str, int]:
 
 def dependents(store: Store, run_ids: Iterable[int]) -> set[int]:
     """These runs and all that are built on them, of whatever study."""
-    need = models.need.c
-    with _reading(store) as connection:
-        built_on: dict[int, list[int]] = defaultdict(list)
-        for run_id, needs_id in connection.execute(select(need.run_id, need.needs_id)):
-            built_on[needs_id].append(run_id)
+    built_on = needed_by(store)
     found, waiting = set[int](), list(run_ids)
     while waiting:
         run_id = waiting.pop()
         if run_id not in found:
             found.add(run_id)
-            waiting += built_on[run_id]
+            waiting += (other for other, _ in built_on.get(run_id, ()))
     return found
+
+
+def needed_by(store: Store) -> dict[int, list[tuple[int, str]]]:
+    """The runs that are made from each run, and as what they need it; a run that none needs is left out."""
+    need = models.need.c
+    built_on: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    with _reading(store) as connection:
+        for run_id, role, needs_id in connection.execute(select(need.run_id, need.role, need.needs_id)):
+            built_on[needs_id].append((run_id, role))
+    return dict(built_on)
 
 
 def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
@@ -184,7 +201,7 @@ def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
     found: dict[int, list[Metric]] = defaultdict(list)
     query = select(models.metric)
     with _reading(store) as connection:
-        for some in _chunks(run_ids):
+        for some in chunks(run_ids):
             for run_id, *values in connection.execute(query.where(metric.run_id.in_(some))):
                 found[run_id].append(Metric(*map(_number, values)))  # type: ignore[arg-type]  # iteration stays whole
     return dict(found)
@@ -197,7 +214,7 @@ def latest(store: Store, run_ids: Sequence[int]) -> dict[int, Metric]:
     query = select(models.metric)
     found: dict[int, Metric] = {}
     with _reading(store) as connection:
-        for some in _chunks(run_ids):
+        for some in chunks(run_ids):
             rows = connection.execute(query.where(metric.run_id.in_(some), metric.iteration == last))
             for run_id, *values in rows:
                 found[run_id] = Metric(*map(_number, values))  # type: ignore[arg-type]  # iteration stays whole
@@ -238,7 +255,7 @@ def masks(
     with _reading(store) as connection:
         if run_ids is None:
             return [_mask(row) for row in connection.execute(query)]
-        for some in _chunks(run_ids):
+        for some in chunks(run_ids):
             found += [_mask(row) for row in connection.execute(query.where(models.mask.c.run_id.in_(some)))]
     return found
 
@@ -303,17 +320,11 @@ def _reading(store: Store) -> Iterator[Connection]:
         ) from error
 
 
-def _chunks(ids: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
-    """SQLite takes only so many values in one statement."""
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
-
-
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-_AS_STORED = set(RunRow.__slots__) - {"recipe", "hidden", "state", "files"}
+_AS_STORED = set(RunRow.__slots__) - {"recipe", "hidden", "state", "files", "dropped"}
 
 
 def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
@@ -321,7 +332,12 @@ def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
         recipe=row.name,
         hidden=parse_sizes(row.hidden),
         state=cast("State", "interrupted" if row.state == "running" and not alive else row.state),
-        files=files,
+        files=tuple(file for file in files if not file.role.startswith(DROPPED)),
+        dropped=tuple(
+            replace(file, role=cast("Role", file.role.removeprefix(DROPPED)))
+            for file in files
+            if file.role.startswith(DROPPED)
+        ),
         **{name: getattr(row, name) for name in _AS_STORED},
     )
 

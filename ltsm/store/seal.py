@@ -21,6 +21,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.store import models, seal_0002
+from ltsm.store.engine import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -75,7 +76,7 @@ def seal_runs(connection: Connection, run_ids: Sequence[int], since: int = 0) ->
         since: no record of an earlier iteration has been changed.
     """
     first = since // BLOCK
-    for some in _chunks(run_ids):
+    for some in chunks(run_ids, _AT_ONCE):
         fresh, known = _block_digests(connection, some, first * BLOCK), _known_blocks(connection, some)
         blocks: Blocks = {}
         for run_id in some:
@@ -84,6 +85,14 @@ def seal_runs(connection: Connection, run_ids: Sequence[int], since: int = 0) ->
             _forget(connection, [f"{run_id}:{b}" for b in known[run_id].keys() - blocks[run_id].keys()])
         seals = {f"{run_id}:{block}": d for run_id, found in fresh.items() for block, d in found.items()}
         _write(connection, seals | {str(i): d for i, d in _run_digests(connection, some, blocks).items()})
+
+
+def unseal_runs(connection: Connection, run_ids: Sequence[int]) -> None:
+    """Forget the seals of runs that are deleted; for the transaction that deletes them."""
+    for some in chunks(run_ids, _AT_ONCE):
+        for run_id, blocks in _known_blocks(connection, some).items():
+            _forget(connection, [f"{run_id}:{block}" for block in blocks])
+        _forget(connection, [str(run_id) for run_id in some])
 
 
 def seal_all(connection: Connection) -> None:
@@ -98,7 +107,7 @@ def broken(connection: Connection) -> Iterator[str]:
     seals = {row.name: row.sha256 for row in connection.execute(select(models.seal))}
     if seals.get(PLAN) != _plan_digest(connection):
         yield "the tables, the protocols, the recipes or the list of runs are not as they were written"
-    for some in _chunks(_run_ids(connection)):
+    for some in chunks(_run_ids(connection), _AT_ONCE):
         blocks = _block_digests(connection, some)
         for run_id, digest in _run_digests(connection, some, blocks).items():
             same = all(seals.get(f"{run_id}:{block}") == d for block, d in blocks[run_id].items())
@@ -200,8 +209,3 @@ def _write(connection: Connection, digests: dict[str, str]) -> None:
     row = row.on_conflict_do_update(index_elements=["name"], set_={"sha256": row.excluded.sha256})
     if digests:
         connection.execute(row, [{"name": name, "sha256": digest} for name, digest in digests.items()])
-
-
-def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), _AT_ONCE):
-        yield ids[start : start + _AT_ONCE]
