@@ -12,6 +12,7 @@ import typer
 
 from ltsm.cli import (
     benchmark,
+    compare,
     config,
     dashboard,
     data,
@@ -132,6 +133,13 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
     (RESULTS, "report", report.report, report.HELP, "Table 1; also as Markdown, LaTeX, HTML, JSON, CSV."),
     (RESULTS, "figures", figures.figures, figures.HELP, "Figures 1 to 8 as PNG, SVG or PDF."),
     (RESULTS, "verify", verify.verify, verify.HELP, "Does this store reproduce the paper?"),
+    (
+        RESULTS,
+        "compare",
+        compare.compare,
+        compare.HELP,
+        "Protocols side by side, paired by seed, curves overlaid.",
+    ),
     (RESULTS, "dashboard", dashboard.dashboard, dashboard.HELP, "Watch a sweep; read its results."),
     (AROUND, "init", init.init, init.HELP, "Make the store; write a protocol to change."),
     (
