@@ -81,10 +81,12 @@ class Asked(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """What is drawn of a group: the band, and each seed's curve."""
+    """A group's band and each seed's curve, as they were recorded, and both as they are drawn, smoothed or not."""
 
     band: Band
     seeds: Mapping[int, Points]
+    drawn_band: Band
+    drawn_seeds: Mapping[int, Points]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +157,20 @@ def _curves(source: Source, line: Line, asked: Asked) -> Curves:
 
     def made() -> Curves:
         seeds = _seeds(line.group, runs, source.records(runs), asked.measure)
-        if asked.records > 1:
-            seeds = {seed: smoothed(points, asked.records) for seed, points in seeds.items()}
-        return Curves(band(seeds.values()), seeds)
+        return curves_of(seeds, asked.records)
 
     stamp = (line.group, tuple((run.id, run.updated_at) for run in runs))
     found: Curves = source.kept.one(("curves", line.key, asked.measure, asked.records), stamp, made)
     return found
+
+
+def curves_of(seeds: Mapping[int, Points], records: int = 1) -> Curves:
+    """The curves of these seeds, drawn over so many records."""
+    found = band(seeds.values())
+    if records == 1:
+        return Curves(found, seeds, found, seeds)
+    drawn = {seed: smoothed(points, records) for seed, points in seeds.items()}
+    return Curves(found, seeds, band(drawn.values()), drawn)
 
 
 def _seeds(
@@ -207,7 +216,9 @@ def panel(drawn: Drawing, selection: Selection, asked: Asked, *, single: bool) -
     for line in shown:
         style, tag = selection.style(line.key), selection.tag(line.key)
         curves = drawn.curves[line.key]
-        layers += _single(curves.seeds, style, tag) if single else layers_of(curves.band, style, tag)
+        layers += (
+            _single(curves.drawn_seeds, style, tag) if single else layers_of(curves.drawn_band, style, tag)
+        )
     x, y = settled_axes(layers, "iteration", MEASURES[measure], settles=True)
     levels = [
         Curve((x.low, x.high), (line.published, line.published), selection.style(line.key), dashed=True)

@@ -7,12 +7,12 @@ import made_up
 import pytest
 
 from ltsm.dashboard import curve_groups, pins
-from ltsm.dashboard.curve_groups import Asked, Curves, difference
+from ltsm.dashboard.curve_groups import Asked, curves_of, difference
 from ltsm.dashboard.moment import Choice
 from ltsm.dashboard.source import Source
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.protocol import PAPER
-from ltsm.report.bands import band, smoothed
+from ltsm.report.bands import smoothed
 from ltsm.report.figures.values import Curve
 from ltsm.report.paired import in_units
 from ltsm.report.table import FINAL_LOSS
@@ -111,10 +111,11 @@ async def test_what_is_pinned_of_a_protocol_that_is_gone_draws_nothing(watching,
 async def test_m_smooths_over_more_records_and_then_over_none(watching, two):
     async with watching(two, size=(100, 30), choice=FIRST) as watched:
         await watched.press("2")
-        rough = drawn(watched)["a"]
+        rough, number = drawn(watched)["a"], line(watched, "Ticket").mean
         await watched.press("m")
         assert "smoothed over 5 records" in watched.text
         assert drawn(watched)["a"] != rough
+        assert line(watched, "Ticket").mean == number, "numbers are as they were recorded"
         await watched.press("m")
         assert "smoothed over 15 records" in watched.text
         await watched.press("m")
@@ -149,8 +150,7 @@ async def test_d_shows_each_group_minus_the_one_under_the_cursor(watching, two):
 
 def test_a_difference_is_over_the_seeds_that_both_have_there():
     def curves(*seeds):
-        points = {seed: [(0.0, 9.0), (100.0, value)] for seed, value in seeds}
-        return Curves(band(points.values()), points)
+        return curves_of({seed: [(0.0, 9.0), (100.0, value)] for seed, value in seeds})
 
     found = difference(curves((1, 2.0), (2, 4.0), (3, 99.0)), curves((0, 7.0), (1, 1.0), (2, 1.0)), 100.0)
     assert (found.n, found.mean, found.sd) == (2, 2.0, pytest.approx(2**0.5))
@@ -264,3 +264,11 @@ async def test_a_command_of_the_palette_does_what_its_key_does(watching, two):
 
 def test_the_store_is_untouched(two):
     assert sqlite3.connect(two).execute("SELECT count(*) FROM protocol").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40), (160, 50)], ids=lambda size: f"{size[0]}")
+async def test_the_difference_is_in_sight_in_every_size(watching, two, size):
+    async with watching(two, size=size, choice=FIRST) as watched:
+        await watched.press("2", "i", "d")
+        other = line(watched, "Hyperop (200, 30)").versus
+        await watched.until(lambda: f"{other.mean:.4f} ± {other.sd:.4f}" in watched.text)

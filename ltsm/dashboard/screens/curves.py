@@ -138,6 +138,7 @@ class Curves(Charted):
         entries = [self._entry(line, selection) for line in self._drawing.lines if moment]
         width = max((len(entry.line.name) for entry in entries), default=0)
         columns = _columns(self.view.cursor, width)
+        self.set_class(self.base in self._drawing.curves, "-versus")
         if self.base in self._drawing.curves:
             columns.append(_versus(selection.tag(self.base)))
         elif self.measure == "val_loss" and any(entry.line.published for entry in entries):

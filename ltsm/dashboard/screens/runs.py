@@ -32,6 +32,8 @@ class Runs(Page):
     """The list, and the line that filters it."""
 
     NAME = "runs"
+    AUTO_FOCUS = "#runs"
+    """The list has the keys first, not the filter."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open run"),
         Binding("slash", "filter", "Filter"),
@@ -49,11 +51,6 @@ class Runs(Page):
     def grid(self) -> SortedGrid[Listed]:
         """The list."""
         return self.query_one("#runs", SortedGrid)
-
-    def on_mount(self) -> None:
-        """The list has the keys first, not the filter."""
-        super().on_mount()
-        self.grid.focus()
 
     def show(self, moment: Moment) -> None:
         """The runs that pass, in order; a filter half typed leaves the list as it is."""
