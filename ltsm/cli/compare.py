@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 HELP = """Examples:
 
-[bold]ltsm compare paper frankle[/]                  two of the store's protocols, by name or number
-[bold]ltsm compare 1 2 3 --study controls[/]         three, another study
-[bold]ltsm compare 1 old/ltsm.db:paper[/]            one of another store
-[bold]ltsm compare 1 2 --measure accuracy[/]         accuracies in place of losses
-[bold]ltsm compare 1 2 --figure curves.png[/]        the curves overlaid, a panel a network
+[bold]ltsm compare paper frankle[/]            two of the store's, by name or number
+[bold]ltsm compare 1 2 3 --study controls[/]   three, another study
+[bold]ltsm compare 1 old/ltsm.db:paper[/]      one of another store
+[bold]ltsm compare 1 2 --measure accuracy[/]   accuracies in place of losses
+[bold]ltsm compare 1 2 --figure c.png[/]       the curves, a panel a network
 [bold]ltsm compare 1 2 --figure t.pdf --group ticket[/]
-[bold]ltsm compare 1 2 -o both.md[/]                 also .tex, .csv, .json, .txt
+[bold]ltsm compare 1 2 -o both.md[/]           also .tex, .csv, .json, .txt
 [bold]ltsm compare 1 2 --json | jq .settings[/]
 
 The study's rows under each protocol, mean ± deviation over seeds, and each later one minus the first, paired by seed
@@ -35,7 +35,6 @@ The statistics are the reports': one paired t-test, p corrected after Holm over 
 """
 
 FORMATS = ("markdown", "latex", "json", "csv")
-_PANEL = "Format"
 _FIGURES = ("png", "svg", "pdf")
 
 
@@ -64,15 +63,11 @@ def compare(
         list[str] | None,
         typer.Option("--group", metavar="NAME", help="Of the figure: which networks; may be repeated."),
     ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", rich_help_panel=_PANEL)] = False,
-    latex: Annotated[
-        bool, typer.Option("--latex", help="A document for pdflatex.", rich_help_panel=_PANEL)
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Every number, for programs.", rich_help_panel=_PANEL)
-    ] = False,
+    markdown: options.Markdown = False,
+    latex: options.Latex = False,
+    json: options.Numbers = False,
     csv: Annotated[
-        bool, typer.Option("--csv", help="A line a row and protocol.", rich_help_panel=_PANEL)
+        bool, typer.Option("--csv", help="A line a row and protocol.", rich_help_panel=options.FORMAT)
     ] = False,
     output: options.Output = None,
 ) -> None:

@@ -105,6 +105,14 @@ StoredProtocol = Annotated[
     ),
 ]
 
+FORMAT = "Format"
+"""The panel of the flags that say in which form a document is."""
+Markdown = Annotated[
+    bool, typer.Option("--markdown", help="The finding and the tables.", rich_help_panel=FORMAT)
+]
+Latex = Annotated[bool, typer.Option("--latex", help="A document for pdflatex.", rich_help_panel=FORMAT)]
+Numbers = Annotated[bool, typer.Option("--json", help="Every number, for programs.", rich_help_panel=FORMAT)]
+
 Measure = Annotated[
     Literal["loss", "accuracy"],
     typer.Option("--measure", help="What tables and curves show."),

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltsm.cli import say
-from ltsm.cli.options import STORE, STUDY, Measure, Output, StoredProtocol, StudyName
+from ltsm.cli.options import (
+    FORMAT,
+    STORE,
+    STUDY,
+    Latex,
+    Markdown,
+    Measure,
+    Numbers,
+    Output,
+    StoredProtocol,
+    StudyName,
+)
 from ltsm.cli.options import Store as StoreFile
 from ltsm.errors import StoreError, UsageError
 from ltsm.grammar import protocol_words, sweep_words, typed
@@ -53,7 +64,6 @@ SUFFIXES = {
 }
 FOR_PROGRAMS = ("json", "csv")
 """Formats in which nothing is something: who waits for results reads them again and again."""
-_PANEL = "Format"
 
 
 def report(
@@ -64,28 +74,22 @@ def report(
         bool, typer.Option("--against-paper", help="Show the published values and Welch's test, too.")
     ] = False,
     measure: Measure = "loss",
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="The finding and the tables.", rich_help_panel=_PANEL)
-    ] = False,
-    latex: Annotated[
-        bool, typer.Option("--latex", help="A document for pdflatex.", rich_help_panel=_PANEL)
-    ] = False,
+    markdown: Markdown = False,
+    latex: Latex = False,
     fragment: Annotated[
         bool,
         typer.Option(
             "--fragment",
             help="Of LaTeX the tables alone, each with its \\label, to \\input.",
-            rich_help_panel=_PANEL,
+            rich_help_panel=FORMAT,
         ),
     ] = False,
     html: Annotated[
-        bool, typer.Option("--html", help="One self-contained page with all figures.", rich_help_panel=_PANEL)
+        bool, typer.Option("--html", help="One self-contained page with all figures.", rich_help_panel=FORMAT)
     ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Every number, for programs.", rich_help_panel=_PANEL)
-    ] = False,
+    json: Numbers = False,
     csv: Annotated[
-        bool, typer.Option("--csv", help="The study's table alone.", rich_help_panel=_PANEL)
+        bool, typer.Option("--csv", help="The study's table alone.", rich_help_panel=FORMAT)
     ] = False,
     output: Output = None,
 ) -> None:

@@ -272,3 +272,38 @@ async def test_the_difference_is_in_sight_in_every_size(watching, two, size):
         await watched.press("2", "i", "d")
         other = line(watched, "Hyperop (200, 30)").versus
         await watched.until(lambda: f"{other.mean:.4f} ± {other.sd:.4f}" in watched.text)
+
+
+async def test_every_filter_of_the_page_filters(watching, two):
+    """In the list itself: what is typed, and which runs are left."""
+    filters = {
+        "loss<0.1": lambda one: one.loss < 0.1,
+        "loss>=0.1": lambda one: one.loss >= 0.1,
+        "accuracy>=0.97": lambda one: one.accuracy >= 0.97,
+        "accuracy<97%": lambda one: one.accuracy < 0.97,
+        "size<20%": lambda one: one.run.relative_size < 0.2,
+        "size<=0.2 or size>0.5": lambda one: not 0.2 < one.run.relative_size <= 0.5,
+        "seed:0-1,7": lambda one: one.run.seed < 2,
+        "seed=2": lambda one: one.run.seed == 2,
+        "seed!=2": lambda one: one.run.seed != 2,
+        "iteration=5000": lambda one: one.run.iteration == 5000,
+        "best<4000": lambda one: (one.run.best_iteration or 9999) < 4000,
+        "seconds>6": lambda one: one.run.seconds > 6,
+        "kind:ticket": lambda one: one.run.recipe == "ticket",
+        "recipe:hyperop-50-5,initial": lambda one: one.run.recipe in {"hyperop (50, 5)", "initial training"},
+        'recipe:"hyperop (50, 5)"': lambda one: one.run.recipe == "hyperop (50, 5)",
+        "state:done": lambda one: True,
+        "state:failed,diverged": lambda one: False,
+        "hidden:100,15": lambda one: one.run.hidden == (100, 15),
+        "hyperop": lambda one: "hyperop" in one.run.recipe,
+        "kind:ticket loss<0.1": lambda one: one.run.recipe == "ticket" and one.loss < 0.1,
+        "kind:ticket and loss<0.1": lambda one: one.run.recipe == "ticket" and one.loss < 0.1,
+        "not (seed:0-1 or size>20%)": lambda one: one.run.seed > 1 and one.run.relative_size <= 0.2,
+    }
+    async with watching(two, choice=FIRST) as watched:
+        await watched.press("5")
+        every = watched.app.moment.listed
+        for typed, wanted in filters.items():
+            watched.screen.query_one("#filter").value = typed
+            await watched.settle()
+            assert watched.screen.grid.rows == [one for one in every if wanted(one)], typed
