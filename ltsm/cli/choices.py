@@ -143,7 +143,8 @@ class StudyOptions:
         str | None, _own_option("--amounts", "criteria: how much is kept, e.g. 0.5,0.2,0.1.", "NUMBERS")
     ] = None
     scope: Annotated[
-        str | None, _own_option("--scope", "criteria, iterative: a fraction of each layer, or global.", "SCOPE")
+        str | None,
+        _own_option("--scope", "criteria, iterative: a fraction of each layer, or global.", "SCOPE"),
     ] = None
     covers: Annotated[
         str | None, _own_option("--covers", "criteria: a mask is over all parameters, or weights.", "SCOPE")
@@ -171,7 +172,8 @@ class StudyOptions:
         _own_option("--rewind-to", "iterative: the iteration that survivors go back to \\[default: 0].", "N"),
     ] = None
     rate: Annotated[
-        str | None, _own_option("--rate", "iterative: the share that a round prunes \\[default: 0.2].", "SHARE")
+        str | None,
+        _own_option("--rate", "iterative: the share that a round prunes \\[default: 0.2].", "SHARE"),
     ] = None
     output_rate: Annotated[
         str | None,

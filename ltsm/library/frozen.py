@@ -125,7 +125,7 @@ class _Zeros:
         self._module = module
         known = {name: plain_tensor(name, p).shape for name, p in self._parameters().items()}
         self._at = {name: t.detach().clone() for name, t in state_of(at).items() if name in known}
-        self._kept: State = checked_mask(mask, known)
+        self._pruned: State = {name: ~kept for name, kept in checked_mask(mask, known).items()}
         self._hooked: dict[str, tuple[nn.Parameter, RemovableHandle | None]] = {}
 
     def set(self, *_: Any) -> None:
@@ -135,9 +135,9 @@ class _Zeros:
             UsageError: a parameter is gone, or has another shape now.
         """
         parameters = self._parameters()
-        for name, flags in self._kept.items():
+        for name, pruned in self._pruned.items():
             parameter = parameters.get(name)
-            if parameter is None or parameter.shape != flags.shape:
+            if parameter is None or parameter.shape != pruned.shape:
                 raise UsageError(f"the mask is of another network: {name!r} has gone, or has another shape.")
             followed, hook = self._hooked.get(name, (None, None))
             if followed is not parameter or (hook is None and parameter.requires_grad):
@@ -147,8 +147,9 @@ class _Zeros:
     def mend(self) -> None:
         """Set to 0 again what has been written to; nothing else is touched, as autograd may still need it unchanged."""
         for name, (parameter, _) in self._hooked.items():
-            kept, frozen = self._beside(name, parameter)
-            if bool(((parameter.detach() != frozen) & ~kept).any()):
+            pruned, frozen = self._beside(name, parameter)
+            moved = parameter if frozen is None else parameter != frozen
+            if bool(torch.logical_and(moved, pruned).any()):
                 self._write(name, parameter)
 
     def release(self) -> None:
@@ -159,18 +160,21 @@ class _Zeros:
                 hook.remove()
         self._hooked.clear()
 
+    @torch.no_grad()
     def _write(self, name: str, parameter: nn.Parameter) -> None:
-        kept, frozen = self._beside(name, parameter)
-        with torch.no_grad():
-            # not a product, which would leave -0.0, and NaN where training diverges
-            parameter.copy_(torch.where(kept, parameter, frozen))
+        pruned, frozen = self._beside(name, parameter)
+        # not a product, which would leave -0.0, and NaN where training diverges
+        if frozen is None:
+            parameter.masked_fill_(pruned, 0.0)
+        else:
+            parameter.copy_(torch.where(pruned, frozen, parameter))
 
-    def _beside(self, name: str, tensor: Tensor) -> tuple[Tensor, Tensor | float]:
-        """What is kept of a parameter, and what the rest is, on the tensor's device: a network may move meanwhile."""
-        self._kept[name] = self._kept[name].to(tensor.device)
+    def _beside(self, name: str, tensor: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What is pruned of a parameter, and at what it is frozen, on the tensor's device: a network may move meanwhile."""
+        self._pruned[name] = self._pruned[name].to(tensor.device)
         if name in self._at:
             self._at[name] = self._at[name].to(tensor.device, tensor.dtype)
-        return self._kept[name], self._at.get(name, 0.0)
+        return self._pruned[name], self._at.get(name)
 
     def _follow(self, name: str, parameter: nn.Parameter) -> None:
         """From now on this one's gradient is 0 where it is pruned."""
@@ -179,7 +183,7 @@ class _Zeros:
 
         @unserializable_hook  # type: ignore[untyped-decorator]  # torch's own; a person may save the whole module meanwhile
         def pruned_is_zero(gradient: Tensor) -> Tensor:
-            return torch.where(self._beside(name, gradient)[0], gradient, 0.0)
+            return gradient.masked_fill(self._beside(name, gradient)[0], 0.0)
 
         hook = parameter.register_hook(pruned_is_zero) if parameter.requires_grad else None  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._hooked[name] = (parameter, hook)

@@ -73,8 +73,8 @@ def prune_iteratively(
         rewind_to: weights go back to those after so many steps of round 0, as torch's optimisers make them, and not to the
             initial ones (Frankle et al., 2020). `train` is handed the step that it begins at: 0, then this one.
         keep: steps, counted in the same way, of which each round keeps the weights, in `weights_at`.
-        criterion: what scores a weight by its values before and after the round's training, the largest being kept: a name
-            in `ltsm.core.criteria`, or a function; see `find_supermask`.
+        criterion: what scores a weight by its initial value and the one after the round's training, the largest being kept:
+            a name in `ltsm.core.criteria`, or a function; see `find_supermask`.
         scope: the rate is of each layer by itself, or global.
         mask: what it covers: weights, or all parameters.
         only: the kinds of layers to cover, e.g. (nn.Linear, nn.Conv2d); needed where there are others than nn.Linear.
@@ -93,9 +93,9 @@ def prune_iteratively(
         raise UsageError("output_rate is of a layer by itself.", 'scope="layer"')
     network = unwrapped(instance("model", model, nn.Module, "a torch.nn.Module"))
     with own_state():
-        state_of(network)  # refuses what holds no plain numbers
         plan = _Plan(
             network=network,
+            initial=state_of(network),
             start=moment_of(network),
             covered=coverage(network, only, mask),
             chain=chain_of_module(network),
@@ -134,12 +134,14 @@ class _Plan:
 
     Attributes:
         network: without wrappers.
-        start: what it was at the call.
+        initial: its state dict at the call, which criteria compare with.
+        start: all of it at the call.
         amount: the fraction of the survivors that a round keeps.
         last: of those of the last layer; None: the same.
     """
 
     network: nn.Module
+    initial: State
     start: Moment
     covered: Coverage
     chain: Chain | None
@@ -154,10 +156,7 @@ class _Plan:
 
     def everything(self) -> State:
         """The mask that prunes nothing."""
-        shapes = {name: tensor.shape for name, tensor in self.start.tensors.items()}
-        return {
-            name: torch.ones(shapes[name], dtype=torch.bool, device="cpu") for name in self.covered.masked
-        }
+        return {name: torch.ones_like(self.initial[name], dtype=torch.bool) for name in self.covered.masked}
 
     def round(self, index: int, mask: State, initial: State, steps: Steps) -> Round:
         """What a round's training has made of the network."""
@@ -178,15 +177,15 @@ class _Plan:
         Raises:
             UsageError: nothing has been trained, or a weight is no number.
         """
-        before, after = found.ticket.initial, found.ticket.trained or {}
-        check_pair(before, after, self.covered.masked, one=True)
-        if all(torch.equal(before[name], after[name]) for name in self.covered.masked):
+        began, after = found.ticket.initial, found.ticket.trained or {}
+        check_pair(self.initial, after, self.covered.masked, one=True)
+        if all(torch.equal(began[name], after[name]) for name in self.covered.masked):
             raise UsageError(
                 f"round {found.number} has changed no weight that a mask covers.",
                 "train(model) trains that very network, in place; what it gives back is not looked at",
             )
         ranking = ranked(
-            before,
+            self.initial,
             after,
             self.covered,
             self.criterion,

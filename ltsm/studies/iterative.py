@@ -81,7 +81,9 @@ def study(
     )
     first = replace(made, start=Random(("initial",)), mask=None, keep=(back,) * bool(back))
     recipes = {dense: first} | {ticket(k): _pruned(made, k) for k in range(1, last + 1)}
-    recipes |= {f"{REINITIALISED} {k}": _redrawn(made, k) for k in _chosen("controls", controls, last, CONTROLS)}
+    recipes |= {
+        f"{REINITIALISED} {k}": _redrawn(made, k) for k in _chosen("controls", controls, last, CONTROLS)
+    }
     recipes |= {f"{ONE_SHOT} {k}": _at_once(made, k) for k in _chosen("one-shot", one_shot, last, ())}
     return Study(
         name=NAME,
@@ -116,9 +118,17 @@ def _at_once(made: Recipe, level: int) -> Recipe:
 def _kept(rate: str, output_rate: str, scope: str) -> tuple[float, ...]:
     """The shares that a round keeps: of the layers, and where each is ranked by itself of the output layer."""
     pruned = number(rate, "rate", "--rate 0.2") if rate else RATE
-    last = number(output_rate, "rate", "--output-rate 0.1") if output_rate else pruned / 2 if rate else OUTPUT_RATE
+    last = (
+        number(output_rate, "rate", "--output-rate 0.1")
+        if output_rate
+        else pruned / 2
+        if rate
+        else OUTPUT_RATE
+    )
     if scope == "global" and output_rate:
-        raise UsageError("--output-rate is for layers that are ranked by themselves.", "leave out --scope global")
+        raise UsageError(
+            "--output-rate is for layers that are ranked by themselves.", "leave out --scope global"
+        )
     for option, value in (("rate", pruned), ("output-rate", last)):
         if not 0 < value < 1:
             raise UsageError(f"--{option} lies between 0 and 1, and {value:g} does not.", "--rate 0.2")
