@@ -482,3 +482,23 @@ def test_a_loop_that_changes_the_structure_is_refused(change, images):
     found = ltsm.prune_iteratively(network(), train, rounds=1)
     with pytest.raises(UsageError, match=r"is not what it was|has another shape"):
         list(found)
+
+
+@pytest.mark.parametrize("where", ["inside", "outside"])
+def test_a_loop_that_compiles_the_network_as_one_graph_keeps_its_zeros(where, images):
+    """A compiler cannot branch on values: there zeros are set around the steps alone."""
+    model = network()
+    outside = torch.compile(model, backend="eager", fullgraph=True)
+
+    def train(network):
+        inside = torch.compile(network, backend="eager", fullgraph=True)
+        learn(inside if where == "inside" else outside, images, torch.optim.Adam(network.parameters(), 0.01))
+
+    def uncompiled(network):
+        learn(network, images, torch.optim.Adam(network.parameters(), 0.01))
+
+    found = list(ltsm.prune_iteratively(model, train, rounds=2, rate=0.5))
+    expected = list(ltsm.prune_iteratively(network(), uncompiled, rounds=2, rate=0.5))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert all(torch.equal(ours.mask[name], flags) for name, flags in theirs.mask.items())
+        assert all(not ours.ticket.trained[name][~flags].any() for name, flags in ours.mask.items())
