@@ -23,15 +23,13 @@ class Page:
     def text(self) -> str:
         return (DOCS / f"{self.name}.md").read_text(encoding="utf-8")
 
-    def block(self, language: str) -> str:
-        """Its first block in a language."""
-        found = re.search(rf"```{language}\n(.*?)```", self.text, re.DOTALL)
-        assert found
-        return found[1]
+    def block(self, language: str, place: int = 0) -> str:
+        """Its first block in a language, or a later one."""
+        return re.findall(rf"```{language}\n(.*?)```", self.text, re.DOTALL)[place]
 
-    def script(self, folder: Path) -> str:
-        """What its Python block prints when it runs in the folder."""
-        (folder / "script.py").write_text(self.block("python"), encoding="utf-8")
+    def script(self, folder: Path, place: int = 0) -> str:
+        """What its first Python block, or a later one, prints when it runs in the folder."""
+        (folder / "script.py").write_text(self.block("python", place), encoding="utf-8")
         return run([sys.executable, "script.py"], folder)
 
 
