@@ -5,12 +5,14 @@ Each sees one consistent moment of the store, also while a sweep writes to it.
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Row, column, func, select, table
+from sqlalchemy import Row, String, column, func, select, table, type_coerce
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError, UsageError
@@ -102,8 +104,8 @@ def runs(
         wanted.append(run.protocol_id == protocol_id)
     if ids is not None:
         wanted.append(run.id.in_(ids))
-    query = select(models.run, models.recipe.c.name, models.recipe.c.fingerprint)
-    query = query.join(models.recipe).where(*wanted).order_by(run.protocol_id, run.seed, run.id)
+    query = select(*_RUN.values()).join_from(models.run, models.recipe)
+    query = query.where(*wanted).order_by(run.protocol_id, run.seed, run.id)
     its = select(file.run_id, file.role, file.iteration, file.path, file.sha256)
     its = its.join(models.run, run.id == file.run_id).where(*wanted)
     alive = holder(store.path) is not None if alive is None else alive
@@ -313,17 +315,19 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-_AS_STORED = set(RunRow.__slots__) - {"recipe", "hidden", "state", "files"}
+_RUN = {name: models.run.c[name] for name in RunRow.__slots__ if name in models.run.c}
+_RUN |= {"recipe": models.recipe.c.name, "fingerprint": models.recipe.c.fingerprint}
+# As text: all runs of a command have the same, which is read once and kept once, also of a hundred thousand.
+_RUN["provenance"] = type_coerce(models.run.c.provenance, String)
+_sizes, _parsed = lru_cache(parse_sizes), lru_cache(json.loads)
 
 
 def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
-    return RunRow(
-        recipe=row.name,
-        hidden=parse_sizes(row.hidden),
-        state=cast("State", "interrupted" if row.state == "running" and not alive else row.state),
-        files=files,
-        **{name: getattr(row, name) for name in _AS_STORED},
-    )
+    values = dict(zip(_RUN, row, strict=True))
+    if values["state"] == "running" and not alive:
+        values["state"] = "interrupted"
+    hidden, provenance = _sizes(values["hidden"]), _parsed(values["provenance"])
+    return RunRow(**values | {"hidden": hidden, "provenance": provenance, "files": files})
 
 
 _NUMBERS = [
