@@ -85,7 +85,7 @@ ProtocolName = Annotated[
 ]
 
 
-def _in_store(name: str | None) -> str | None:
+def in_store(name: str | None) -> str | None:
     """What the store knows the protocol of a file by: its fingerprint; its name, where that needs the data's content."""
     if name is None or not name.endswith(".toml"):
         return name
@@ -98,7 +98,7 @@ StoredProtocol = Annotated[
     typer.Option(
         "--protocol",
         envvar="LTSM_PROTOCOL",
-        callback=_in_store,
+        callback=in_store,
         metavar="NAME|FILE.toml|ID",
         autocompletion=completions.protocols,
         help="Which of the store's protocols, by name, number or file \\[default: the one that changed last].",

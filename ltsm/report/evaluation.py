@@ -199,7 +199,9 @@ def load(
         results=own_results(runs, results),
         masks=tuple(read.masks(store, found.id, run_ids=making)),
         records=read.metrics(store, ids if records else cut_short(of_study, runs)),
-        supermasks=tuple(read.masks(store, found.id, run_ids=making, selected=True, bits=True)) if bits else (),
+        supermasks=tuple(read.masks(store, found.id, run_ids=making, selected=True, bits=True))
+        if bits
+        else (),
         others=tuple(dict.fromkeys(r.recipe for r in everything if r.id not in ours)),
     )
 

@@ -30,13 +30,14 @@ from ltsm.store.values import (
     RecipeSpec,
     ResultRow,
     RunRow,
+    Tally,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import ColumnElement, Connection, Select
 
     from ltsm.store.engine import Store
     from ltsm.store.values import Role, State
@@ -70,7 +71,7 @@ def find_protocol(store: Store, name: str | None = None) -> ProtocolRow:
     if not known:
         raise StoreError(f"the store {store.path} holds no runs yet.", typed(["sweep"], store.path))
     if name is None:
-        newest = _last_changes(store)
+        newest = last_changes(store)
         return max(known, key=lambda p: (newest.get(p.id, p.created_at), p.id))
     found = [
         p
@@ -91,9 +92,11 @@ def runs(
     protocol_id: int | None = None,
     *,
     ids: Sequence[int] | None = None,
+    states: Collection[State] | None = None,
+    most: int | None = None,
     alive: bool | None = None,
 ) -> list[RunRow]:
-    """All runs (of one protocol, or the few with these ids), by protocol, seed and id.
+    """All runs (of one protocol, the few with these ids, those in these states, the first few), by protocol, seed, id.
 
     A run that says `running` while no process holds the store's claim is shown as interrupted; who knows whether
     one does says so by `alive`.
@@ -104,8 +107,10 @@ def runs(
         wanted.append(run.protocol_id == protocol_id)
     if ids is not None:
         wanted.append(run.id.in_(ids))
+    if states is not None:
+        wanted.append(run.state.in_(states))
     query = select(*_RUN.values()).join_from(models.run, models.recipe)
-    query = query.where(*wanted).order_by(run.protocol_id, run.seed, run.id)
+    query = query.where(*wanted).order_by(run.protocol_id, run.seed, run.id).limit(most)
     its = select(file.run_id, file.role, file.iteration, file.path, file.sha256)
     its = its.join(models.run, run.id == file.run_id).where(*wanted)
     alive = holder(store.path) is not None if alive is None else alive
@@ -281,12 +286,40 @@ def stamps(store: Store, protocol_id: int) -> dict[int, str]:
         return {row[0]: row[1] for row in connection.exec_driver_sql(query, (protocol_id,))}
 
 
-def _last_changes(store: Store) -> dict[int, datetime]:
-    """When a run of each protocol changed last."""
+def last_changes(store: Store, *, begun: bool = False) -> dict[int, datetime]:
+    """When a run of each protocol, or one that has begun, changed last."""
     run = models.run.c
     query = select(run.protocol_id, func.max(run.updated_at)).group_by(run.protocol_id)
     with _reading(store) as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}
+        rows = connection.execute(query.where(run.started_at.is_not(None)) if begun else query)
+        return {row[0]: row[1] for row in rows}
+
+
+def tallies(store: Store, protocol_id: int | None = None, *, alive: bool | None = None) -> list[Tally]:
+    """How many runs (of one protocol) are in each state, recipe by recipe in the order in which they were planned.
+
+    Counted by SQLite: it takes no longer to say of a hundred thousand runs than of a hundred. `alive` as in `runs`.
+    """
+    run, recipe = models.run.c, models.recipe.c
+    first = func.min(func.min(run.id)).over(partition_by=[run.protocol_id, run.recipe_id])
+    sums = func.count(), func.sum(run.iteration)
+    query = select(run.protocol_id, recipe.fingerprint, recipe.name, run.state, *sums)
+    query = query.join_from(models.run, models.recipe).group_by(run.protocol_id, run.recipe_id, run.state)
+    if protocol_id is not None:
+        query = query.where(run.protocol_id == protocol_id)
+    alive = holder(store.path) is not None if alive is None else alive
+    with _reading(store) as connection:
+        rows = connection.execute(query.order_by(run.protocol_id, first))
+        found = [Tally(*row) for row in rows]
+    return [tally._replace(state=_state(tally.state, alive=alive)) for tally in found]
+
+
+def seeds(store: Store, protocol_id: int) -> tuple[int, ...]:
+    """The seeds of a protocol's runs."""
+    run = models.run.c
+    query = select(run.seed).distinct().where(run.protocol_id == protocol_id).order_by(run.seed)
+    with _reading(store) as connection:
+        return tuple(connection.execute(query).scalars())
 
 
 @contextmanager
@@ -315,7 +348,9 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-_RUN = {name: models.run.c[name] for name in RunRow.__slots__ if name in models.run.c}
+_RUN: dict[str, ColumnElement[Any]] = {
+    name: models.run.c[name] for name in RunRow.__slots__ if name in models.run.c
+}
 _RUN |= {"recipe": models.recipe.c.name, "fingerprint": models.recipe.c.fingerprint}
 # As text: all runs of a command have the same, which is read once and kept once, also of a hundred thousand.
 _RUN["provenance"] = type_coerce(models.run.c.provenance, String)
@@ -324,10 +359,13 @@ _sizes, _parsed = lru_cache(parse_sizes), lru_cache(json.loads)
 
 def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
     values = dict(zip(_RUN, row, strict=True))
-    if values["state"] == "running" and not alive:
-        values["state"] = "interrupted"
-    hidden, provenance = _sizes(values["hidden"]), _parsed(values["provenance"])
-    return RunRow(**values | {"hidden": hidden, "provenance": provenance, "files": files})
+    values["state"] = _state(values["state"], alive=alive)
+    values["hidden"], values["provenance"] = _sizes(values["hidden"]), _parsed(values["provenance"])
+    return RunRow(**values, files=files)
+
+
+def _state(stored: str, *, alive: bool) -> State:
+    return cast("State", "interrupted" if stored == "running" and not alive else stored)
 
 
 _NUMBERS = [

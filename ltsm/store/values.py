@@ -175,6 +175,17 @@ class RunRow:
         return self.file("checkpoint")
 
 
+class Tally(NamedTuple):
+    """How many runs of a recipe are in a state, and how many iterations they have made in all."""
+
+    protocol_id: int
+    fingerprint: str
+    recipe: str
+    state: State
+    runs: int
+    iterations: int
+
+
 @dataclass(frozen=True, slots=True)
 class ResultRow:
     """What a table needs of a finished run; losses are NaN where they diverged, or where nothing was trained.
