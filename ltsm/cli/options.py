@@ -131,7 +131,7 @@ OneProtocol = Annotated[
     str | None,
     typer.Option(
         "--protocol",
-        callback=_in_store,
+        callback=in_store,
         metavar="NAME|FILE.toml|ID",
         autocompletion=completions.protocols,
         help="Only runs of this one of the store's protocols, by name, number or file \\[default: all of them].",

@@ -214,15 +214,19 @@ def load(
     of_study = of_store(study, protocol, everything)
     runs = own_runs(of_study, everything)
     ids = [run.id for run in runs]
+    ours = set(ids)
+    making = [run.id for run in runs if of_study.recipes[run.recipe].makes_mask]
     return Evaluation(
         protocol=protocol,
         study=of_study,
         runs=runs,
         results=own_results(runs, results),
-        masks=tuple(read.masks(store, found.id, run_ids=ids)),
+        masks=tuple(read.masks(store, found.id, run_ids=making)),
         records=read.metrics(store, ids if records else cut_short(of_study, runs)),
-        supermasks=tuple(read.masks(store, found.id, run_ids=ids, selected=True, bits=True)) if bits else (),
-        others=tuple(dict.fromkeys(r.recipe for r in everything if r.id not in set(ids))),
+        supermasks=tuple(read.masks(store, found.id, run_ids=making, selected=True, bits=True))
+        if bits
+        else (),
+        others=tuple(dict.fromkeys(r.recipe for r in everything if r.id not in ours)),
     )
 
 

@@ -16,7 +16,7 @@ from operator import itemgetter
 from struct import Struct, error
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 
@@ -104,7 +104,7 @@ def seal_all(connection: Connection) -> None:
 
 def broken(connection: Connection) -> Iterator[str]:
     """What is not as it was written, each named in a few words."""
-    seals = {row.name: row.sha256 for row in connection.execute(select(models.seal))}
+    seals = dict(_driver(connection).execute("SELECT name, sha256 FROM seal"))
     if seals.get(PLAN) != _plan_digest(connection):
         yield "the tables, the protocols, the recipes or the list of runs are not as they were written"
     for some in chunks(_run_ids(connection), _AT_ONCE):
@@ -201,7 +201,7 @@ def _packed_rows(rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def _run_ids(connection: Connection) -> list[int]:
-    return list(connection.exec_driver_sql("SELECT id FROM run ORDER BY id").scalars())
+    return [run_id for (run_id,) in _driver(connection).execute("SELECT id FROM run ORDER BY id")]
 
 
 def _write(connection: Connection, digests: dict[str, str]) -> None:

@@ -187,6 +187,17 @@ def _newest(files: Sequence[File], role: Role, iteration: int | None) -> Artifac
     return max(found, key=lambda f: f.iteration).artifact if found else None
 
 
+class Tally(NamedTuple):
+    """How many runs of a recipe are in a state, and how many iterations they have made in all."""
+
+    protocol_id: int
+    fingerprint: str
+    recipe: str
+    state: State
+    runs: int
+    iterations: int
+
+
 @dataclass(frozen=True, slots=True)
 class ResultRow:
     """What a table needs of a finished run; losses are NaN where they diverged, or where nothing was trained.
