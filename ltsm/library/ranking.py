@@ -34,12 +34,14 @@ class Ranking:
         together: names of parameters of which a fraction is kept: all, or each layer's; a shared one's first name.
         by: what an amount is: a threshold of the score, or the fraction kept.
         shared: further names of parameters, each with the first.
+        keeps: what an amount makes of scores; None: what `ltsm.core.masking` makes of it.
     """
 
     scores: State
     together: tuple[tuple[str, ...], ...]
     by: str
     shared: Mapping[str, str]
+    keeps: Callable[[Tensor, float], Tensor] | None = None
 
     def mask(self, amount: float) -> State:
         """True for what an amount keeps, by parameter name."""
@@ -47,10 +49,10 @@ class Ranking:
         parts = (
             self.together if self.by == "fraction" else [(name,) for names in self.together for name in names]
         )
-        found: State = {}
+        keeps, found = self.keeps or AMOUNTS[self.by], dict[str, "Tensor"]()
         for names in parts:
             scores = [self.scores[name] for name in names]
-            found |= dict(zip(names, split(AMOUNTS[self.by](pooled(scores), amount), scores), strict=True))
+            found |= dict(zip(names, split(keeps(pooled(scores), amount), scores), strict=True))
         return {name: found[self.shared.get(name, name)] for name in self.scores}
 
 
@@ -73,7 +75,7 @@ def ranked(
         UsageError: there is no such criterion, it needs initial values and has none, or gives something else than scores.
         RunError: the caller's function failed.
     """
-    together = _together(covered, scope)
+    together = ranked_together(covered, scope)
     names = [name for group in together for name in group]
     if isinstance(criterion, str):
         scores = _ours(initial, trained, together, criterion, seed)
@@ -116,7 +118,8 @@ def layer_of(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _together(covered: Coverage, scope: str) -> tuple[tuple[str, ...], ...]:
+def ranked_together(covered: Coverage, scope: str) -> tuple[tuple[str, ...], ...]:
+    """The names of the parameters that a mask covers, each once, layer by layer, or all in one."""
     groups: dict[str, list[str]] = {}
     for name in covered.masked:
         if name not in covered.shared:

@@ -199,7 +199,7 @@ def _evaluated(
         return made.making.masked(made.ranking.mask(amount))
 
     networks = [partial(masked, amount) for amount in values]
-    chain, model = made.chain, made.model
+    chain, model = made.making.chain, made.making.model
     if chain is not None and loss is None and (model is None or chain.network.sizes[-1] > 1):
         return through_ours(chain, networks, validation, made.wholes)
     if model is None:
