@@ -149,6 +149,16 @@ class StudyOptions:
     train: Annotated[
         str | None, _own_option("--train", "criteria: tickets to train: best, or amounts.", "NUMBERS")
     ] = None
+    method: Annotated[
+        list[str] | None,
+        _own_option("--method", "learned: bernoulli or edge_popup; may be repeated.", "NAME"),
+    ] = None
+    keep: Annotated[
+        str | None, _own_option("--keep", "learned: what edge-popup keeps, e.g. 0.3,0.5.", "NUMBERS")
+    ] = None
+    length: Annotated[
+        str | None, _own_option("--length", "learned: iterations that a mask is trained for.", "N")
+    ] = None
 
     def named(self, study: str) -> str:
         """What the study with these options is called."""

@@ -63,7 +63,11 @@ class File:
 
 
 class Metric(NamedTuple):
-    """One record of one run; NaN where there is no finite number, or no separate test set."""
+    """One record of one run; NaN where there is no finite number, no separate test set, or no mask that is trained.
+
+    Of a trained mask, losses and accuracies are those of the rounded mask and `density` its share of what is scored;
+    `sampled` is what masks do that are drawn by their probabilities, on the validation set and on the test set.
+    """
 
     iteration: int
     train_loss: float
@@ -71,13 +75,18 @@ class Metric(NamedTuple):
     val_accuracy: float
     test_loss: float = math.nan
     test_accuracy: float = math.nan
+    density: float = math.nan
+    sampled_loss: float = math.nan
+    sampled_accuracy: float = math.nan
+    sampled_test_accuracy: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beginning:
     """How a run begins: what its first state was made of.
 
-    `initial` is the file of its start values, None for a run that trains nothing and is done with its masks.
+    `initial` is the file of its start values, None for a run that trains nothing and is done with its masks;
+    `relative_size` is None where the mask is trained.
     """
 
     iterations: int
@@ -85,7 +94,7 @@ class Beginning:
     inputs: int
     classes: int
     parameters: int
-    relative_size: float
+    relative_size: float | None
     device: str
     provenance: dict[str, Any]
     masks: Sequence[MaskRow] = ()
@@ -97,7 +106,8 @@ class Segment:
 
     `checkpoint` holds the state after `iteration`, None once the run is finished; `final` the trained
     weights of a finished run; `kept` the weights at iterations kept for others; `seconds` is the time spent on this stretch; `error` says why a diverged run ended;
-    `device` names every engine that computed the run so far, where it changed.
+    `device` names every engine that computed the run so far, where it changed; `masks` are those that a finished run
+    has trained, and `relative_size` what they leave of it.
     """
 
     metrics: Sequence[Metric]
@@ -109,6 +119,8 @@ class Segment:
     kept: Mapping[int, Artifact] = field(default_factory=dict)
     error: str | None = None
     device: str | None = None
+    masks: Sequence[MaskRow] = ()
+    relative_size: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ltsm.errors import LtsmError, UsageError
 from ltsm.notation import quoted
-from ltsm.studies import controls, criteria, paper
+from ltsm.studies import controls, criteria, learned, paper
 from ltsm.studies.study import Study
 
 if TYPE_CHECKING:
@@ -29,9 +29,10 @@ STUDIES: dict[str, Maker] = {
     paper.NAME: paper.study,
     controls.NAME: controls.study,
     criteria.NAME: criteria.study,
+    learned.NAME: learned.study,
 }
 DEFAULT = paper.NAME
-PROTOCOLS = {criteria.NAME: criteria.PROTOCOL}
+PROTOCOLS = {criteria.NAME: criteria.PROTOCOL, learned.NAME: learned.PROTOCOL}
 """Under which preset a study is run unless another one is named; the others' is the paper's."""
 
 

@@ -142,7 +142,9 @@ class Recipe:
     @property
     def makes_mask(self) -> bool:
         """Whether its run has a mask of its own, and not just another's."""
-        return isinstance(self.mask, Masking | Learned) or (isinstance(self.mask, Mask) and bool(self.mask.control))
+        return isinstance(self.mask, Masking | Learned) or (
+            isinstance(self.mask, Mask) and bool(self.mask.control)
+        )
 
     @property
     def owns_start(self) -> bool:

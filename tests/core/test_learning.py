@@ -86,9 +86,7 @@ def by_autograd(data: Dataset, course: Course, state: MaskState, iterations: int
     values = [state.values[part].double() for part in parts]
     scores = [state.scores[part].double().requires_grad_() for part in parts]
     trained = scores if learned.covers == "all" else scores[::2]
-    optimiser = torch.optim.SGD(
-        trained, lr=learned.lr, momentum=learned.momentum, weight_decay=learned.decay
-    )
+    optimiser = torch.optim.SGD(trained, lr=learned.lr, momentum=learned.momentum, weight_decay=learned.decay)
     batches, epochs = course.batches, -(-course.iterations // course.batches.per_epoch)
     for i in range(iterations):
         drawn = draws(state.network, course.key(state.seed, i)).double()
@@ -166,7 +164,7 @@ def test_no_value_is_trained(data: Dataset, learned: Learned, kind: type[MaskEng
     assert not plain[~kept].any()
 
 
-@pytest.mark.parametrize("stops", [[40], [10, 20, 30, 40], [20, 40]])
+@pytest.mark.parametrize("stops", [[10, 20, 30, 40], [20, 40]])
 def test_segments_and_packed_states_change_no_bit(
     data: Dataset, protocol: Protocol, learned: Learned, kind: type[MaskEngine], stops: list[int]
 ) -> None:
@@ -181,8 +179,9 @@ def test_segments_and_packed_states_change_no_bit(
             state, records = pack_mask(after), records + more
         return state, records
 
-    state, records = made(stops)
-    assert (state, repr(records)) == (lambda whole: (whole[0], repr(whole[1])))(made([7, 40][1:]))
+    (state, records), (whole, all_records) = made(stops), made([40])
+    assert state == whole
+    assert repr(records) == repr(all_records)  # NaN is not equal to itself
     assert [record.iteration for record in records] == [0, 10, 20, 30, 40]
 
 
