@@ -8,13 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 import torch
+from torch import nn
 
 from ltsm.core.actions import KEPT
 from ltsm.core.ambient import own_state
 from ltsm.core.learned import METHODS
 from ltsm.errors import RunError, UsageError
 from ltsm.library.arguments import function, instance, number, one_of, seed_of
-from ltsm.library.mask_learning import by_module, by_ours
+from ltsm.library.mask_learning import by_autograd, by_ours
 from ltsm.library.outputs import check_loss
 from ltsm.library.prepared import Prepared, check_fractions, making_of
 from ltsm.library.pruned import counts, relative_size
@@ -22,9 +23,11 @@ from ltsm.library.ranking import Ranking, ranked_together
 from ltsm.library.supermasks import AmountResult, Supermask
 from ltsm.library.training import our_data, plan_of
 from ltsm.protocol import PAPER, MaskScope, Order
-from ltsm.studies.recipe import Learned
+from ltsm.studies.learned import OF_BERNOULLI, OF_EDGE_POPUP
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from ltsm.core.datasets import Dataset
@@ -37,11 +40,9 @@ if TYPE_CHECKING:
     from ltsm.library.outputs import Loss
     from ltsm.library.weights import Weights
     from ltsm.protocol import Activation
+    from ltsm.studies.recipe import Learned
 
-USUAL = {
-    "bernoulli": Learned(method="bernoulli", lr=100.0, batch_size=250),
-    "edge_popup": Learned(method="edge_popup", lr=0.1, batch_size=250, schedule="cosine"),
-}
+USUAL = {settings.method: settings for settings in (OF_BERNOULLI, OF_EDGE_POPUP)}
 """How each method is trained unless it is said otherwise."""
 
 
@@ -66,6 +67,11 @@ class LearnedSupermask(Supermask):
         """The mean share of validation images that masks drawn of the probabilities classify; NaN where none is drawn."""
         return self.records[-1].sampled_accuracy
 
+    def about(self) -> dict[str, Any]:
+        """What a ticket says of how it was learned, and of what it achieves untrained, as JSON values."""
+        found = {name: value for name, value in Supermask.about(self).items() if name != self.ranking.by}
+        return {"learned": self.learned.method, "iterations": self.records[-1].iteration} | found
+
     def __repr__(self) -> str:
         """What it is and how good, without its values."""
         best, sampled = self.selected, f" (masks that are drawn: {self.sampled_accuracy:.2%})"
@@ -83,6 +89,7 @@ def learn_supermask(
     training: Data | Dataset,
     validation: Data | Dataset,
     *,
+    initial: Weights | None = None,
     method: str = "bernoulli",
     keep: float | None = None,
     kept: str = "initial",
@@ -98,6 +105,7 @@ def learn_supermask(
     order: Order = "shuffled",
     seed: int = 0,
     record_every: int = PAPER.record_every,
+    watch: Callable[[LearningRecord], object] | None = None,
 ) -> LearnedSupermask:
     """Learn a mask for a network's values as they are, without moving one of them (Zhou et al., 2019, section 5).
 
@@ -111,6 +119,7 @@ def learn_supermask(
         model: the untrained network: a module, or a state dict of linear layers with `activation` between them.
         training: (images, labels), a loader, or a `Dataset`; a loader is gone through again and again.
         validation: as `training`; what records and result are measured on. It selects nothing.
+        initial: values of `model`'s to learn a mask for; by default those that it has.
         method: "bernoulli": the sigmoid of a score is the probability of being kept, every step draws a mask, and the
             result keeps what is more probable than not (Zhou et al., 2019). "edge_popup": kept are each layer's largest
             scores by magnitude (Ramanujan et al., 2020).
@@ -125,11 +134,13 @@ def learn_supermask(
             at a constant rate (Bernoulli) or along a cosine (edge-popup).
         loss: of logits and labels; by default cross entropy, see `find_supermask`.
         iterations: how many batches to learn from.
-        batch_size: images a batch, where `training` is no loader; by default the method's.
+        batch_size: images a batch, where `training` is no loader; by default the method's: 250 (Bernoulli), 64
+            (edge-popup).
         lr: the rate of the method's own optimiser; by default the method's: 100 (Bernoulli), 0.1 (edge-popup).
         order: of the images, where `training` is no loader: shuffled anew every epoch, or as they come.
         seed: of first scores, of masks that are drawn, of the shuffling, and of what the network draws at random.
         record_every: iterations between two records.
+        watch: is called with every record as soon as it is made.
 
     Raises:
         UsageError: an argument cannot be, or the recipe does not cover the network.
@@ -139,6 +150,7 @@ def learn_supermask(
     one_of("kept", kept, KEPT)
     function("optimiser", optimiser)
     function("loss", loss)
+    function("watch", watch)
     check_loss(loss)
     usual = _settings(method, keep, rescale, mask)
     plan = plan_of(
@@ -152,8 +164,8 @@ def learn_supermask(
     with own_state(seed):
         making = making_of(
             None,
-            model,
-            model=None,
+            model if initial is None else initial,
+            model=model if isinstance(model, nn.Module) else None,
             mask=mask,
             kept=kept,
             pruned="zero",
@@ -165,9 +177,9 @@ def learn_supermask(
         ours = chain is not None and (making.model is None or chain.network.sizes[-1] > 1)
         data = our_data(chain.network, training, validation) if chain is not None and ours else None
         if chain is not None and data is not None:
-            made = by_ours(making, chain, learned, plan, data, seed)
+            made = by_ours(making, chain, learned, plan, data, seed, watch)
         else:
-            made = by_module(making, learned, plan, training, validation, optimiser, loss, seed)
+            made = by_autograd(making, learned, plan, (training, validation), optimiser, loss, seed, watch)
     return _result(making, learned, made)
 
 

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from ltsm.core.engine import choose_engine
-from ltsm.core.learning import SAMPLES_AT_THE_END, learn
+from ltsm.core.learning import SAMPLES_AT_THE_END, learn_by
+from ltsm.core.mask_engine import choose_mask_engine
 from ltsm.core.mask_state import fresh_mask_state
 from ltsm.core.mask_training import Course, first_scores, mask_of, masked
+from ltsm.core.training import record_points
 from ltsm.errors import UsageError
 from ltsm.library.by_module import at_hand, batches_of, optimiser_over, step, stepped
 from ltsm.library.evaluation import copied, evaluate_states, whole_states
+from ltsm.library.foreign import theirs
 from ltsm.library.outputs import default_loss
 from ltsm.library.scored import Scored
+from ltsm.library.weights import load_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from torch import nn
 
     from ltsm.core.datasets import Dataset
     from ltsm.core.learning import MaskRecord
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from ltsm.library.weights import State
     from ltsm.protocol import Protocol
     from ltsm.studies.recipe import Learned
+
+    Watch = Callable[["LearningRecord"], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +70,32 @@ class Learning(NamedTuple):
 
 
 def by_ours(
-    making: Making, chain: Chain, learned: Learned, plan: Protocol, data: Dataset, seed: int
+    making: Making,
+    chain: Chain,
+    learned: Learned,
+    plan: Protocol,
+    data: Dataset,
+    seed: int,
+    watch: Watch | None,
 ) -> Learning:
     """By `ltsm.core`, as a sweep learns."""
     network, values = chain.network, chain.flat(making.dense())
     course = Course(learned, len(data.train_labels), plan.order, plan.iterations)
     judge = choose_engine(data, network, plan.changed(activation=network.activation))
-    state = fresh_mask_state(network, seed, values, first_scores(network, learned, seed))
-    after, records = learn(data, judge, course, state, plan.iterations, plan.record_every)
+    engine = choose_mask_engine(data, network, course)
+    after = fresh_mask_state(network, seed, values, first_scores(network, learned, seed))
+    records: list[LearningRecord] = []
+    for point in record_points(0, plan.iterations, plan.record_every):
+        # record by record, to the same bits, so that somebody may watch
+        after, found = learn_by(engine, judge, course, after, point, plan.record_every)
+        records += [_told(_plain(record), watch) for record in found]
     flat = masked(network, learned, values, mask_of(network, learned, after.scores))
     whole = judge.evaluate_parameters(chain.flat(making.start)[None])
     scores = chain.views(after.scores)
     return Learning(
         scores={name: scores[name].clone() for name in making.covered.masked},
         state={name: t.clone() for name, t in chain.views(flat).items()},
-        records=tuple(map(_plain, records)),
+        records=tuple(records),
         initial_accuracy=whole.accuracy[0],
         through=judge.name,
     )
@@ -97,39 +112,49 @@ def _plain(record: MaskRecord) -> LearningRecord:
     return LearningRecord(record.iteration, *numbers)
 
 
-def by_module(
+def _told(record: LearningRecord, watch: Watch | None) -> LearningRecord:
+    if watch is not None:
+        with theirs("watch"):
+            watch(record)
+    return record
+
+
+def by_autograd(
     making: Making,
     learned: Learned,
     plan: Protocol,
-    training: Data | Dataset,
-    validation: Data | Dataset,
+    data: tuple[Data | Dataset, Data | Dataset],
     optimiser: Optimiser | None,
     loss: Loss | None,
     seed: int,
+    watch: Watch | None,
 ) -> Learning:
-    """By autograd, on a copy of the caller's module.
+    """Through a copy of the caller's module, in training mode.
 
     Raises:
         UsageError: there is no module, or the optimiser is over something else than the scores.
-        DataError: the data is no images with labels, does not fit, or nothing can be learnt of it.
+        DataError: the data, to learn from and to be measured on, is no images with labels, does not fit, or nothing can
+            be learnt of it.
         RunError: the caller's own code failed.
     """
     if making.model is None:
         raise UsageError("there is no module to learn a mask through.", "hand over the module itself")
-    scored = Scored(copied(making.model).train(), making, learned, seed)
-    batches = batches_of(scored.network, training, plan, seed)
-    judged = at_hand(scored.network, validation, "validation")
-    whole = evaluated(scored.network, whole_states(scored.network, [making.start]), judged, loss)
-    moves = _Moves(scored, learned, plan, optimiser, loss or default_loss)
-    recorded = partial(_recorded, scored, judged, loss or default_loss, plan.iterations)
-    records = stepped(moves.step, recorded, batches, plan)
+    network = copied(making.model).train()
+    load_exactly(network, making.start)
+    scored = Scored(network, making, learned, seed)
+    batches = batches_of(network, data[0], plan, seed)
+    learner = _Learner(
+        scored, learned, plan, optimiser, loss or default_loss, at_hand(network, data[1], "validation")
+    )
+    whole = learner.evaluated(whole_states(network, [making.start]))
+    records = stepped(learner.step, lambda i, loss: _told(learner.recorded(i, loss), watch), batches, plan)
     return Learning(
         scored.scores_by_name(), scored.whole_state(), tuple(records), whole.accuracy[0], "module"
     )
 
 
-class _Moves:
-    """Steps of the scores, each with a mask of its own.
+class _Learner:
+    """Steps of the scores, each with a mask of its own, and what comes of them.
 
     Args:
         scored: what learns.
@@ -137,15 +162,22 @@ class _Moves:
         plan: how long.
         make: the caller's optimiser, whose rate is the caller's.
         loss: of logits and labels.
+        judged: the validation set.
     """
 
     def __init__(
-        self, scored: Scored, learned: Learned, plan: Protocol, make: Optimiser | None, loss: Loss
+        self,
+        scored: Scored,
+        learned: Learned,
+        plan: Protocol,
+        make: Optimiser | None,
+        loss: Loss,
+        judged: Data | Pair,
     ) -> None:
         # where a loader ends nobody knows: a schedule goes by iterations here, as if each were an epoch
         self._course = Course(learned, learned.batch_size, plan.order, plan.iterations)
         sgd = partial(torch.optim.SGD, lr=learned.lr, momentum=learned.momentum, weight_decay=learned.decay)
-        self._scored, self._loss, self._ours = scored, loss, make is None
+        self._scored, self._loss, self._judged, self._ours = scored, loss, judged, make is None
         self._optimiser = optimiser_over(scored.parameters(), make, sgd)
 
     def step(self, iteration: int, batch: Pair) -> float:
@@ -155,24 +187,21 @@ class _Moves:
             group["lr"] = self._course.rate(iteration - 1)
         return step(self._scored, self._optimiser, self._loss, batch)
 
+    def recorded(self, iteration: int, train_loss: float) -> LearningRecord:
+        """How the network does now under the mask, and under some that are drawn."""
+        scored, last = self._scored, iteration == self._course.iterations
+        scored.iteration = iteration
+        count = scored.sampled * (SAMPLES_AT_THE_END if last else 1)
+        draws: list[Callable[[], State]] = [partial(scored.state, i) for i in range(count)]
+        found = self.evaluated([scored.state, *draws])
+        sampled = sum(found.accuracy[1:]) / count if count else math.nan
+        return LearningRecord(
+            iteration, train_loss, found.loss[0], found.accuracy[0], scored.density(), sampled
+        )
 
-def _recorded(
-    scored: Scored, judged: Data | Pair, loss: Loss, last: int, iteration: int, train_loss: float
-) -> LearningRecord:
-    scored.iteration = iteration
-    count = scored.sampled * (SAMPLES_AT_THE_END if iteration == last else 1)
-    found = evaluated(
-        scored.network, [scored.state, *(partial(scored.state, i) for i in range(count))], judged, loss
-    )
-    sampled = sum(found.accuracy[1:]) / count if count else math.nan
-    return LearningRecord(iteration, train_loss, found.loss[0], found.accuracy[0], scored.density(), sampled)
-
-
-def evaluated(
-    network: nn.Module, states: Sequence[Callable[[], State]], judged: Data | Pair, loss: Loss | None
-) -> Evaluation:
-    """In evaluation mode, each state in place of the network's own."""
-    network.eval()
-    found = evaluate_states(network, states, judged, loss)
-    network.train()
-    return found
+    def evaluated(self, states: Sequence[Callable[[], State]]) -> Evaluation:
+        """In evaluation mode, each state in place of the network's own."""
+        network = self._scored.network.eval()
+        found = evaluate_states(network, states, self._judged, self._loss)
+        network.train()
+        return found

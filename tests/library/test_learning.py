@@ -338,6 +338,25 @@ def test_a_shared_weight_has_one_mask(halves):
     assert "again.weight" not in found.kept
 
 
+@pytest.mark.parametrize("optimiser", [None, SGD], ids=["ours", "module"])
+def test_other_values_and_a_watcher(untrained, halves, optimiser):
+    """A mask is learned for values that are handed over; every record is shown as it is made."""
+    other = {n: t + 0.5 if t.is_floating_point() else t for n, t in untrained.state_dict().items()}
+    seen = []
+    found = learn(untrained, *halves, initial=other, optimiser=optimiser, watch=seen.append)
+    assert all(
+        torch.equal(found.state[n], torch.where(flags, other[n], 0.0)) for n, flags in found.mask.items()
+    )
+    assert all(torch.equal(found.state[n], other[n]) for n in found.left_alone)
+    assert repr(tuple(seen)) == repr(found.records)
+    changed = copy.deepcopy(untrained)
+    changed.load_state_dict(other)
+    same = learn(changed, *halves, optimiser=optimiser)
+    assert all(torch.equal(found.state[n], t) for n, t in same.state.items() if t.is_floating_point())
+    with pytest.raises(RunError, match="watch fails: ZeroDivisionError"):
+        learn(untrained, *halves, optimiser=optimiser, watch=lambda record: 1 / record.iteration)
+
+
 def test_one_logit_says_two_classes(halves):
     (x, y), (vx, vy) = halves
     torch.manual_seed(0)
@@ -359,6 +378,7 @@ def test_it_is_a_supermask_like_others(untrained, halves, tmp_path, options):
     ltsm.save_ticket(ticket, tmp_path / "learned.ticket")
     loaded = ltsm.load_ticket(tmp_path / "learned.ticket")
     achieved, trained = evaluate_ticket(loaded, halves[1], untrained)
+    assert (loaded.about["learned"], loaded.about["iterations"]) == ("bernoulli", 30)
     assert achieved.val_accuracy == found.selected.val_accuracy == loaded.about["val_accuracy"]
     assert trained is not None
     assert trained.val_accuracy == ticket.records[-1].val_accuracy
@@ -386,6 +406,8 @@ def refused(model, halves, words, **options):
         ({"mask": "some"}, "mask must be all or weights"),
         ({"optimiser": 3}, "optimiser must be a function"),
         ({"optimiser": lambda _: torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1.0)}, "over other parameters"),
+        ({"watch": "yes"}, "watch must be a function"),
+        ({"initial": {"0.weight": torch.zeros(8, 6)}}, "the initial weights lack '2.weight'"),
         ({"loss": nn.BCELoss()}, "this loss takes probabilities"),
         ({"iterations": 0}, "iterations must be a whole number"),
         ({"batch_size": 0}, "batch_size must be a whole number"),
@@ -395,7 +417,7 @@ def refused(model, halves, words, **options):
         ({"record_every": None}, "record_every must be a whole number"),
         ({"only": "linear"}, "only must be a kind of layer"),
     ],
-    ids=str,
+    ids=lambda value: value.replace(" ", "_") if isinstance(value, str) else next(iter(value)),
 )  # fmt: skip
 def test_nonsense_is_refused(halves, options, words):
     refused(nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)), halves, words, **options)
