@@ -119,52 +119,56 @@ INLINE ivec row_valid(const struct learner *m, const struct row *r, int c) {
     return ((const ivec *)(m->valid[r->layer] + r->column))[c];
 }
 
-/* Writes what is kept of one vector, and the derivative; gives how many are kept. */
-INLINE int keep_vector(struct learner *m, const struct row *r, int c, ivec kept, vec slope) {
+/* Writes what is kept of one vector, and the derivative; gives -1 for each that is kept. */
+INLINE ivec keep_vector(const struct learner *m, const struct row *r, int c, ivec kept, vec slope) {
     kept &= row_valid(m, r, c);
     ((vec *)(effective(m->n, r->layer) + r->at))[c] = (vec)(kept & ((const ivec *)(m->array[FIXED][r->layer] + r->at))[c]);
     ((vec *)(m->array[SLOPE][r->layer] + r->at))[c] = slope;
-    int ones = 0;
-    EACH(i, LANES) ones -= kept[i];
-    return ones;
+    return kept;
 }
 
-INLINE int draw_vector(struct learner *m, const struct row *r, int c, vec drawn) {
+static int64_t sum_of(ivec x) {
+    int64_t sum = 0;
+    EACH(i, LANES) sum += x[i];
+    return sum;
+}
+
+INLINE ivec draw_vector(const struct learner *m, const struct row *r, int c, vec drawn) {
     vec score = ((const vec *)(m->array[SCORE][r->layer] + r->at))[c];
     vec probability = 1.0f / (1.0f + exponential(-score));
     return keep_vector(m, r, c, drawn < probability, probability * (1.0f - probability));
 }
 
 /* Draws the masks of one or two rows, whose counters are the same: one word is for the first, one for the second. */
-static __attribute__((noinline)) int64_t draw_rows(struct learner *m, struct row one, int rows, const uint32_t key[2]) {
+static __attribute__((noinline)) int64_t draw_rows(const struct learner *m, struct row one, int rows, const uint32_t key[2]) {
     struct row two = one;
     two.at += (int64_t)one.vectors * LANES;
-    int64_t ones = 0;
+    ivec minus = {0};
     uvec lane;
     EACH(i, LANES) lane[i] = (uint32_t)i;
     EACH(c, one.vectors) {
         uvec first = (uvec){0} + (uint32_t)(one.input / 2);
         uvec second = lane + ((uint32_t)(one.layer - 1) << PLACE_BITS) + (uint32_t)(one.column + c * LANES);
         threefry(key, &first, &second);
-        ones += draw_vector(m, &one, c, uniform(first));
-        if (rows == 2) ones += draw_vector(m, &two, c, uniform(second));
+        minus += draw_vector(m, &one, c, uniform(first));
+        if (rows == 2) minus += draw_vector(m, &two, c, uniform(second));
     }
-    return ones;
+    return -sum_of(minus);
 }
 
 /* Keeps who ranks no lower than the layer's least. */
-static __attribute__((noinline)) int64_t rank_rows(struct learner *m, struct row r, int rows) {
+static __attribute__((noinline)) int64_t rank_rows(const struct learner *m, struct row r, int rows) {
     int32_t magnitude = magnitude_of(m->least[r.layer]), place = place_of(m->least[r.layer]);
-    int64_t ones = 0;
+    ivec minus = {0};
     for (; rows--; r.at += (int64_t)r.vectors * LANES, r.input++)
         EACH(c, r.vectors) {
             vec score = ((const vec *)(m->array[SCORE][r.layer] + r.at))[c];
             ivec here = magnitudes(score), places = ((const ivec *)(m->place[r.layer] + r.column))[c] + r.input;
             ivec kept = (here > magnitude) | ((here == magnitude) & (places <= place));
             vec sign = choose(score > 0.0f, splat(1.0f), choose(score < 0.0f, splat(-1.0f), (vec){0}));
-            ones += keep_vector(m, &r, c, kept, sign);
+            minus += keep_vector(m, &r, c, kept, sign);
         }
-    return ones;
+    return -sum_of(minus);
 }
 
 /* Puts the ranks of magnitudes from `low` to `high` into the window; *above: how many are larger. Gives their number. */
@@ -186,8 +190,7 @@ static int64_t rank_window(struct learner *m, int layer, int32_t low, int32_t hi
                     m->window[found++] = rank_of(here[k], m->place[layer][block.columns + c * LANES + k] + input);
         }
     }
-    *above = 0;
-    EACH(k, LANES) *above -= larger[k];
+    *above = -sum_of(larger);
     return found;
 }
 
