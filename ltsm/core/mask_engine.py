@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing import Protocol as Interface
 
 from ltsm.core.engine import check_device
+from ltsm.core.mask_sparse import SparseMaskEngine
 from ltsm.core.mask_torch import TorchMaskEngine
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class MaskEngine(Interface):
         """The state as it is, in memory of its own, on the CPU."""
 
 
-MASK_ENGINES: tuple[type[MaskEngine], ...] = (TorchMaskEngine,)
+MASK_ENGINES: tuple[type[MaskEngine], ...] = (SparseMaskEngine, TorchMaskEngine)
 """In the order in which they are asked; the last one refuses nothing."""
 
 
