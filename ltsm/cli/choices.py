@@ -126,7 +126,9 @@ class StudyOptions:
 
     criterion: Annotated[
         list[str] | None,
-        _own_option("--criterion", "criteria: what scores a weight; may be repeated.", "NAME"),
+        _own_option(
+            "--criterion", "criteria: what scores a weight; may be repeated. iterative: one.", "NAME"
+        ),
     ] = None
     kept: Annotated[
         list[str] | None,
@@ -141,7 +143,8 @@ class StudyOptions:
         str | None, _own_option("--amounts", "criteria: how much is kept, e.g. 0.5,0.2,0.1.", "NUMBERS")
     ] = None
     scope: Annotated[
-        str | None, _own_option("--scope", "criteria: a fraction of each layer, or global.", "SCOPE")
+        str | None,
+        _own_option("--scope", "criteria, iterative: a fraction of each layer, or global.", "SCOPE"),
     ] = None
     covers: Annotated[
         str | None, _own_option("--covers", "criteria: a mask is over all parameters, or weights.", "SCOPE")
@@ -158,6 +161,33 @@ class StudyOptions:
     ] = None
     length: Annotated[
         str | None, _own_option("--length", "learned: iterations that a mask is trained for.", "N")
+    ] = None
+    rounds: Annotated[
+        str | None, _own_option("--rounds", "iterative: how often it is pruned \\[default: 20].", "N")
+    ] = None
+    controls: Annotated[
+        str | None,
+        _own_option(
+            "--controls",
+            "iterative: rounds whose mask is trained from fresh values too \\[default: 7,15], all or none.",
+            "ROUNDS",
+        ),
+    ] = None
+    one_shot: Annotated[
+        str | None,
+        _own_option("--one-shot", "iterative: rounds whose size is reached at once too, or all.", "ROUNDS"),
+    ] = None
+    rewind_to: Annotated[
+        str | None,
+        _own_option("--rewind-to", "iterative: the iteration that survivors go back to \\[default: 0].", "N"),
+    ] = None
+    rate: Annotated[
+        str | None,
+        _own_option("--rate", "iterative: the share that a round prunes \\[default: 0.2].", "SHARE"),
+    ] = None
+    output_rate: Annotated[
+        str | None,
+        _own_option("--output-rate", "iterative: that of the output layer \\[default: half].", "SHARE"),
     ] = None
 
     def named(self, study: str) -> str:

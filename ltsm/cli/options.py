@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -103,6 +103,11 @@ StoredProtocol = Annotated[
         autocompletion=completions.protocols,
         help="Which of the store's protocols, by name, number or file \\[default: the one that changed last].",
     ),
+]
+
+Measure = Annotated[
+    Literal["loss", "accuracy"],
+    typer.Option("--measure", help="What tables and curves show."),
 ]
 
 Output = Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltsm.cli import say
-from ltsm.cli.options import STORE, STUDY, Output, StoredProtocol, StudyName
+from ltsm.cli.options import STORE, STUDY, Measure, Output, StoredProtocol, StudyName
 from ltsm.cli.options import Store as StoreFile
 from ltsm.errors import StoreError, UsageError
 from ltsm.grammar import protocol_words, sweep_words, typed
@@ -24,6 +24,7 @@ HELP = """Examples:
 [bold]ltsm report controls[/]                      is it the mask, the signs or the values
 [bold]ltsm report my_studies:widths[/]             a study of your own
 [bold]ltsm report --against-paper[/]               with the published values and Welch's test
+[bold]ltsm report --measure accuracy[/]            accuracies in place of losses
 [bold]ltsm report -o report.html[/]                everything in one file: figures, protocol, provenance
 [bold]ltsm report -o report.tex[/]                 compiles as it is
 [bold]ltsm report --fragment -o tables.tex[/]      for a paper of your own: its tables, with labels
@@ -60,6 +61,7 @@ def report(
     against_paper: Annotated[
         bool, typer.Option("--against-paper", help="Show the published values and Welch's test, too.")
     ] = False,
+    measure: Measure = "loss",
     markdown: Annotated[
         bool, typer.Option("--markdown", help="The finding and the tables.", rich_help_panel=_PANEL)
     ] = False,
@@ -100,6 +102,7 @@ def report(
         raise UsageError(f"--fragment is for LaTeX, not for {form}.", "ltsm report --fragment -o tables.tex")
     from ltsm.report import document
     from ltsm.report.evaluation import load
+    from ltsm.report.measure import MEASURES
     from ltsm.store import schema
     from ltsm.store.engine import store_path
     from ltsm.store.values import FINISHED
@@ -121,13 +124,13 @@ def report(
             "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"
         )
     if form == "text" and output is None:
-        say.table(document.terminal(evaluation, against_paper=against_paper))
+        say.table(document.terminal(evaluation, against_paper=against_paper, measure=MEASURES[measure]))
         wholes = {small.name: name for name, small in IN_SMALL.items()}
         if whole := wholes.get(evaluation.protocol.name.split()[0]):
             words = [*sweep_words(study), *["--protocol", whole] * (whole != PAPER.name)]
             say.note(f"this was the small version; the whole of it: {typed(words, store)}")
         return
-    text = document.WRITERS["fragment" if fragment else form](evaluation, against_paper)
+    text = document.WRITERS["fragment" if fragment else form](evaluation, against_paper, MEASURES[measure])
     if output is None:
         say.document(text)
     else:

@@ -92,7 +92,7 @@ def run(
     with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now(), wait=options.wait) as store:
         protocol_id = write.add_protocol(store, protocol, now())
         wanted = study.ancestors(*names)
-        runs = plan.keys(wanted, protocol.seeds)
+        runs = plan.keys(wanted, protocol.seeds, together=study.seeds_together)
         specs = plan.recipe_specs(study, wanted), plan.run_specs(study, runs)
         write.add_runs(store, protocol_id, *specs, now())
         if options.force:

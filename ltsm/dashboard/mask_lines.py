@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,7 @@ from ltsm.report.bands import Band, band
 from ltsm.report.figures.curves import layers as layers_of
 from ltsm.report.figures.values import Curve, Panel, Points, Shade, Style
 from ltsm.report.statistics import Summary, summarise
+from ltsm.studies.names import kind
 from ltsm.studies.recipe import Masking
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from ltsm.report.paper.published import PublishedMask
     from ltsm.store.values import MaskRow
     from ltsm.studies.recipe import Recipe
+    from ltsm.studies.study import Study
 
 ALL, PAPER = -1, -2
 """In place of a seed: the mean over all, and the published one."""
 ALL_STYLE: Final[Style] = "first"
 SEED_STYLE: Final[Style] = "fifth"
+_DIGITS = 6
 
 
 def _size(mask: MaskRow) -> float:
@@ -71,16 +74,31 @@ class Masked:
     published: PublishedMask | None
 
     @property
+    def is_line(self) -> bool:
+        """Whether seeds have several masks; a line through what each has one of would join what does not belong together."""
+        return any(len(masks) > 1 for masks in self.seeds.values())
+
+    @property
     def by(self) -> str:
         """What an amount is: a threshold or a fraction."""
         return next((mask.amount_by for masks in self.seeds.values() for mask in masks), "threshold")
 
 
 def makers(moment: Moment) -> list[str]:
-    """The recipes that make masks; first those whose runs have some."""
-    made = {run.recipe for run in moment.runs if run.id in moment.masks}
-    found = [name for name, recipe in moment.study.recipes.items() if recipe.makes_mask]
-    return sorted(found, key=lambda name: name not in made)
+    """What masks are looked at: a recipe's, or those of all recipes of one kind; first those that there are."""
+    made = {_together(moment.study, run.recipe) for run in moment.runs if run.id in moment.masks}
+    found = [_together(moment.study, n) for n, recipe in moment.study.recipes.items() if recipe.makes_mask]
+    return sorted(dict.fromkeys(found), key=lambda name: name not in made)
+
+
+def _together(study: Study, recipe: str) -> str:
+    """The kind of a recipe that makes a single mask as others of its kind do, such as rounds; else its own name."""
+    alike = [n for n, r in study.recipes.items() if kind(n) == kind(recipe) and _is_single(r)]
+    return kind(recipe) if recipe in alike and len(alike) > 1 else recipe
+
+
+def _is_single(recipe: Recipe) -> bool:
+    return isinstance(recipe.mask, Masking) and len(recipe.mask.amounts) == 1
 
 
 def masked(source: Source, moment: Moment, recipe: str) -> Masked:
@@ -88,18 +106,30 @@ def masked(source: Source, moment: Moment, recipe: str) -> Masked:
     # Only worker threads need the report, which brings the store along.
     from ltsm.report import all as reports
 
-    runs = [run for run in moment.runs if run.recipe == recipe]
+    study = moment.study
+    runs = [run for run in moment.runs if _together(study, run.recipe) == recipe]
     found = source.masks(moment, runs)
+    if recipe not in study.recipes:
+        found = {run: [_by_size(mask) for mask in masks] for run, masks in found.items()}
+    first = next(name for name in study.recipes if _together(study, name) == recipe)
     return Masked(
         recipe,
-        moment.study.recipes[recipe],
-        {run.seed: found[run.id] for run in runs if run.id in found},
+        study.recipes[first],
         {
-            name: band([(mask.amount, value(mask)) for mask in seed] for seed in found.values())
+            seed: [mask for run in runs if run.seed == seed for mask in found.get(run.id, ())]
+            for seed in dict.fromkeys(run.seed for run in runs if run.id in found)
+        },
+        {
+            name: band([(mask.amount, value(mask)) for mask in masks] for masks in found.values())
             for name, (_, value) in SHOWN.items()
         },
-        reports.published_mask(moment.study, moment.protocol, recipe),
+        reports.published_mask(study, moment.protocol, first),
     )
+
+
+def _by_size(mask: MaskRow) -> MaskRow:
+    """The mask with its size as its amount: what tells those of several recipes apart."""
+    return replace(mask, amount=round(mask.relative_size, _DIGITS), amount_by="relative size")
 
 
 def lines(found: Masked, at: float | None) -> list[Line]:
@@ -132,8 +162,7 @@ def panel(found: Masked, what: str, seed: int, reading: str) -> Panel:
     title, value = SHOWN[what]
     chosen = [mask for masks in found.seeds.values() for mask in masks if mask.selected]
     layers: list[Layer] = [
-        # A line through what each seed has one of would join what does not belong together.
-        *(layers_of(found.bands[what], ALL_STYLE, "") if len(chosen) < len(found.bands[what].x) else ()),
+        *(layers_of(found.bands[what], ALL_STYLE, "") if found.is_line else ()),
         Curve(*_points(found.seeds.get(seed, ()), value), SEED_STYLE),
         Points(*_points([mask for mask in chosen if mask.seed != seed], value), "third", small=True),
         Points(*_points([mask for mask in chosen if mask.seed == seed], value), SEED_STYLE),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from ltsm.report import progress
+from ltsm.report import listing, progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ltsm.protocol import Protocol
+    from ltsm.report.listing import Listed
     from ltsm.store.values import Holder, MaskRow, Metric, ProtocolRow, RunRow
     from ltsm.studies.study import Study
 
@@ -30,8 +31,8 @@ class Moment:
     """One look at the store, at one study under one protocol.
 
     `asked` is the name by which commands find the study, `stored` names those that the store has under each
-    protocol's id. `runs` are the study's, by seed, called as it calls them; `latest` holds the last record of those in
-    progress, `masks` the mask of each that made one, by its id; `holder` writes to the store now.
+    protocol's id. `runs` are the study's, by seed, called as it calls them; `latest` holds the last record and `masks` the mask of
+    each that has one, by its id; `holder` writes to the store now.
     """
 
     path: Path
@@ -51,6 +52,11 @@ class Moment:
     def finished(self) -> int:
         """How many runs have nothing left to do."""
         return progress.finished(self.runs)
+
+    @cached_property
+    def listed(self) -> list[Listed]:
+        """The runs with what was measured of them last."""
+        return listing.listed(self.runs, self.latest, self.masks)
 
     @cached_property
     def newest(self) -> datetime | None:

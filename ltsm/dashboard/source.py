@@ -11,7 +11,6 @@ from ltsm.dashboard.stored import changed_last, stored_studies
 from ltsm.errors import LtsmError, StoreError
 from ltsm.protocol import from_settings
 from ltsm.report import all as reports
-from ltsm.report import progress
 from ltsm.report.evaluation import Evaluation, cut_short, own_results, own_runs
 from ltsm.store import read, schema
 from ltsm.store.claim import holder
@@ -164,6 +163,7 @@ class Source:
             self._refuse_unknown(everything[row.id])
         making = _stamps(run for run in runs if study.recipes[run.recipe].makes_mask)
         masks = self.kept.each("selected", making, lambda ids: self._masks(row.id, ids, selected=True))
+        latest = self.kept.each("latest", _stamps(runs), partial(read.latest, store))
         return Moment(
             path=self.path,
             protocols=protocols,
@@ -173,7 +173,7 @@ class Source:
             asked=asked,
             stored={protocol_id: tuple(studies) for protocol_id, studies in known.items()},
             runs=runs,
-            latest=read.latest(store, [run.id for run in progress.running(runs)]),
+            latest={run_id: last for run_id, last in latest.items() if last},
             masks={run_id: found[0] for run_id, found in masks.items() if found},
             holder=seen.holder,
         )

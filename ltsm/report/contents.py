@@ -14,8 +14,11 @@ from ltsm.report.table import FINAL_LOSS, UNTRAINED_ACCURACY, UNTRAINED_TEST, Ta
 from ltsm.studies.names import title
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.paper.text_numbers import TextNumber
+    from ltsm.report.table import Column
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +33,38 @@ class Contents:
     numbers: tuple[TextNumber, ...] = ()
     more: tuple[Grid, ...] = ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be said below the table."""
+        return self.table.notes
+
     def grids(self, *, against_paper: bool) -> tuple[Grid, ...]:
         """Its tables in order, as text."""
         shown = against_paper and self.table.compared
         return (of_table(self.table, against_paper=shown), *map(of_comparison, self.comparisons), *self.more)
 
 
-def contents(evaluation: Evaluation) -> Contents:
-    """Everything that a document says of a study that has no words of its own, or has those of `controls`."""
+def contents(
+    evaluation: Evaluation,
+    make: Callable[[Evaluation], Table] = table,
+    compared: Sequence[Column] = (FINAL_LOSS, UNTRAINED_ACCURACY, UNTRAINED_TEST),
+) -> Contents:
+    """Everything that a document says of a study that has no words of its own, or has those of `controls`.
+
+    Args:
+        evaluation: what there is.
+        make: its table.
+        compared: in which of the table's columns the reference is compared with each other group.
+    """
     study = evaluation.study
     reference = title(study.reference)
-    rows = table(evaluation)
-    compared = tuple(
+    rows = make(evaluation)
+    found = tuple(
         against_reference(evaluation, column, reference, column.name)
-        for column in (FINAL_LOSS, UNTRAINED_ACCURACY, UNTRAINED_TEST)
+        for column in compared
         if column in rows.columns
     )
-    comparisons = tuple(c for c in compared if c.pairs)
+    comparisons = tuple(c for c in found if c.pairs)
     claims = tuple(differences(reference, c) for c in comparisons)
     if study.name == controls.NAME:
         parts = controls.parts(evaluation)

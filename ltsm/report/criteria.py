@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from functools import partial
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ltsm.report.bands import band
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.figures.curves import layers
-from ltsm.report.figures.groups import AMOUNTS, STYLES, classes_of, curves, searches
+from ltsm.report.figures.groups import AMOUNTS, STYLES, curves, searches
 from ltsm.report.figures.values import Axis, Curve, Figure, Level, Panel, limits
 from ltsm.report.words import over_seeds
 from ltsm.studies.criteria import CONSTANT, INITIAL, NAME, SAME_SIGN
@@ -56,13 +55,13 @@ def layers_by_size(evaluation: Evaluation, _table: Table) -> Figure | None:
     """Figure 2: what each layer keeps, of the reference's criterion or, without it, of the first."""
     found = searches(evaluation)
     name = SAME_SIGN if SAME_SIGN in found else next(iter(found), "")
-    sizes = _sizes(evaluation)
+    sizes = evaluation.layer_sizes
     if not name or not sizes:
         return None
     masks, recipe = found[name], evaluation.study.recipes[name]
     drawn: list[Layer] = []
     for layer in range(len(sizes)):
-        share = partial(_share, evaluation, recipe, layer=layer)
+        share = partial(_layer_share, evaluation, recipe, layer)
         curves = layers(
             _curve(evaluation, recipe, masks, share),
             STYLES[layer % len(STYLES)],
@@ -106,7 +105,7 @@ def _panel(
         label = recipe.mask.criterion if named and isinstance(recipe.mask, Masking) else ""
         made = layers(curve, STYLES[i % len(STYLES)], label, floor=0)
         drawn += map(_dashed, made) if i >= len(STYLES) else made
-    if classes := classes_of(evaluation):
+    if classes := evaluation.classes:
         drawn.append(Level(_PER_CENT / classes, "chance" if named else ""))
     drawn.sort(key=lambda layer: isinstance(layer, Curve))
     first = next(iter(found))
@@ -151,18 +150,13 @@ def _by_fraction(recipe: Recipe) -> bool:
     return isinstance(recipe.mask, Masking) and recipe.mask.by == "fraction"
 
 
-def _sizes(evaluation: Evaluation) -> list[tuple[int, int]]:
-    """Inputs and outputs of each layer; none where the store does not say."""
-    inputs = next((run.inputs for run in evaluation.runs if run.inputs), None)
-    classes = classes_of(evaluation)
-    return [*pairwise((inputs, *evaluation.protocol.hidden, classes))] if inputs and classes else []
+def _share(evaluation: Evaluation, recipe: Recipe, mask: MaskRow) -> float:
+    """What a mask keeps in per cent of what it covers."""
+    return _PER_CENT * evaluation.kept_share(mask.relative_size, cast("Masking", recipe.mask).covers)
 
 
-def _share(evaluation: Evaluation, recipe: Recipe, mask: MaskRow, layer: int | None = None) -> float:
-    """What a mask keeps of a layer, or of all, in per cent of what it covers; biases that it does not are not counted."""
-    sizes = _sizes(evaluation)
-    spares = isinstance(recipe.mask, Masking) and recipe.mask.covers == "weights"
-    chosen = range(len(sizes)) if layer is None else (layer,)
-    kept = sum(mask.layer_sizes[i] - spares * sizes[i][1] for i in chosen)
-    total = sum(sizes[i][1] * (sizes[i][0] + (not spares)) for i in chosen)
-    return _PER_CENT * kept / total if total else _PER_CENT * mask.relative_size
+def _layer_share(evaluation: Evaluation, recipe: Recipe, layer: int, mask: MaskRow) -> float:
+    """What a mask keeps of a layer, in per cent; biases that it does not cover are not counted."""
+    inputs, outputs = evaluation.layer_sizes[layer]
+    spared = outputs * (cast("Masking", recipe.mask).covers == "weights")
+    return _PER_CENT * (mask.layer_sizes[layer] - spared) / (outputs * (inputs + 1) - spared)

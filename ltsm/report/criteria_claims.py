@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltsm.report.published_claims import Judged, Verification, ordering, value
+from ltsm.report.published_claims import Judged, Verification, ordering, published, value
 from ltsm.studies.criteria import INITIAL, LARGE, RANDOM, SAME_SIGN
 from ltsm.studies.recipe import Mask, Masking
 
@@ -27,18 +24,9 @@ REDRAWN, SAME_SIGNS = "reinitialised", "reinitialised_same_sign"
 _PER_CENT = 100
 
 
-@cache
-def claims() -> dict[str, Any]:
-    """What is published, as the package's own copy has it."""
-    document: dict[str, Any] = json.loads(
-        files("ltsm.report").joinpath("zhou.json").read_text(encoding="utf-8")
-    )
-    return document
-
-
 def verify(evaluation: Evaluation) -> Verification:
     """Compare with what is published of this study, if the data is MNIST and its test set was held back."""
-    source = str(claims()["source"]).partition(",")[0]
+    source = str(published("zhou")["source"]).partition(",")[0]
     if evaluation.protocol.dataset != "mnist" or evaluation.protocol.held_out is None:
         nothing = "it is published for MNIST, with a validation set held out of its training images."
         return Verification(source, (), nothing)
@@ -46,7 +34,7 @@ def verify(evaluation: Evaluation) -> Verification:
 
 
 def _values(evaluation: Evaluation) -> Iterator[Judged]:
-    for claim in claims()["claims"]:
+    for claim in published("zhou")["claims"]:
         found = _search(evaluation, claim["criterion"], claim["kept"])
         if claim["criterion"] == RANDOM:
             numbers = [float(np.mean(v)) for v in _tests(found).values()]

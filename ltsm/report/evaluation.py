@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ltsm.protocol import PAPER, from_settings
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ltsm.protocol import Protocol
     from ltsm.store.engine import Store
     from ltsm.store.values import MaskRow, Metric, RunRow
+    from ltsm.studies.recipe import Covers
     from ltsm.studies.study import Group, Study
 
 
@@ -44,6 +46,23 @@ class Evaluation:
     def seeds(self) -> tuple[int, ...]:
         """Every seed that has a run, finished or not."""
         return tuple(sorted({run.seed for run in self.runs}))
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes the data has; None while no run says so, as none of an old store may."""
+        return next((run.classes for run in self.runs if run.classes), None)
+
+    @property
+    def layer_sizes(self) -> list[tuple[int, int]]:
+        """Inputs and outputs of each layer; none where the store does not say."""
+        inputs = next((run.inputs for run in self.runs if run.inputs), None)
+        return [*pairwise((inputs, *self.protocol.hidden, self.classes))] if inputs and self.classes else []
+
+    def kept_share(self, relative_size: float, covers: Covers) -> float:
+        """The share of what a mask may prune that is kept: where it spares biases, they are not counted."""
+        biases = sum(outputs for _, outputs in self.layer_sizes) if covers == "weights" else 0
+        weights = sum(inputs * outputs for inputs, outputs in self.layer_sizes)
+        return relative_size + (relative_size - 1) * biases / weights if biases else relative_size
 
     def finished(self, group: Group) -> list[ResultRow]:
         """Results of the group's runs that ended with a finite loss, or that train nothing, by seed."""
@@ -77,8 +96,13 @@ class Evaluation:
 
     def by_seed(self, group: Group, result: str) -> dict[int, float]:
         """One number of the group by seed, averaged over its recipes; seeds without it are left out."""
-        found = {s: [float(getattr(r, result)) for r in results] for s, results in self.whole(group).items()}
+        found = {s: [self._number(r, result) for r in results] for s, results in self.whole(group).items()}
         return {s: sum(v) / len(v) for s, v in found.items() if not math.isnan(sum(v))}
+
+    def _number(self, result: ResultRow, name: str) -> float:
+        if name == "kept_share":
+            return self.kept_share(result.relative_size, self.study.covers(result.recipe))
+        return float(getattr(result, name))
 
     def _has_diverged(self, result: ResultRow) -> bool:
         trained = self.study.recipes[result.recipe].trains != "nothing"

@@ -12,9 +12,12 @@ shown* where the seeds do not decide, and differs only where they decide against
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Literal
 
 from ltsm.report.paired import ENOUGH_PAIRS, difference, holm_together
 from ltsm.report.plain import plain
@@ -45,6 +48,15 @@ class Judged:
     interval: Interval
     verdict: Verdict
     evidence: str = ""
+
+
+@cache
+def published(name: str) -> dict[str, Any]:
+    """What is published, as the package's own copy of that name has it: `source`, and `claims`."""
+    document: dict[str, Any] = json.loads(
+        files("ltsm.report").joinpath(f"{name}.json").read_text(encoding="utf-8")
+    )
+    return document
 
 
 def value(claim: Mapping[str, object], found: Sequence[float], run: str) -> Judged:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ltsm.report.evaluation import dataset_title
+from ltsm.report.measure import LOSS, Measure
 from ltsm.report.statistics import Summary, summarise, welch
 from ltsm.report.words import MISSING, mean_and_spread, p_text, seeds_text
 from ltsm.studies.names import run_name, title
@@ -40,6 +41,7 @@ class Column:
 
 
 SIZE = Column("relative_size", "relative_size_percent", "Relative size", 100, 1, "%")
+KEPT = Column("kept_share", "weights_kept_percent", "Weights kept", 100, 1, "%")
 UNTRAINED_ACCURACY = Column(
     "untrained_val_accuracy",
     "untrained_validation_accuracy_percent",
@@ -71,6 +73,7 @@ MINIMAL_TEST = Column(
 FINAL_TEST = Column("final_test_accuracy", "final_test_accuracy_percent", "Final test accuracy", 100, 2, "%")
 TESTED = (UNTRAINED_TEST, MINIMAL_TEST, FINAL_TEST)
 """Shown where there is a test set."""
+_EXACT = 1e-9
 COLUMNS = (SIZE, UNTRAINED_ACCURACY, UNTRAINED_LOSS, FINAL_LOSS, MINIMAL_LOSS, ITERATION, FINAL_ACCURACY)
 
 
@@ -122,7 +125,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A study's table: its rows in order, its caption, and what has to be said below it."""
+    """A study's table: its rows in order, its caption, what has to be said below it, and which curves go with it."""
 
     title: str
     columns: tuple[Column, ...]
@@ -130,6 +133,7 @@ class Table:
     seeds: int
     caption: str
     notes: tuple[str, ...]
+    measure: Measure = LOSS
 
     @property
     def compared(self) -> bool:
@@ -146,25 +150,24 @@ class Table:
         return row.label if row.n == self.seeds else f"{row.label} (n = {row.n})"
 
 
-def table(evaluation: Evaluation) -> Table:
-    """The table of everything that is finished. Needs the records that `cut_short` names."""
-    rows = tuple(row(evaluation, group, (*COLUMNS, *TESTED)) for group in evaluation.study.groups)
-    columns = _columns(rows)
-    rows = tuple(replace(r, cells=tuple(c for c in r.cells if c.column in columns)) for r in rows)
+def table(evaluation: Evaluation, columns: Sequence[Column] = (*COLUMNS, *TESTED)) -> Table:
+    """The table of everything that is finished: of these columns those in which a group has a number.
+
+    Needs the records that `cut_short` names. Nothing is tested without a test set, and where nothing is trained nothing
+    ends.
+    """
+    every = tuple(row(evaluation, group, columns) for group in evaluation.study.groups)
+    filled = {cell.column for r in every for cell in r.cells if cell.ours.n}
+    columns = tuple(c for c in columns if c in filled) or tuple(c for c in columns if c not in TESTED)
+    rows = tuple(replace(r, cells=tuple(c for c in r.cells if c.column in columns)) for r in every)
     return Table(
         title=f"Study {evaluation.study.name}",
         columns=columns,
         rows=rows,
         seeds=len(evaluation.seeds),
-        caption=_caption(evaluation, rows),
+        caption=_caption(evaluation, rows, columns),
         notes=tuple(notes(evaluation, rows)),
     )
-
-
-def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
-    """Those in which a group has a number: nothing is tested without a test set, and where nothing is trained nothing ends."""
-    found = {cell.column: cell for r in rows for cell in r.cells if cell.ours.n}
-    return tuple(c for c in (*COLUMNS, *TESTED) if c in found) or COLUMNS
 
 
 def row(
@@ -187,10 +190,10 @@ def row(
 
 
 def summary(evaluation: Evaluation, group: Group, column: Column) -> Summary:
-    """Mean and deviation over seeds of one number of a group, in printed units; a dense network's size is exact."""
+    """Mean and deviation over seeds of one number of a group, in printed units; a size that is set is exact."""
     found = summarise(column.scale * v for v in evaluation.by_seed(group, column.result).values())
-    dense = all(evaluation.study.recipes[name].mask is None for name in group.recipes)
-    return Summary(found.n, found.mean, math.nan) if column == SIZE and dense else found
+    exact = column in {SIZE, KEPT} and found.sd < _EXACT
+    return Summary(found.n, found.mean, math.nan) if exact else found
 
 
 def sample(evaluation: Evaluation, rows: Sequence[Row]) -> list[str]:
@@ -231,9 +234,11 @@ def notes(evaluation: Evaluation, rows: Sequence[Row]) -> Iterator[str]:
         yield "The training images were reshuffled every epoch; the paper's are taken in file order."
 
 
-def _caption(evaluation: Evaluation, rows: Sequence[Row]) -> str:
+def _caption(evaluation: Evaluation, rows: Sequence[Row], columns: Sequence[Column]) -> str:
     study = evaluation.study
-    sentences = [f"{title(study.title)}. Each network untrained, and at the end of its training."]
+    sentences = [f"{title(study.title)}."]
+    if UNTRAINED_ACCURACY in columns:
+        sentences.append("Each network untrained, and at the end of its training.")
     sentences += [
         f"“{title(g.label)}” is measured at iteration {g.until} of {' and '.join(g.recipes)}."
         for g in study.groups

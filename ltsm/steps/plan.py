@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from ltsm.studies.study import Study
 
 
-def keys(recipes: Iterable[str], seeds: Iterable[int]) -> list[RunKey]:
-    """These recipes for every seed, seed by seed, so that tables fill evenly."""
+def keys(recipes: Iterable[str], seeds: Iterable[int], *, together: bool = False) -> list[RunKey]:
+    """These recipes for every seed, seed by seed; or `together`, recipe by recipe for all seeds."""
+    if together:
+        every = tuple(seeds)
+        return [RunKey(name, seed) for name in recipes for seed in every]
     names = tuple(recipes)
     return [RunKey(name, seed) for seed in seeds for name in names]
 

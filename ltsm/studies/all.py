@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ltsm.errors import LtsmError, UsageError
 from ltsm.notation import quoted
-from ltsm.studies import controls, criteria, learned, paper
+from ltsm.studies import controls, criteria, iterative, learned, paper
 from ltsm.studies.study import Study
 
 if TYPE_CHECKING:
@@ -29,16 +29,21 @@ STUDIES: dict[str, Maker] = {
     paper.NAME: paper.study,
     controls.NAME: controls.study,
     criteria.NAME: criteria.study,
+    iterative.NAME: iterative.study,
     learned.NAME: learned.study,
 }
 DEFAULT = paper.NAME
-PROTOCOLS = {criteria.NAME: criteria.PROTOCOL, learned.NAME: learned.PROTOCOL}
+PROTOCOLS = {
+    criteria.NAME: criteria.PROTOCOL,
+    iterative.NAME: iterative.PROTOCOL,
+    learned.NAME: learned.PROTOCOL,
+}
 """Under which preset a study is run unless another one is named; the others' is the paper's."""
 
 
 def with_options(name: str, options: Mapping[str, str]) -> str:
     """What a study with these options is called."""
-    return "/".join([name, *(f"{option}={value}" for option, value in options.items())])
+    return "/".join([name, *(f"{option.replace('_', '-')}={value}" for option, value in options.items())])
 
 
 def protocol_of(name: str) -> str:
@@ -68,14 +73,18 @@ def _options(name: str, make: Maker, parts: list[str]) -> dict[str, str]:
     Raises:
         UsageError: the study's function has no such keyword.
     """
-    given = {option: value for option, _, value in (part.partition("=") for part in parts)}
+    given = {option.replace("-", "_"): value for option, _, value in (part.partition("=") for part in parts)}
     known = [p.name for p in inspect.signature(make).parameters.values() if p.kind is p.KEYWORD_ONLY]
     if unknown := [option for option in given if option not in known]:
-        has = f"it has {', '.join(f'--{option}' for option in known)}" if known else "it has none"
+        has = f"it has {', '.join(map(_flag, known))}" if known else "it has none"
         raise UsageError(
-            f"the study {name} has no option {quoted(f'--{unknown[0]}')}: {has}.", f"ltsm study show {name}"
+            f"the study {name} has no option {quoted(_flag(unknown[0]))}: {has}.", f"ltsm study show {name}"
         )
     return given
+
+
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
 
 
 def study(name: str, protocol: Protocol) -> Study:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast, get_args
 
 from ltsm.errors import UsageError
-from ltsm.notation import quoted
 from ltsm.studies import paper
+from ltsm.studies.options import number, one
 from ltsm.studies.recipe import By, Covers, Mask, Masking, Recipe, Scope, Weights
 from ltsm.studies.study import Group, Study
 
@@ -62,9 +62,9 @@ def study(
     Raises:
         UsageError: an option cannot be.
     """
-    covers = _one("covers", covers or protocol.mask, get_args(Covers))
-    by = _one("by", by or ("threshold" if covers == "all" else "fraction"), get_args(By))
-    masking = _masking(protocol, by, amounts, _one("scope", scope or "layer", get_args(Scope)), covers)
+    covers = one("covers", covers or protocol.mask, get_args(Covers))
+    by = one("by", by or ("threshold" if covers == "all" else "fraction"), get_args(By))
+    masking = _masking(protocol, by, amounts, one("scope", scope or "layer", get_args(Scope)), covers)
     searches = {
         _name(c, k, p): Recipe(
             hidden=protocol.hidden,
@@ -99,7 +99,7 @@ def study(
 
 def _masking(protocol: Protocol, by: str, typed: str, scope: str, covers: str) -> Masking:
     """What all searches have in common: the values that are compared, and how much is kept."""
-    values = tuple(map(_number, typed.split(","))) if typed else ()
+    values = tuple(map(_amount, typed.split(","))) if typed else ()
     output: tuple[float, ...] = ()
     if by == "fraction":
         if wrong := [v for v in values if not 0 <= v <= 1]:
@@ -130,7 +130,7 @@ def _ticket(protocol: Protocol, search: str, recipe: Recipe, wanted: str) -> tup
     if wanted == BEST:
         judge = masking.after if recipe.pruned == "zero_if_shrunk" else None
         return f"{search}, trained at its best", replace(trained, mask=Mask(search), after=judge)
-    at = min(range(len(masking.amounts)), key=lambda i: abs(masking.amounts[i] - _number(wanted)))
+    at = min(range(len(masking.amounts)), key=lambda i: abs(masking.amounts[i] - _amount(wanted)))
     one = replace(masking, amounts=masking.amounts[at : at + 1], output=masking.output[at : at + 1])
     return f"{search}, trained at {masking.amounts[at]:.3g}", replace(trained, mask=one)
 
@@ -140,16 +140,5 @@ def _name(criterion: str, kept: str, pruned: str) -> str:
     return ", ".join([criterion, *changed])
 
 
-def _one(option: str, value: str, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise UsageError(f"--{option} is {' or '.join(known)}, not {quoted(value)}.")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise UsageError(
-            f"{quoted(text)} is no amount.", "numbers with commas between: --amounts 0.5,0.2"
-        ) from error
+def _amount(text: str) -> float:
+    return number(text, "amount", "numbers with commas between: --amounts 0.5,0.2")

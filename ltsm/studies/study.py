@@ -51,6 +51,8 @@ class Study:
         recipes: every recipe that it needs, by its name.
         groups: what its tables and figures compare; without any, every recipe that is trained.
         reference: the label of the group that the others are compared with; empty: the first.
+        seeds_together: a recipe is run for all seeds before the next one, as suits long chains; else seed by seed, so
+            that tables fill evenly.
 
     Raises:
         UsageError: a recipe that cannot be, or refers to one that is not there; the recipe is named.
@@ -61,6 +63,7 @@ class Study:
     recipes: Mapping[str, Recipe]
     groups: tuple[Group, ...] = ()
     reference: str = ""
+    seeds_together: bool = False
     _identities: dict[str, tuple[str, dict[str, Any]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -6,51 +6,14 @@ import made_up
 import pytest
 from single_runs import DONE, PENDING
 
-from ltsm.dashboard import curve_groups, filters, selection
+from ltsm.dashboard import curve_groups, selection
 from ltsm.dashboard.selection import Selection
 from ltsm.dashboard.source import Source
 from ltsm.dashboard.widgets.columns import Column
 from ltsm.dashboard.widgets.sorting import in_order, next_order
-from ltsm.errors import UsageError
 from ltsm.protocol import PAPER
 from ltsm.studies import paper
 from ltsm.studies.study import Group
-
-RECIPES = ["ticket", "hyperop (50, 5)", "hyperop (100, 15)"]
-RUNS = [
-    DONE,
-    replace(DONE, id=2, seed=3, recipe="ticket", hidden=(200, 30)),
-    replace(PENDING, id=3, seed=3, state="failed", recipe="hyperop (100, 15)", hidden=(100, 15)),
-]
-
-
-@pytest.mark.parametrize(
-    ("text", "ids"),
-    [
-        ("", [1, 2, 3]),
-        ("kind:ticket", [2]),
-        ("kind:t,h", [1, 2, 3]),
-        ("seed:3", [2, 3]),
-        ("seed:0-2", [1]),
-        ("state:failed seed:3", [3]),
-        ("hidden:100,15", [3]),
-        ("hyperop", [1, 3]),
-        ("kind:ticket state:failed", []),
-        ("recipe:hyperop-100-15", [3]),
-        ("recipe:hyperop", [1, 3]),
-    ],
-)
-def test_every_term_must_fit(text, ids):
-    passes = filters.parse(text, RECIPES)
-    assert [run.id for run in RUNS if passes(run)] == ids
-
-
-@pytest.mark.parametrize(
-    "text", ["colour:red", "seed:x", "hidden:", "kind:", "kind:x", "recipe:x", "state:asleep"]
-)
-def test_a_term_that_no_run_can_meet_is_refused_in_a_sentence(text):
-    with pytest.raises(UsageError):
-        filters.parse(text, RECIPES)
 
 
 def test_sorting_once_more_turns_round_and_then_takes_back():

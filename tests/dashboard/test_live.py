@@ -216,7 +216,7 @@ async def test_a_thousand_seeds_open_and_scroll(watching, tmp_path, multiplied):
         await watched.press("pageup", "2", "3", "end")
         assert watched.screen.choices.current.seed == 999
         await watched.press("4", "5", "end")
-        assert watched.screen.grid.current.seed == 999
+        assert watched.screen.grid.current.run.seed == 999
 
 
 @contextmanager

@@ -276,8 +276,47 @@ async def test_runs_are_filtered_and_sorted(watching, underway):
         await watched.press("slash", *" seed:9-", "enter")
         assert "seeds are numbers and ranges" in watched.text
         await watched.press("slash", *["backspace"] * 20, "enter", "s", "s")
-        assert watched.screen.grid.current.seed == 0, "the cursor stays with its run"
-        assert watched.screen.grid.rows[0].seed == 2
+        assert watched.screen.grid.current.run.seed == 0, "the cursor stays with its run"
+        assert watched.screen.grid.rows[0].run.seed == 2
+
+
+async def test_runs_show_loss_accuracy_and_size_and_are_filtered_by_them(watching, underway):
+    """In 80 columns. The last record of a run, and of a search that of its mask."""
+    async with watching(underway) as watched:
+        await watched.press("5")
+        titles = watched.text.splitlines()[4].split()
+        assert titles[:8] == ["seed", "recipe", "state", "loss", "accuracy,", "%", "size,", "%"]
+        grid = watched.screen.grid
+        shown = {(one.run.recipe, one.run.seed): one for one in grid.rows}
+        mask = next(m for m in watched.app.moment.masks.values() if m.seed == 1)
+        assert shown["supermask", 1].accuracy == mask.val_accuracy
+        typed = "loss<0.1 accuracy>=97% or (size<20% and not state:done)"
+        await watched.press("slash", *typed)
+        assert len(grid.rows) not in {0, 42}
+        assert all(
+            (one.loss < 0.1 and one.accuracy >= 0.97)
+            or (one.run.relative_size < 0.2 and one.run.state != "done")
+            for one in grid.rows
+        )
+
+
+async def test_what_is_no_filter_is_said_under_the_line_and_leaves_the_list(watching, underway):
+    async with watching(underway) as watched:
+        await watched.press("5", "slash", *"loss<0.1")
+        found = len(watched.screen.grid.rows)
+        for typed, said in (
+            ("loss<0.1 or", "this is no filter: a field or a word is missing at the end."),
+            ("lss<0.1", "there is no 'lss' to filter by. (one of kind, recipe"),
+            ("loss<0.1 xyz", "no run has 'xyz' in its name."),
+        ):
+            watched.screen.query_one("#filter").value = typed
+            await watched.settle()
+            assert said in watched.text.splitlines()[3]
+            assert len(watched.screen.grid.rows) == found
+            assert watched.screen.query_one("#found").has_class("-wrong")
+        watched.screen.query_one("#filter").value = "loss<0.1"
+        await watched.settle()
+        assert watched.text.splitlines()[3].strip() == f"{found} of 42 runs"
 
 
 async def test_typing_in_the_filter_presses_no_keys(watching, underway):

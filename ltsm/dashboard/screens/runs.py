@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 from textual.widgets import Input, Static
 
-from ltsm.dashboard import filters
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.widgets.columns import Column, numbered, worded
 from ltsm.dashboard.widgets.sorting import SortedGrid
 from ltsm.dashboard.words import GLYPHS, TONES
 from ltsm.errors import LtsmError
+from ltsm.report import filters
+from ltsm.report.listing import Listed
 from ltsm.report.progress import percent, speed
-from ltsm.store.values import RunRow
 from ltsm.studies.names import sizes
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ltsm.dashboard.moment import Moment
 
-EXAMPLE = "filter, e.g.  kind:ticket recipe:random-mask seed:0-3 state:failed hidden:100,15"
+EXAMPLE = f"filter, e.g.  {filters.EXAMPLE}"
 
 
 class Runs(Page):
@@ -41,10 +41,10 @@ class Runs(Page):
         """The filter, what is wrong with it, and the runs."""
         yield Input(placeholder=EXAMPLE, id="filter", compact=True)
         yield Static(id="found", markup=False)
-        yield SortedGrid[RunRow](COLUMNS, key=lambda run: run.id, id="runs", fixed=2)
+        yield SortedGrid[Listed](COLUMNS, key=lambda one: one.run.id, id="runs", fixed=2)
 
     @property
-    def grid(self) -> SortedGrid[RunRow]:
+    def grid(self) -> SortedGrid[Listed]:
         """The list."""
         return self.query_one("#runs", SortedGrid)
 
@@ -59,10 +59,10 @@ class Runs(Page):
         try:
             passes = filters.parse(self.query_one("#filter", Input).value, moment.study.recipes)
         except LtsmError as error:
-            found.update(f"{error.message} {error.hint}")
+            found.update(f"{error.message} ({error.hint})" if error.hint else error.message)
             found.add_class("-wrong")
             return
-        runs = [run for run in moment.runs if passes(run)]
+        runs = [one for one in moment.listed if passes(one)]
         found.update(f"{len(runs):,} of {len(moment.runs):,} runs")
         found.remove_class("-wrong")
         self.grid.show(runs)
@@ -81,8 +81,8 @@ class Runs(Page):
 
     def action_open(self) -> None:
         """The run under the cursor."""
-        if (run := self.grid.current) is not None:
-            self.app.push_screen(OneRun(run.id))
+        if (one := self.grid.current) is not None:
+            self.app.push_screen(OneRun(one.run.id))
 
     def action_filter(self) -> None:
         """Type one."""
@@ -93,34 +93,39 @@ class Runs(Page):
         self.grid.focus()
 
 
-def _age(run: RunRow) -> str:
-    return f"{run.updated_at.astimezone():%m-%d %H:%M:%S}" if run.started_at else ""
+def _age(one: Listed) -> str:
+    return f"{one.run.updated_at.astimezone():%m-%d %H:%M:%S}" if one.run.started_at else ""
 
 
-COLUMNS: tuple[Column[RunRow], ...] = (
-    Column(title="seed", width=6, value=lambda run: run.seed, text=lambda run: str(run.seed)),
-    worded("recipe", 20, lambda run: run.recipe),
-    worded("hidden", 10, lambda run: sizes(run.hidden)),
+def _reached(one: Listed) -> str:
+    return f"{one.run.iteration:,}" + (f"/{one.run.iterations:,}" if one.run.iterations else "")
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+COLUMNS: tuple[Column[Listed], ...] = (
+    Column(title="seed", width=6, value=lambda one: one.run.seed, text=lambda one: str(one.run.seed)),
+    worded("recipe", 20, lambda one: one.run.recipe),
     Column(
         title="state",
         width=13,
         left=True,
-        value=lambda run: run.state,
-        text=lambda run: f"{GLYPHS[run.state]} {run.state}",
-        tone=lambda run: TONES[run.state],
+        value=lambda one: one.run.state,
+        text=lambda one: f"{GLYPHS[one.run.state]} {one.run.state}",
+        tone=lambda one: TONES[one.run.state],
     ),
-    numbered("%", 4, percent),
-    Column(
-        title="iteration",
-        width=13,
-        value=lambda run: run.iteration,
-        text=lambda run: f"{run.iteration:,}" + (f"/{run.iterations:,}" if run.iterations else ""),
-    ),
-    numbered("best", 7, lambda run: run.best_iteration),
-    numbered("it/s", 7, speed),
-    numbered("seconds", 9, lambda run: run.seconds, 1),
-    numbered("size, %", 8, lambda run: run.relative_size and 100 * run.relative_size, 1),
-    Column(title="last record", width=15, value=lambda run: run.updated_at, text=_age),
-    worded("device", 14, lambda run: run.device),
-    worded("error", 60, lambda run: run.error),
+    numbered("loss", 7, lambda one: one.loss, 4),
+    numbered("accuracy, %", 11, lambda one: _percent(one.accuracy), 2),
+    numbered("size, %", 8, lambda one: _percent(one.run.relative_size), 1),
+    numbered("%", 4, lambda one: percent(one.run)),
+    Column(title="iteration", width=13, value=lambda one: one.run.iteration, text=_reached),
+    numbered("best", 7, lambda one: one.run.best_iteration),
+    worded("hidden", 10, lambda one: sizes(one.run.hidden)),
+    numbered("it/s", 7, lambda one: speed(one.run)),
+    numbered("seconds", 9, lambda one: one.run.seconds, 1),
+    Column(title="last record", width=15, value=lambda one: one.run.updated_at, text=_age),
+    worded("device", 14, lambda one: one.run.device),
+    worded("error", 60, lambda one: one.run.error),
 )

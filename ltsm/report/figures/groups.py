@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, get_args
 
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.curves import layers, loss_band, loss_panel, mask_band
+from ltsm.report.figures.curves import curve_band, curve_panel, layers, mask_band
 from ltsm.report.figures.values import Axis, Bars, Curve, Figure, Level, Panel, Points, Style, limits
 from ltsm.report.figures.values import Band as Area
 from ltsm.report.table import FINAL_LOSS, UNTRAINED_ACCURACY, summary
@@ -33,15 +33,16 @@ def curves(evaluation: Evaluation, table: Table) -> Figure:
     drawn: list[Layer] = []
     bands = []
     for row, style in _styled(table):
-        found = loss_band(evaluation, row.group)
+        found = curve_band(evaluation, row.group, table.measure)
         if len(found.x):
             bands.append(found)
             drawn += layers(found, style, table.label(row))
     drawn.sort(key=lambda layer: not isinstance(layer, Area))
-    panel, above = loss_panel(bands, drawn, _nothing(evaluation))
+    measure = table.measure
+    panel, beyond = curve_panel(bands, drawn, _nothing(evaluation), measure)
     every = evaluation.protocol.record_every
-    caption = f"The validation loss during training, every {every} iterations: {_about(evaluation)} {above}"
-    return Figure(1, "Validation loss during training", caption.strip() + _left_out(evaluation), (panel,))
+    caption = f"The {measure.what} during training, every {every} iterations: {_about(evaluation)} {beyond}"
+    return Figure(1, f"{measure.label} during training", caption.strip() + _left_out(evaluation), (panel,))
 
 
 def untrained(evaluation: Evaluation, table: Table) -> Figure:
@@ -51,7 +52,7 @@ def untrained(evaluation: Evaluation, table: Table) -> Figure:
     heights, errors = tuple(a.mean for *_, a in found), tuple(a.sd for *_, a in found)
     top = max((h + (e if math.isfinite(e) else 0) for h, e in zip(heights, errors, strict=True)), default=1.0)
     drawn: list[Layer] = [Bars(heights, errors, tuple(style for _, style, _ in found))] if found else []
-    if found and (classes := classes_of(evaluation)):
+    if found and (classes := evaluation.classes):
         drawn.append(Level(100 / classes, "chance"))
     names = tuple(row.label.replace(" ", "\n") for row, *_ in found)
     panel = Panel(
@@ -123,11 +124,6 @@ def searches(evaluation: Evaluation) -> dict[str, list[MaskRow]]:
         if tried[mask.run_id] > 1:
             found[recipe[mask.run_id]].append(mask)
     return found
-
-
-def classes_of(evaluation: Evaluation) -> int | None:
-    """How many classes the data has; None while no run says so, as none of an old store may."""
-    return next((run.classes for run in evaluation.runs if run.classes), None)
 
 
 def _amount_panels(found: Mapping[str, list[MaskRow]], by: str) -> list[Panel]:

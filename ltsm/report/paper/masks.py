@@ -12,7 +12,7 @@ import numpy as np
 
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.figures.curves import layers, mask_band
-from ltsm.report.figures.groups import STYLES, classes_of
+from ltsm.report.figures.groups import STYLES
 from ltsm.report.figures.values import Axis, Curve, Figure, Level, Panel, Picture, Points, Shade, limits
 from ltsm.report.words import over_seeds
 
@@ -48,7 +48,7 @@ def accuracies_by_threshold(evaluation: Evaluation, _table: Table) -> Figure:
     """Figure 4: accuracy of the untrained masked networks; the spread over seeds is the story here."""
     found = mask_band(evaluation.masks, lambda mask: 100 * mask.val_accuracy)
     drawn: list[Layer] = []
-    classes = classes_of(evaluation)
+    classes = evaluation.classes
     if len(found.x):
         *band, mean = layers(found, "first", "mean", SPREAD, floor=0)
         drawn = [_range(evaluation), *band, *_each_seed(evaluation)]
@@ -127,7 +127,7 @@ def _layers_panel(evaluation: Evaluation) -> Panel:
 
 def _layer_sizes(evaluation: Evaluation) -> tuple[int, ...]:
     """Weights and biases of each of the baseline's layers; none where the store does not say inputs and classes."""
-    inputs, classes = _inputs(evaluation), classes_of(evaluation)
+    inputs, classes = _inputs(evaluation), evaluation.classes
     if inputs is None or classes is None:
         return ()
     return tuple((a + 1) * b for a, b in pairwise((inputs, *evaluation.protocol.hidden, classes)))

@@ -1,0 +1,163 @@
+"""The study `iterative`: how early, and how well, networks train round by round, against how much they keep."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ltsm.report import contents as general
+from ltsm.report import table as general_table
+from ltsm.report.bands import band
+from ltsm.report.evaluation import dataset_title
+from ltsm.report.figures.curves import curve_band, curve_panel, layers
+from ltsm.report.figures.groups import STYLES
+from ltsm.report.figures.values import Axis, Figure, Panel, Points, limits
+from ltsm.report.figures.values import Band as Area
+from ltsm.report.table import (
+    FINAL_ACCURACY,
+    FINAL_LOSS,
+    FINAL_TEST,
+    ITERATION,
+    KEPT,
+    MINIMAL_LOSS,
+    MINIMAL_TEST,
+)
+from ltsm.report.words import left_out, nothing_yet, over_seeds
+from ltsm.studies.iterative import NAME, ONE_SHOT, REINITIALISED, TICKET, level
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ltsm.report.contents import Contents
+    from ltsm.report.evaluation import Evaluation
+    from ltsm.report.figures.values import Layer, Style
+    from ltsm.report.table import Column, Row, Table
+    from ltsm.studies.study import Group
+
+__all__ = ["FIGURES", "NAME", "contents", "table"]
+
+TESTED = (KEPT, ITERATION, MINIMAL_TEST, FINAL_TEST)
+UNTESTED = (KEPT, ITERATION, MINIMAL_LOSS, FINAL_LOSS, FINAL_ACCURACY)
+"""The table's columns where there is a test set, and where there is none."""
+LABELS = {TICKET: NAME, REINITIALISED: "reinitialised", ONE_SHOT: "one-shot"}
+DRAWN = (0, 3, 7, 9, 15, 20)
+"""The rounds whose training is drawn: the dense network's, and those that are published."""
+_ONE_LOG_STEP = 0.04
+_A_LINE = 3
+
+
+class _Series(NamedTuple):
+    """One kind of network: what it is called, how it looks, and its groups, from the largest to the smallest."""
+
+    label: str
+    style: Style
+    groups: list[Group]
+
+
+def table(evaluation: Evaluation) -> Table:
+    """A row for each round and control."""
+    return general_table.table(evaluation, _columns(evaluation))
+
+
+def contents(evaluation: Evaluation) -> Contents:
+    """The table, and the dense network against each other one in all that the table has but size."""
+    return general.contents(evaluation, table, _columns(evaluation)[1:])
+
+
+def by_size(evaluation: Evaluation, _table: Table, number: int, column: Column, what: str) -> Figure | None:
+    """A number of each network against its size; none where no run has it."""
+    drawn: list[Layer] = []
+    for series in _series(evaluation):
+        drawn += _drawn(evaluation, series, column)
+    if not drawn:
+        return None
+    drawn.sort(key=lambda layer: not isinstance(layer, Area))
+    areas = [v for layer in drawn if isinstance(layer, Area) for v in (*layer.low, *layer.high)]
+    points = [layer for layer in drawn if isinstance(layer, Points)]
+    sizes = [x for layer in points for x in layer.x]
+    unit = f" ({column.unit})" * bool(column.unit)
+    panel = Panel(
+        Axis(
+            "Weights kept (%)", min(sizes) * (1 - _ONE_LOG_STEP), max(sizes) * (1 + _ONE_LOG_STEP), log=True
+        ),
+        Axis(f"{column.heading}{unit}", *limits((*areas, *(y for layer in points for y in layer.y)))),
+        tuple(drawn),
+    )
+    caption = (
+        f"{what} against the share of the weights that are kept, round by round: {_about(evaluation)}"
+        f"{left_out(evaluation, *evaluation.study.groups)}"
+    )
+    return Figure(number, f"{column.heading} by size", caption, (panel,))
+
+
+def training(evaluation: Evaluation, table: Table) -> Figure:
+    """Figure 4: how the networks of chosen rounds train."""
+    rows = [row for row in table.rows if _is_drawn(row)]
+    found = [(row, curve_band(evaluation, row.group, table.measure)) for row in rows]
+    found = [(row, curve) for row, curve in found if len(curve.x)]
+    drawn = [
+        layer
+        for i, (row, curve) in enumerate(found)
+        for layer in layers(curve, STYLES[i % len(STYLES)], _size_label(row), floor=0)
+    ]
+    drawn.sort(key=lambda layer: not isinstance(layer, Area))
+    groups = evaluation.study.groups
+    missing = nothing_yet(evaluation, f"run of the study {NAME}", *groups)
+    panel, beyond = curve_panel([curve for _, curve in found], drawn, missing, table.measure)
+    what = table.measure.label
+    caption = f"The {what.lower()} during training, of chosen rounds: {_about(evaluation)} {beyond}".strip()
+    return Figure(4, f"{what} during training", caption + left_out(evaluation, *groups), (panel,))
+
+
+FIGURES: dict[int, Callable[[Evaluation, Table], Figure | None]] = {
+    1: partial(by_size, number=1, column=ITERATION, what="The iteration of minimal validation loss"),
+    2: partial(by_size, number=2, column=MINIMAL_TEST, what="The test accuracy at that iteration"),
+    3: partial(by_size, number=3, column=FINAL_TEST, what="The test accuracy at the end of the training"),
+    4: training,
+}
+
+
+def _columns(evaluation: Evaluation) -> tuple[Column, ...]:
+    return UNTESTED if evaluation.protocol.held_out is None else TESTED
+
+
+def _series(evaluation: Evaluation) -> list[_Series]:
+    """The kinds that the study has; their groups from the dense network on."""
+    groups = {kind: [g for g in evaluation.study.groups if level(g.label)[0] == kind] for kind in LABELS}
+    return [
+        _Series(label, STYLES[i], groups[kind])
+        for i, (kind, label) in enumerate(LABELS.items())
+        if groups[kind]
+    ]
+
+
+def _drawn(evaluation: Evaluation, series: _Series, column: Column) -> list[Layer]:
+    """A number's mean and deviation over seeds against size: a band, or of few rounds markers alone."""
+    seeds: dict[int, list[tuple[float, float]]] = {}
+    for group in reversed(series.groups):
+        sizes = evaluation.by_seed(group, KEPT.result)
+        for seed, value in evaluation.by_seed(group, column.result).items():
+            seeds.setdefault(seed, []).append((round(100 * sizes[seed], 6), column.scale * value))
+    found = band(seeds.values())
+    x, mean = tuple(found.x.tolist()), tuple(found.mean.tolist())
+    if len(x) < _A_LINE:  # a line between two controls would say what nobody measured
+        error = tuple(np.nan_to_num(found.deviation).tolist())
+        return [Points(x, mean, series.style, series.label, y_error=error)] if x else []
+    return [*layers(found, series.style, series.label), Points(x, mean, series.style, small=True)]
+
+
+def _is_drawn(row: Row) -> bool:
+    kind, number = level(row.group.label)
+    return kind == TICKET and number in DRAWN
+
+
+def _size_label(row: Row) -> str:
+    """`round 7: 21.1%`."""
+    return f"{row.group.label}: {row.cells[0].text}"
+
+
+def _about(evaluation: Evaluation) -> str:
+    n = len(evaluation.seeds)
+    return f"mean ± standard deviation {over_seeds(n, n)}; data: {dataset_title(evaluation.protocol)}."
