@@ -51,15 +51,20 @@ def kaiming_uniform(draws: Tensor, inputs: int) -> Tensor:
     return (draws * 2 - 1) * (1 / math.sqrt(inputs))
 
 
+def probabilities(scores: Tensor) -> Tensor:
+    """Of being kept, where masks are drawn."""
+    return scores.sigmoid()
+
+
 def bernoulli(scores: Tensor, keep: float, draws: Tensor | None) -> Tensor:
     """Kept with the probability sigmoid(score); without draws where that is above a half."""
     del keep
-    return scores > 0 if draws is None else draws < scores.sigmoid()
+    return scores > 0 if draws is None else draws < probabilities(scores)
 
 
 def bernoulli_slope(scores: Tensor) -> Tensor:
     """The sigmoid's derivative."""
-    probability = scores.sigmoid()
+    probability = probabilities(scores)
     return probability * (1 - probability)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from ltsm.core.batches import Batches
 from ltsm.core.draws import draws, key
-from ltsm.core.learned import METHODS, SCHEDULES
+from ltsm.core.learned import METHODS, SCHEDULES, probabilities
 from ltsm.core.masking import covered_by
 from ltsm.core.streams import uniform
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MASK, SCORES, SAMPLE = "learned mask", "learned mask scores", "learned mask sample"
 """Purposes of random streams: masks that are trained with, initial scores, and masks that are evaluated."""
+
+BINS = 20
+"""Of a histogram of probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,14 @@ def mask_of(network: Network, learned: Learned, scores: Tensor, drawn: Tensor | 
         part = scored(layer, learned)
         kept[part] = method.mask(scores[part], learned.keep, None if drawn is None else drawn[part])
     return kept
+
+
+def histogram(network: Network, learned: Learned, scores: Tensor) -> tuple[int, ...]:
+    """How many of the scored parameters are kept with a probability in each twentieth of 0 … 1; none where no mask is drawn."""
+    if not METHODS[learned.method].sampled:
+        return ()
+    own = probabilities(torch.cat([scores[scored(layer, learned)] for layer in network.layers]))
+    return tuple(int(n) for n in torch.histc(own[~own.isnan()], BINS, 0.0, 1.0))
 
 
 def factors(network: Network, learned: Learned, mask: Tensor) -> list[float]:

@@ -88,7 +88,7 @@ def _learned(recipe: Recipe) -> Learned:
 
 def _mask_row(course: Course, state: MaskState, last: Metric) -> MaskRow:
     """The rounded mask of a state, and how it did in that iteration's record."""
-    from ltsm.core.mask_training import mask_of
+    from ltsm.core.mask_training import histogram, mask_of
     from ltsm.core.masking import pack_bits
     from ltsm.core.network import layer_slices
 
@@ -107,6 +107,7 @@ def _mask_row(course: Course, state: MaskState, last: Metric) -> MaskRow:
         amount_by="fraction",
         test_loss=last.test_loss,
         test_accuracy=last.test_accuracy,
+        probabilities=histogram(state.network, course.learned, state.scores),
     )
 
 

@@ -176,6 +176,7 @@ mask = Table(
     Column("test_loss", Double),
     Column("test_accuracy", Double),
     Column("selected", Boolean, nullable=False),
+    Column("probabilities", JSON(none_as_null=True)),
     Column("bits", LargeBinary, nullable=False),
     UniqueConstraint("run_id", "amount"),
 )
@@ -184,7 +185,8 @@ trains its mask has one, when it has ended, and its amount is the fraction that 
 
 `amount_by` says what the amount is: a threshold of the score, or the fraction kept. `layer_sizes` are the parameters
 kept per layer, weights and biases; `bits` is one bit a parameter, most significant first, in the order of the weights
-file.
+file. `probabilities` is NULL, or of a trained mask that is drawn how many scored parameters are kept with a probability in each
+twentieth of 0 … 1.
 """
 
 seal = Table(

@@ -192,6 +192,7 @@ class ResultRow:
     """What a table needs of a finished run; losses are NaN where they diverged, or where nothing was trained.
 
     Accuracies on the test set are NaN without one; `minimal_test_accuracy` is that at the minimal validation loss.
+    `sampled` are those of masks that are drawn, NaN where none is trained or drawn.
     """
 
     run_id: int
@@ -209,11 +210,28 @@ class ResultRow:
     untrained_test_accuracy: float = math.nan
     final_test_accuracy: float = math.nan
     minimal_test_accuracy: float = math.nan
+    sampled_val_accuracy: float = math.nan
+    sampled_test_accuracy: float = math.nan
+
+    @property
+    def achieved_val_accuracy(self) -> float:
+        """Of the network that the run ends with, trained or not."""
+        return self.untrained_val_accuracy if math.isnan(self.final_val_accuracy) else self.final_val_accuracy
+
+    @property
+    def achieved_test_accuracy(self) -> float:
+        """Of the trained network at its minimal validation loss, or of the one that was not trained."""
+        trained = self.minimal_test_accuracy
+        return self.untrained_test_accuracy if math.isnan(trained) else trained
 
 
 @dataclass(frozen=True, slots=True)
 class MaskRow:
-    """A masked network, untrained, of one amount; `bits` is only filled where asked for. NaN without a test set."""
+    """A masked network, untrained, of one amount; `bits` is only filled where asked for. NaN without a test set.
+
+    `probabilities` is empty, or of a trained mask that is drawn how many scored parameters are kept with a probability in
+    each twentieth of 0 … 1.
+    """
 
     run_id: int
     seed: int
@@ -227,6 +245,7 @@ class MaskRow:
     amount_by: str = "threshold"
     test_loss: float = math.nan
     test_accuracy: float = math.nan
+    probabilities: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,5 +294,6 @@ def _mask(run_id: int, mask: MaskRow) -> dict[str, Any]:
         "layer_sizes": list(mask.layer_sizes),
         "val_accuracy": mask.val_accuracy,
         "selected": mask.selected,
+        "probabilities": list(mask.probabilities) or None,
         "bits": mask.bits,
     }
