@@ -34,10 +34,23 @@ class TrainingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What regenerates initial values: the seed, and the rest of their random stream's name."""
+    """What regenerates initial values.
+
+    Attributes:
+        seed: of the random stream.
+        purpose: the rest of its name.
+        weights: how they are drawn, and `biases`, as a protocol says it.
+        kept: what becomes of them, by its name in `ltsm.core.actions`; `covers` is what a mask may prune there.
+        factors: what each layer's weights are multiplied by then; empty: nothing.
+    """
 
     seed: int
     purpose: tuple[str, ...]
+    weights: str = "default"
+    biases: str = "default"
+    kept: str = "initial"
+    covers: str = "all"
+    factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

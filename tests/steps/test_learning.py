@@ -2,17 +2,22 @@
 
 import math
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from small import SMALL, execution, results, stopped_again_and_again
 
+from ltsm.cli.stored_tickets import stored_ticket
+from ltsm.core.engine import choose_engine
 from ltsm.core.masking import unpack_bits
 from ltsm.core.network import Network
 from ltsm.errors import UsageError
+from ltsm.library.ticket_file import load_ticket, save_ticket
 from ltsm.steps import training
 from ltsm.steps.check import check
-from ltsm.steps.training import read_weights
+from ltsm.steps.training import Setup, read_weights
 from ltsm.store import artifacts, read, schema
 from ltsm.studies.recipe import Learned, Mask, Random, Recipe
 from ltsm.studies.study import Study
@@ -139,6 +144,23 @@ def test_a_network_kept_in_between_is_the_one_of_that_iterations_mask(opened):
         kept = weights(opened, run.file("kept", 100))
         assert torch.equal(kept, values.where(kept != 0, 0.0))
         assert not torch.equal(kept, weights(opened, run.final))
+
+
+@pytest.mark.parametrize("name", ["drawn", "biases", "ranked"])
+def test_an_exported_mask_loaded_elsewhere_does_as_recorded(whole, opened, tmp_path, name):
+    """Of seed and mask alone: no value is in the file, whatever becomes of values and however they are rescaled."""
+    setup = Setup(PROTOCOL, Path())
+    engine = choose_engine(training.dataset(setup), NETWORK, PROTOCOL)
+    for run in runs(opened, name):
+        save_ticket(stored_ticket(str(whole), None, str(run.id), None), tmp_path / "mask.ticket")
+        loaded = load_ticket(tmp_path / "mask.ticket")
+        assert load_file(tmp_path / "mask.ticket").keys() == {"mask"}
+        assert loaded.trained is None
+        network = loaded.chain.flat(loaded.state)
+        assert torch.equal(network, weights(opened, run.final))
+        mask = read.selected_mask(opened, run.id)
+        for on, accuracy in ((None, mask.val_accuracy), (training.test_set(setup), mask.test_accuracy)):
+            assert engine.evaluate_parameters(network[None], on).accuracy == (accuracy,)
 
 
 def test_diverged_scores_end_the_run(tmp_path):
