@@ -152,6 +152,16 @@ class StudyOptions:
     train: Annotated[
         str | None, _own_option("--train", "criteria: tickets to train: best, or amounts.", "NUMBERS")
     ] = None
+    method: Annotated[
+        list[str] | None,
+        _own_option("--method", "learned: bernoulli or edge_popup; may be repeated.", "NAME"),
+    ] = None
+    keep: Annotated[
+        str | None, _own_option("--keep", "learned: what edge-popup keeps, e.g. 0.3,0.5.", "NUMBERS")
+    ] = None
+    length: Annotated[
+        str | None, _own_option("--length", "learned: iterations that a mask is trained for.", "N")
+    ] = None
     rounds: Annotated[
         str | None, _own_option("--rounds", "iterative: how often it is pruned \\[default: 20].", "N")
     ] = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ltsm.cli import options, pruned, say
+from ltsm.cli import learning, options, pruned, say
 from ltsm.core.criteria import CRITERIA
 from ltsm.errors import UsageError
 from ltsm.paths import read_path
@@ -26,16 +26,20 @@ if TYPE_CHECKING:
     from ltsm.library.tickets import Ticket
     from ltsm.protocol import Protocol
 
+SIGN = "sign"
+"""The paper's criterion, where none is named."""
 HELP = """Examples:
 
 [bold]ltsm prune --initial before.pt --trained after.pt --data mnist[/]
 [bold]ltsm prune --initial a.safetensors --trained b.safetensors --data mine.npz --out pruned/ --train[/]
 [bold]ltsm prune --initial a.pt --trained b.pt --data mine.npz --network model:make --only-linear[/]
 [bold]ltsm prune --trained b.pt --data mine.npz --keep 0.2 --criterion large_final --mask weights[/]
+[bold]ltsm prune --learn bernoulli --initial before.pt --data mnist --constants --rescale[/]
 
 Steps 3 and 4 on saved weights of your own network: evaluate the initial values, masked by what training made of
 them, at every threshold, and choose the most accurate. --keep searches for nothing and keeps that fraction of each
-layer. --train adds steps 5 and 6. docs/guide.md tells more, docs/choosing_a_mask.md about criteria.
+layer. --train adds steps 5 and 6. --learn needs no trained weights: it trains the mask of initial ones, and no weight.
+docs/guide.md tells more, docs/choosing_a_mask.md about criteria.
 """
 
 
@@ -50,14 +54,16 @@ Network = Annotated[
 
 
 def prune(
-    trained: Annotated[
-        Path,
-        typer.Option("--trained", parser=read_path, metavar="FILE", help="Weights after training."),
-    ],
     data: Annotated[
         str,
         typer.Option("--data", metavar="FILE|NAME", help="FILE.npz, a ./FOLDER of images, mnist, digits …"),
     ],
+    trained: Annotated[
+        Path | None,
+        typer.Option(
+            "--trained", parser=read_path, metavar="FILE", help="Weights after training; without --learn."
+        ),
+    ] = None,
     initial: Annotated[
         Path | None,
         typer.Option(
@@ -89,8 +95,13 @@ def prune(
         str, typer.Option("--activation", metavar="NAME", help="relu, tanh or gelu.")
     ] = PAPER.activation,
     mask: Annotated[
-        str, typer.Option("--mask", metavar="SCOPE", help="What it covers: all parameters, or weights.")
-    ] = PAPER.mask,
+        str | None,
+        typer.Option(
+            "--mask",
+            metavar="SCOPE",
+            help=f"What it covers: all parameters, or weights; default: {PAPER.mask}, of --learn weights.",
+        ),
+    ] = None,
     only_linear: Annotated[
         bool, typer.Option("--only-linear", help="Leave layers that are not linear alone.")
     ] = False,
@@ -98,16 +109,21 @@ def prune(
         str, typer.Option("--pixels", metavar="SCALE", help="raw, or standardised.")
     ] = PAPER.pixels,
     criterion: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--criterion",
             metavar="NAME|MODULE:FUNCTION",
-            help=f"What scores a weight, the largest being kept: {', '.join(CRITERIA)}; or a function of yours.",
+            help=f"What scores a weight, the largest being kept: {', '.join(CRITERIA)}; or a function of yours;"
+            f" default: {SIGN}.",
         ),
-    ] = "sign",
+    ] = None,
     keep: Annotated[
         float | None,
-        typer.Option("--keep", metavar="FRACTION", help="Keep this fraction, without a search."),
+        typer.Option(
+            "--keep",
+            metavar="FRACTION",
+            help="Keep this fraction, without a search; also of --learn edge_popup.",
+        ),
     ] = None,
     scope: Annotated[
         str | None,
@@ -145,8 +161,13 @@ def prune(
         typer.Option("--key", metavar="KEY", help="Under which key of both files the weights lie."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over what --out has already.")] = False,
+    learn: learning.Method = None,
+    learn_iterations: learning.Length = None,
+    learn_lr: learning.Rate = None,
+    constants: learning.Constants = False,
+    rescale: learning.Rescale = False,
 ) -> None:
-    """Find the supermask of saved weights, and with --train its ticket.
+    """Find or learn the supermask of saved weights, and with --train its ticket.
 
     Raises:
         UsageError: an option cannot be, or the weights are not of one network.
@@ -155,7 +176,26 @@ def prune(
     """
     if out is not None and not force:
         pruned.check_free(out)
-    amount = _amount(keep, scope, thresholds or select)
+    wanted = learning.wish(
+        learn,
+        {
+            "--learn-iterations": learn_iterations,
+            "--learn-lr": learn_lr,
+            "--constants": constants,
+            "--rescale": rescale,
+        },
+        {
+            "--trained": trained,
+            "--criterion": criterion,
+            "--scope": scope,
+            "--thresholds": thresholds,
+            "--select": select,
+        },
+        keep,
+    )
+    amount = {} if wanted else _amount(keep, scope, thresholds or select)
+    if wanted:  # as both papers have it
+        mask, order = mask or "weights", order or "shuffled"
     settings = {"activation": activation, "mask": mask, "pixels": pixels, "lr": lr, "order": order}
     protocol = PAPER.changed(
         dataset=data,
@@ -166,17 +206,27 @@ def prune(
     )
     images, test = _data(protocol, folder)
     with their_code():
-        found = _found(
-            (initial, trained, key), images, network, protocol, only_linear, criterion, amount, seed
-        )
+        if wanted:
+            found: Supermask = learning.learned(
+                wanted, (initial, key), images, network, protocol, only_linear, seed
+            )
+        else:
+            found = _found(
+                (initial, trained, key),
+                images,
+                network,
+                protocol,
+                only_linear,
+                criterion or SIGN,
+                amount,
+                seed,
+            )
         ticket = _ticket(found, images, protocol, seed) if train else _untrained(found)
         tested = None if test is None else _tested(found, ticket, images, test)
     ticket = replace(ticket, about={**ticket.about, "data": _origin(images, protocol)})
-    if initial is not None:
+    if initial is not None and not wanted:
         pruned.compare_whole(found, images)
-    if found.left_alone:
-        values = "trained" if initial is None else "initial"
-        say.note(f"left alone, with their {values} values: {', '.join(found.left_alone)}")
+    pruned.note_left_alone(found, "initial" if initial or wanted else "trained")
     if train:
         shuffled = "reshuffled every epoch" if protocol.order == "shuffled" else "in file order"
         say.note(f"trained for {iterations:,} iterations, the images {shuffled}")
@@ -184,9 +234,7 @@ def prune(
         say.as_json("ltsm-prune", 1, pruned.as_json(found, ticket, images) | {"test": tested})
     else:
         pruned.show(found, ticket, images)
-        if test is not None and tested is not None:
-            for which, accuracy in tested["accuracy"].items():
-                say.data(pruned.test_sentence(which, accuracy, test))
+        pruned.show_tested(tested)
     if out is not None:
         pruned.write(found, ticket, images, out)
 
@@ -210,7 +258,7 @@ def _tested(found: Supermask, ticket: Ticket, images: Dataset, test: TestSet) ->
 
 
 def _found(
-    weights: tuple[Path | None, Path, str | None],
+    weights: tuple[Path | None, Path | None, str | None],
     images: Dataset,
     network: str | None,
     protocol: Protocol,
@@ -225,6 +273,11 @@ def _found(
     from ltsm.library.supermasks import find_supermask
 
     initial, trained, key = weights
+    if trained is None:
+        raise UsageError(
+            "--trained FILE is missing: a mask by a rule is made by what training made of the weights.",
+            "--trained FILE; or --learn bernoulli, which learns a mask without them",
+        )
     search = {"amounts": protocol.thresholds, "select": (protocol.select_min, protocol.select_max)}
     return find_supermask(
         None if initial is None else read_weights(initial, key),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from ltsm.cli import say
+from ltsm.cli import learning, say
 from ltsm.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ltsm.core.datasets import Dataset, TestSet
+    from ltsm.core.datasets import Dataset
     from ltsm.library.supermasks import AmountResult, Supermask
     from ltsm.library.tickets import Ticket
 
@@ -28,10 +29,22 @@ FILES = (
 """What --out gets, the last one with --train."""
 
 
-def test_sentence(which: str, accuracy: float, test: TestSet) -> str:
-    """What a network achieves on images that selected nothing."""
-    n = len(test.labels)
+def test_sentence(which: str, accuracy: float, n: int) -> str:
+    """What a network achieves on `n` images that selected nothing."""
     return f"{which}: {round(accuracy * n):,} of {n:,} test images ({accuracy:.2%})"
+
+
+def show_tested(tested: dict[str, Any] | None) -> None:
+    """The same of all that was tested, if anything was."""
+    if tested is not None:
+        for which, accuracy in tested["accuracy"].items():
+            say.data(test_sentence(which, accuracy, tested["images"]))
+
+
+def note_left_alone(found: Supermask, values: str) -> None:
+    """Say which parameters the mask does not cover, and what values they keep."""
+    if found.left_alone:
+        say.note(f"left alone, with their {values} values: {', '.join(found.left_alone)}")
 
 
 def check_free(out: Path) -> None:
@@ -59,7 +72,9 @@ def compare_whole(found: Supermask, images: Dataset) -> None:
 
 
 def as_json(found: Supermask, ticket: Ticket, images: Dataset) -> dict[str, Any]:
-    """The amounts, the selected one, and the training where there was one, as JSON values."""
+    """The amounts, the selected one, and the learning and the training where there was one, as JSON values."""
+    from ltsm.library.learning import LearnedSupermask
+
     result: dict[str, Any] = {
         "dataset": images.name,
         "data_sha256": images.digest,
@@ -71,6 +86,12 @@ def as_json(found: Supermask, ticket: Ticket, images: Dataset) -> dict[str, Any]
         f"{found.ranking.by}s": [_amount(r, found) for r in found.results],
         "selected": _amount(found.selected, found),
     }
+    if isinstance(found, LearnedSupermask):
+        result["learning"] = {
+            **asdict(found.learned),
+            "sampled_accuracy": _number(found.sampled_accuracy),
+            "records": [{k: _number(v) for k, v in asdict(record).items()} for record in found.records],
+        }
     if ticket.trained is not None:
         names = ("iteration", "train_loss", "val_loss", "val_accuracy")
         result["training"] = [
@@ -94,7 +115,22 @@ def _number(value: float) -> float | None:
 
 
 def show(found: Supermask, ticket: Ticket, images: Dataset) -> None:
-    """A table of the amounts, and what was selected, in a sentence."""
+    """A table, what was chosen or learned, in a sentence, and what came of its training."""
+    from ltsm.library.learning import LearnedSupermask
+
+    if isinstance(found, LearnedSupermask):
+        learning.show(found, images)
+    else:
+        _show_search(found, images)
+    if ticket.records:
+        last = ticket.records[-1]
+        say.data(
+            f"trained for {last.iteration:,} iterations with the rest at 0: validation loss {last.val_loss:.4f},"
+            f" accuracy {last.val_accuracy:.2%}"
+        )
+
+
+def _show_search(found: Supermask, images: Dataset) -> None:
     fraction = found.ranking.by == "fraction"
     heading = "fraction kept" if fraction else "threshold t"
     table = Table(heading, "relative size", "accuracy, untrained", "loss, untrained", "")
@@ -110,12 +146,6 @@ def show(found: Supermask, ticket: Ticket, images: Dataset) -> None:
         f" untrained, they classify"
         f" {best.val_accuracy:.2%} of the {len(images.validation_labels):,} validation images of {images.name}"
     )
-    if ticket.records:
-        last = ticket.records[-1]
-        say.data(
-            f"trained for {last.iteration:,} iterations with the rest at 0: validation loss {last.val_loss:.4f},"
-            f" accuracy {last.val_accuracy:.2%}"
-        )
 
 
 def write(found: Supermask, ticket: Ticket, images: Dataset, out: Path) -> None:

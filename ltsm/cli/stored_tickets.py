@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ltsm import grammar
+from ltsm.core.mask_training import factors
 from ltsm.core.masking import unpack_bits
 from ltsm.errors import StoreError, UsageError
 from ltsm.library.chains import Chain, chain_of_state
@@ -16,6 +17,7 @@ from ltsm.store.engine import store_path
 from ltsm.store.values import FINISHED
 from ltsm.studies import paper
 from ltsm.studies.names import run_name
+from ltsm.studies.recipe import Learned
 
 if TYPE_CHECKING:
     from ltsm.library.weights import State
@@ -78,16 +80,48 @@ def _made(store: Store, run: RunRow, mask: MaskRow) -> Ticket:
     if chain is None:
         hint = grammar.typed(["db", "check"], store.path)
         raise StoreError(f"the initial weights of {run_name(run.recipe, run.seed)} are of no network.", hint)
-    flags, values = _flags(chain, mask.bits), _in_order(chain, initial)
-    done = run.state in FINISHED and run.final is not None
+    flags, recipe = _flags(chain, mask.bits), _recipe(store, run, protocol, chain, mask)
+    values = _in_order(chain, _rescaled(chain, initial, recipe))
+    done = run.state in FINISHED and run.final is not None and _learned(store, run) is None
     return Ticket(
         mask=flags,
         initial=values if _frozen_values(store, run) else masked_state(values, flags),
         trained=_in_order(chain, _weights(store, run, "final")) if done else None,
         chain=chain,
-        recipe=Recipe(run.seed, ("initial",)),
+        recipe=recipe,
         about=_about(protocol, run, mask) | (_trained(store, run) if done else {}),
     )
+
+
+def _recipe(store: Store, run: RunRow, protocol: ProtocolRow, chain: Chain, mask: MaskRow) -> Recipe:
+    """What may regenerate the initial values; whoever writes the file looks whether it does."""
+    learned, settings = _learned(store, run), protocol.settings
+    flags = unpack_bits(mask.bits, chain.network.parameters)
+    return Recipe(
+        seed=run.seed,
+        purpose=("initial",),
+        weights=settings.get("initialisation", "default"),
+        biases=settings.get("biases", "default"),
+        kept=read.recipe(store, run.id).settings.get("kept", "initial"),
+        covers=learned.covers if learned else settings["mask"],
+        factors=tuple(factors(chain.network, learned, flags)) if learned and learned.rescale else (),
+    )
+
+
+def _learned(store: Store, run: RunRow) -> Learned | None:
+    """How the run's mask was trained: then it is what training made, and no weight."""
+    found = read.recipe(store, run.id).settings.get("mask", {})
+    return (
+        Learned(**{n: v for n, v in found.items() if n != "type"}) if found.get("type") == "Learned" else None
+    )
+
+
+def _rescaled(chain: Chain, state: State, recipe: Recipe) -> State:
+    """The state dict with each layer's weights times its factor."""
+    flat = chain.flat(state)
+    for layer, factor in zip(chain.network.layers, recipe.factors, strict=False):
+        flat[layer.weight] *= factor
+    return dict(chain.views(flat))
 
 
 def _frozen_values(store: Store, run: RunRow) -> bool:

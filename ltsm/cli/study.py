@@ -10,7 +10,7 @@ from rich.table import Table
 from ltsm.cli import options, say
 from ltsm.cli.choices import Choices, StudyOptions, with_choices
 from ltsm.studies import all as studies
-from ltsm.studies.recipe import Masking
+from ltsm.studies.recipe import Learned, Masking
 
 if TYPE_CHECKING:
     from ltsm.studies.recipe import Recipe
@@ -106,6 +106,8 @@ def _mask(recipe: Recipe) -> str:
     mask = recipe.mask
     if isinstance(mask, Masking):
         return f"by {mask.criterion} from {mask.after.of}, {len(mask.amounts)} {mask.by}s"
+    if isinstance(mask, Learned):
+        return f"learned by {mask.method}"
     if mask is None:
         return ""
     return f"{mask.control} of {mask.of}" if mask.control else mask.of

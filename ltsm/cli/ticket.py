@@ -193,7 +193,7 @@ def evaluate(
     for row in found:
         say.data(_sentence(row, images))
         if test is not None:
-            say.data(test_sentence(row["network"], row["test_accuracy"], test))
+            say.data(test_sentence(row["network"], row["test_accuracy"], len(test.labels)))
 
 
 def _format(path: Path) -> Callable[[Ticket, bool | None], bytes]:

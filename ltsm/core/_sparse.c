@@ -152,7 +152,8 @@ static double train_step(struct network *n, const struct batch *b, int64_t begin
     forward(n, b);
     double sum = loss(n, b);
     backward(n, b);
-    first_step(n, b, t + 1, rates + (t - begin));
+    first_step(n, b, (struct step){step_vectors, rates + (t - begin)});
+    EACH(i, b->pairs) n->active[b->pair[i]] = 1, n->done[b->pair[i]] = t + 1;
     rest_step(n, rates + (t - begin));
     return sum / b->images;
 }
@@ -196,3 +197,7 @@ int sparse_network_evaluate(struct network *n, struct images *s, double *loss, d
     *loss = total / (double)s->count, *accuracy = (double)correct / (double)s->count;
     return 1;
 }
+
+/* ---- masks that are trained --------------------------------------------------------------------- */
+
+#include "_sparse_learner.h"

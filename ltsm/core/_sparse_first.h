@@ -56,17 +56,23 @@ static void first_forward(const struct network *n, const struct batch *b) {
     }
 }
 
+/* What becomes of the first layer's gradient: called for some vectors of it, which lie at `at`. */
+struct step {
+    void (*apply)(struct network *n, int64_t at, int vectors, const vec *gradient, const void *given);
+    const void *given;
+};
+
 /* Not inline: Adam's constants would drive the gradient's sums out of the registers. */
 static __attribute__((noinline)) void step_vectors(struct network *n, int64_t at, int vectors, const vec *gradient,
-                                                   const struct rates *rates) {
-    const struct rates constant = *rates;
+                                                   const void *rates) {
+    const struct rates constant = *(const struct rates *)rates;
     vec *w = (vec *)(n->first[W] + at), *m = (vec *)(n->first[M] + at), *v = (vec *)(n->first[V] + at);
     EACH(c, vectors) adam(w + c, m + c, v + c, gradient[c], &constant);
 }
 
-/* The gradient of two pixels' weights, in some of a block's vectors, and their Adam step. */
+/* The gradient of two pixels' weights, in some of a block's vectors, and their step. */
 INLINE void step_pair(const int vectors, struct network *n, const struct batch *b, struct block block, int from, int i,
-                      const struct rates *rates) {
+                      struct step step) {
     const float *error = n->error[1] + block.columns + from * LANES;
     vec one[PART], two[PART], gradient[2 * PART];
     UNROLLED(c, vectors) one[c] = two[c] = (vec){0};
@@ -81,26 +87,25 @@ INLINE void step_pair(const int vectors, struct network *n, const struct batch *
     UNROLLED(c, vectors) gradient[c] = one[c], gradient[vectors + c] = two[c];
     int64_t row = (int64_t)block.vectors * LANES, at = block.at + 2 * b->pair[i] * row + from * LANES;
     int calls = vectors == block.vectors ? 1 : 2; /* whole rows lie side by side: one call is 1 of 31 us faster */
-    EACH(k, calls) step_vectors(n, at + k * row, 2 / calls * vectors, gradient + k * vectors, rates);
+    EACH(k, calls) step.apply(n, at + k * row, 2 / calls * vectors, gradient + k * vectors, step.given);
 }
 
 INLINE void step_part(const int vectors, struct network *n, const struct batch *b, struct block block, int from,
-                      const struct rates *rates) {
+                      struct step step) {
     if (vectors <= PART) /* which it always is: the rest need not be compiled */
-        EACH(i, b->pairs) step_pair(vectors, n, b, block, from, i, rates);
+        EACH(i, b->pairs) step_pair(vectors, n, b, block, from, i, step);
 }
 
-static void step_block(struct network *n, const struct batch *b, struct block block, const struct rates *rates) {
+static void step_block(struct network *n, const struct batch *b, struct block block, struct step step) {
     int parts = (block.vectors + PART - 1) / PART;
     EACH(i, parts) {
         int from = i * block.vectors / parts, vectors = (i + 1) * block.vectors / parts - from;
-        BY_VECTORS(vectors, step_part, n, b, block, from, rates)
+        BY_VECTORS(vectors, step_part, n, b, block, from, step)
     }
 }
 
-static void first_step(struct network *n, const struct batch *b, int64_t step, const struct rates *rates) {
-    EACH(i, block_count(n)) step_block(n, b, block_at(n, i), rates);
-    EACH(i, b->pairs) n->active[b->pair[i]] = 1, n->done[b->pair[i]] = step;
+static void first_step(struct network *n, const struct batch *b, struct step step) {
+    EACH(i, block_count(n)) step_block(n, b, block_at(n, i), step);
 }
 
 INLINE void catch_up_vector(vec *w, vec *m, vec *v, const struct rates *rates, int64_t steps) {

@@ -75,7 +75,7 @@ class SparseEngine:
         del device
         self._data, self._network, self._protocol = data, network, protocol
         self._batches = Batches(len(data.train_images), protocol.batch_size, protocol.order)
-        self._training = _training_images(data)
+        self._training = training_images(data)
         self._loaded: TrainState | None = None
         self._models: list[SparseNetwork] = []
         self._iteration = 0
@@ -84,16 +84,10 @@ class SparseEngine:
     @classmethod
     def refusal(cls, data: Dataset, network: Network, protocol: Protocol, device: str) -> str:
         """Why another engine should serve this case, in words for a person; empty where this one should."""
-        if device != "cpu":
-            return f"It runs on the CPU, not on {device}."
-        if reason := unavailable_reason():
-            return reason
-        if reason := _out_of_bounds(network, protocol, min(protocol.batch_size, len(data.train_images))):
-            return reason
-        densest = DENSEST.get(sparse_library.variant(), DENSEST_ELSEWHERE)
-        if (share := _share_of_nonzero(data)) > densest:
-            return f"{share:.0%} of the pixels are not 0: it is the faster one up to {densest:.0%}."
-        return ""
+        # an infinite second moment says what is pruned, and 0 · ∞ is no number
+        if np.float32(protocol.beta2) == 0:
+            return "It serves no beta2 of 0."
+        return refused(data, network, min(protocol.batch_size, len(data.train_images)), device)
 
     def load(self, state: TrainState) -> None:
         """Take over copies of the state's tensors."""
@@ -147,15 +141,19 @@ class SparseEngine:
         return later(self._loaded, self._iteration, [tensor.clone() for tensor in tensors])
 
 
-def _out_of_bounds(network: Network, protocol: Protocol, batch: int) -> str:
+def refused(data: Dataset, network: Network, batch: int, device: str) -> str:
+    """Why the kernel does not serve such a network, batch or data, in words; empty where it does."""
+    if device != "cpu":
+        return f"It runs on the CPU, not on {device}."
+    if reason := unavailable_reason():
+        return reason
     if network.sizes[0] > MOST_PIXELS or len(network.sizes) - 1 > MOST_LAYERS:
         return f"It serves up to {MOST_PIXELS:,} inputs and {MOST_LAYERS} layers."
     if batch > MOST_IN_A_BATCH or batch * network.sizes[0] > MOST_PIXELS_IN_A_BATCH:
         return f"It serves batches of up to {MOST_IN_A_BATCH:,} images, {MOST_PIXELS_IN_A_BATCH:,} pixels."
-    if (
-        np.float32(protocol.beta2) == 0
-    ):  # an infinite second moment says what is pruned, and 0 · ∞ is no number
-        return "It serves no beta2 of 0."
+    densest = DENSEST.get(sparse_library.variant(), DENSEST_ELSEWHERE)
+    if (share := _share_of_nonzero(data)) > densest:
+        return f"{share:.0%} of the pixels are not 0: it is the faster one up to {densest:.0%}."
     return ""
 
 
@@ -165,7 +163,8 @@ def _evaluation(found: list[tuple[float, float]]) -> Evaluation:
 
 # Every segment of every run uses the same data set.
 @remembered
-def _training_images(data: Dataset) -> SparseImages:
+def training_images(data: Dataset) -> SparseImages:
+    """The training set in the kernel's memory."""
     return SparseImages(data.train_images, data.train_labels)
 
 

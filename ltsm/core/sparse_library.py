@@ -43,6 +43,14 @@ _SIGNATURES: dict[str, tuple[type | None, Sequence[type]]] = {
         (_pointer, _pointer, _pointer, _int, _long, _long, _pointer, _pointer),
     ),
     "sparse_network_evaluate": (_int, (_pointer, _pointer, _pointer, _pointer)),
+    "sparse_learner_new": (_pointer, (_int, _pointer, _int)),
+    "sparse_learner_free": (None, (_pointer,)),
+    "sparse_learner_load": (None, (_pointer, _pointer, _pointer, _pointer)),
+    "sparse_learner_state": (None, (_pointer, _pointer, _pointer)),
+    "sparse_learner_train": (
+        _int,
+        (*(_pointer,) * 3, _int, _long, _long, _int, *(_pointer,) * 5),
+    ),
 }
 
 

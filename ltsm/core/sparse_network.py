@@ -39,14 +39,14 @@ class SparseImages:
     """
 
     def __init__(self, images: Tensor, labels: Tensor) -> None:
-        kernel, dense, truth = _kernel(), images.contiguous(), labels.contiguous()
+        ours, dense, truth = kernel(), images.contiguous(), labels.contiguous()
         where = address(dense, "float32"), address(truth, "int64", len(dense))
-        self.handle = _made(kernel.sparse_images_new(*where, *dense.shape))
+        self.handle = made(ours.sparse_images_new(*where, *dense.shape))
         self.count, self.pixels = images.shape
         self.classes = range(int(labels.min()), int(labels.max()) + 1)
         self.lock = threading.Lock()
         """Held while the kernel uses the images: it makes batches as it goes."""
-        weakref.finalize(self, kernel.sparse_images_free, self.handle)
+        weakref.finalize(self, ours.sparse_images_free, self.handle)
 
     def check(self, network: Network) -> None:
         """Nothing, where the network is for these images: the kernel does not look, and would write anywhere.
@@ -73,10 +73,10 @@ class SparseNetwork:
     """
 
     def __init__(self, network: Network, batch: int) -> None:
-        self._kernel, self._network = _kernel(), network
+        self._kernel, self._network = kernel(), network
         sizes = np.array(network.sizes, dtype=np.int64)
         activation = ACTIVATIONS.index(network.activation)
-        self._handle = _made(
+        self._handle = made(
             self._kernel.sparse_network_new(len(sizes) - 1, address(sizes, "int64"), activation, batch)
         )
         weakref.finalize(self, self._kernel.sparse_network_free, self._handle)
@@ -108,7 +108,7 @@ class SparseNetwork:
         loss, size = np.zeros(1), min(protocol.batch_size, MOST_IN_A_BATCH)
         where = (images.handle, address(order, "int64", images.count), size, begin, end)
         with images.lock:
-            _made(
+            made(
                 self._kernel.sparse_network_train(
                     self._handle, *where, address(hyper, "float64"), address(loss, "float64")
                 )
@@ -121,7 +121,7 @@ class SparseNetwork:
         found = np.zeros(2)
         where = [address(part, "float64") for part in (found[:1], found[1:])]
         with images.lock:
-            _made(self._kernel.sparse_network_evaluate(self._handle, images.handle, *where))
+            made(self._kernel.sparse_network_evaluate(self._handle, images.handle, *where))
         return float(found[0]), float(found[1])
 
     def evaluate_parameters(self, parameters: Tensor, images: SparseImages) -> tuple[float, float]:
@@ -130,14 +130,15 @@ class SparseNetwork:
         return self.evaluate(images)
 
 
-def _kernel() -> ctypes.CDLL:
-    kernel = sparse_library.library()
-    if kernel is None:
+def kernel() -> ctypes.CDLL:
+    """The library; RuntimeError where there is none, which an engine's refusal has said before."""
+    found = sparse_library.library()
+    if found is None:
         raise RuntimeError(sparse_library.unavailable_reason())
-    return kernel
+    return found
 
 
-def _made(answer: int | None) -> int:
+def made(answer: int | None) -> int:
     """What the kernel answered; it answers nothing where memory is out."""
     if not answer:
         raise MemoryError("there is not enough memory for the sparse engine")

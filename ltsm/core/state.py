@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import safetensors
 import torch
@@ -16,9 +16,11 @@ from ltsm.core.network import Network
 from ltsm.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
+
+State = TypeVar("State")
 
 FORMAT = 1
 """Version of the bytes that `pack` gives."""
@@ -125,25 +127,38 @@ def apart(state: TrainState) -> list[TrainState]:
 
 
 def pack(state: TrainState) -> bytes:
-    """The state as the bytes of a safetensors file, the same bytes for the same state.
-
-    Its description is one JSON text, since safetensors keeps several in no particular order, and holds
-    a SHA-256 over itself and all values, since safetensors would not notice a flipped bit.
-    """
-    tensors = _tensors(state)
-    about: dict[str, Any] = {
-        "format": FORMAT,
+    """The state as the bytes of a safetensors file, the same bytes for the same state."""
+    about = {
         "sizes": state.network.sizes,
         "activation": state.network.activation,
         "seeds": state.seeds,
         "iteration": state.iteration,
     }
-    about["sha256"] = digest(about, tensors)
-    return save(tensors, {"ltsm": json.dumps(about, sort_keys=True)})
+    return packed(about, _tensors(state))
+
+
+def packed(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
+    """A description and contiguous tensors as the bytes of a safetensors file.
+
+    The description is one JSON text, since safetensors keeps several in no particular order, and holds
+    a SHA-256 over itself and all values, since safetensors would not notice a flipped bit.
+    """
+    whole = {"format": FORMAT, **about}
+    whole["sha256"] = digest(whole, tensors)
+    return save(dict(tensors), {"ltsm": json.dumps(whole, sort_keys=True)})
 
 
 def unpack(data: bytes) -> TrainState:
     """The state that `pack` made into these bytes.
+
+    Raises:
+        StoreError: the bytes are damaged, incomplete, or something else.
+    """
+    return unpacked(data, _state)
+
+
+def unpacked(data: bytes, state: Callable[[dict[str, Any], dict[str, Tensor]], State]) -> State:
+    """What `state` makes of the description and the tensors that `packed` was given.
 
     Raises:
         StoreError: the bytes are damaged, incomplete, or something else.
@@ -156,7 +171,7 @@ def unpack(data: bytes) -> TrainState:
             raise StoreError(f"this is a checkpoint of format {about['format']}, not {FORMAT}.", _HINT)
         if digest(about, tensors) != expected:
             raise StoreError("the checkpoint's contents differ from its own SHA-256.", _HINT)
-        return _state(about, tensors)
+        return state(about, tensors)
     except (KeyError, TypeError, ValueError, AttributeError, safetensors.SafetensorError) as error:
         raise StoreError("these bytes are no checkpoint, or only a part of one.", _HINT) from error
 
@@ -188,9 +203,16 @@ def metadata(data: bytes) -> dict[str, Any]:
 
 def _state(about: dict[str, Any], tensors: dict[str, Tensor]) -> TrainState:
     """The state of a description whose digest was right; ValueError where its parts do not fit together."""
-    network = Network(tuple(about["sizes"]), about["activation"])
-    shape, seeds = (len(about["seeds"]), network.parameters), tuple(about["seeds"])
-    fitting = all(tensor.shape == shape for tensor in tensors.values())
-    if network.activation not in ACTIVATIONS or not fitting or about["iteration"] < 0:
+    network, seeds = network_of(about), tuple(about["seeds"])
+    shape = (len(seeds), network.parameters)
+    if any(tensor.shape != shape for tensor in tensors.values()):
         raise ValueError(about)
     return TrainState(network=network, seeds=seeds, iteration=about["iteration"], **tensors)
+
+
+def network_of(about: Mapping[str, Any]) -> Network:
+    """The network of a checkpoint's description; ValueError where there is none such, or its iteration is none."""
+    network = Network(tuple(about["sizes"]), about["activation"])
+    if network.activation not in ACTIVATIONS or about["iteration"] < 0:
+        raise ValueError(about)
+    return network

@@ -67,7 +67,7 @@ class TorchEngine:
     @torch.no_grad()
     def train(self, until: int) -> tuple[float, ...]:
         """Go on to iteration `until`; the mean training loss of the iterations made, one per model."""
-        with _denormals_as_zero():
+        with denormals_as_zero():
             return tuple(loss for group in self._groups for loss in group.train(until))
 
     def evaluate(self, on: TestSet | None = None) -> Evaluation:
@@ -187,7 +187,7 @@ def evaluated(network: Network, parameters: Tensor, images: Tensor, labels: Tens
 
 
 @contextmanager
-def _denormals_as_zero() -> Iterator[None]:
+def denormals_as_zero() -> Iterator[None]:
     """Count values below 10⁻³⁸ as 0 meanwhile, on this thread.
 
     Adam's first moments of pixels that are seldom inked decay to there, and the processor is so slow with

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -21,7 +21,7 @@ from ltsm.library.tickets import TrainingRecord
 from ltsm.library.weights import load_exactly, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch import Tensor, nn
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ltsm.protocol import Protocol
 
     Optimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+R = TypeVar("R")
 
 _MAKES = "optimiser=lambda parameters: torch.optim.SGD(parameters, lr=0.1)"
 
@@ -59,49 +61,77 @@ def by_module(
         raise UsageError(
             "every parameter of the module is frozen.", "requires_grad_() on what is to be trained"
         )
-    batched, judged = _as_taken(network, training, "train"), _as_taken(network, validation, "validation")
-    # once, and not again at every record
-    batched, judged = as_pair(batched) or batched, as_pair(judged) or judged
-    if isinstance(batched, Pair):
-        check_learnable(batched.images, batched.labels, "training")
-    loss, steps = loss or default_loss, _optimiser(optimiser, network, plan.lr)
-    batches = training_batches(batched, plan.batch_size, plan.order, seed)
-    records, lost, last = [_recorded(network, 0, math.nan, judged, loss)], 0.0, 0
-    points = set(record_points(0, plan.iterations, plan.record_every))
+    batches = batches_of(network, training, plan, seed)
+    judged = None if validation is None else at_hand(network, validation, "validation")
+    loss = loss or default_loss
+    steps = optimiser_over(network.parameters(), optimiser, lambda p: torch.optim.Adam(p, lr=plan.lr))
+
+    def recorded(iteration: int, train_loss: float) -> TrainingRecord:
+        return _recorded(network, iteration, train_loss, judged, loss)
+
     with frozen_zeros(network, supermask.mask, steps, at=supermask.state):
-        for iteration, batch in zip(range(1, plan.iterations + 1), batches, strict=False):
-            lost += _step(network, steps, loss, batch)
-            if iteration in points:
-                records.append(_recorded(network, iteration, lost / (iteration - last), judged, loss))
-                lost, last = 0.0, iteration
+        records = stepped(lambda _, batch: step(network, steps, loss, batch), recorded, batches, plan)
     return state_of(network), records
 
 
-def _as_taken(network: nn.Module, data: Any, part: str) -> Any:
-    """A data set's part, as the network takes it; anything else as it is."""
-    return as_taken(network, data, part) if isinstance(data, Dataset) else data
+def batches_of(network: nn.Module, training: Data | Dataset, plan: Protocol, seed: int) -> Iterator[Pair]:
+    """Batches without end, in the shape that the network takes.
+
+    Raises:
+        DataError: the data is no images with labels, or nothing can be learnt of it.
+    """
+    batched = at_hand(network, training, "train")
+    if isinstance(batched, Pair):
+        check_learnable(batched.images, batched.labels, "training")
+    return training_batches(batched, plan.batch_size, plan.order, seed)
 
 
-def _optimiser(make: Optimiser | None, network: nn.Module, lr: float) -> torch.optim.Optimizer:
-    """The caller's, over the copy's parameters, or Adam.
+def at_hand(network: nn.Module, data: Data | Dataset, part: str) -> Data | Pair:
+    """A data set's part as the network takes it, or data of the caller's, made a pair once and not at every record."""
+    given: Data = as_taken(network, data, part) if isinstance(data, Dataset) else data
+    return as_pair(given) or given
+
+
+def stepped(
+    step_of: Callable[[int, Pair], float],
+    recorded: Callable[[int, float], R],
+    batches: Iterable[Pair],
+    plan: Protocol,
+) -> list[R]:
+    """What is recorded before the first of so many steps and every so often: of the iteration and the mean loss since."""
+    records, lost, last = [recorded(0, math.nan)], 0.0, 0
+    points = set(record_points(0, plan.iterations, plan.record_every))
+    for iteration, batch in zip(range(1, plan.iterations + 1), batches, strict=False):
+        lost += step_of(iteration, batch)
+        if iteration in points:
+            records.append(recorded(iteration, lost / (iteration - last)))
+            lost, last = 0.0, iteration
+    return records
+
+
+def optimiser_over(
+    parameters: Iterable[nn.Parameter], make: Optimiser | None, otherwise: Optimiser
+) -> torch.optim.Optimizer:
+    """The caller's over these, or the one of ours.
 
     Raises:
         UsageError: it makes no optimiser, or one over other parameters, which would train nothing.
         RunError: it fails.
     """
+    given = list(parameters)
     if make is None:
-        return torch.optim.Adam(network.parameters(), lr=lr)
+        return otherwise(given)
     with theirs("the optimiser"):
-        made: Any = make(network.parameters())
+        made: Any = make(iter(given))
     if not isinstance(made, torch.optim.Optimizer):
         raise UsageError(f"optimiser must make a torch.optim.Optimizer, not {type(made).__name__}.", _MAKES)
-    own = {id(p) for p in network.parameters()}
+    own = set(map(id, given))
     if not all(id(p) in own for group in made.param_groups for p in group["params"]):
         raise UsageError("the optimiser is over other parameters than the ones that are trained.", _MAKES)
     return made
 
 
-def _step(network: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss, batch: Pair) -> float:
+def step(network: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss, batch: Pair) -> float:
     """One step, and the loss before it; the closure is for optimisers that evaluate more than once."""
     found: list[float] = []
     device = device_of(network)

@@ -115,7 +115,7 @@ def through_module(
     if isinstance(validation, Dataset):
         validation = as_taken(ours, validation, "validation")
     states = _masked_states(ours, start, masked, names)
-    return evaluate_states(ours, [*states, *_whole_states(ours, wholes)], validation, loss)
+    return evaluate_states(ours, [*states, *whole_states(ours, wholes)], validation, loss)
 
 
 @torch.no_grad()
@@ -212,7 +212,7 @@ def _only(make: Callable[[], State], names: Container[str]) -> State:
     return {name: t for name, t in make().items() if name in names}
 
 
-def _whole_states(module: nn.Module, states: Sequence[State]) -> list[Callable[[], State]]:
+def whole_states(module: nn.Module, states: Sequence[State]) -> list[Callable[[], State]]:
     """What gives each of these states, in memory of its own, as far as the module has its names."""
     names = {*dict(module.named_parameters()), *dict(module.named_buffers())}
     own = [{name: t for name, t in state.items() if name in names} for state in states]

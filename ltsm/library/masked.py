@@ -33,15 +33,21 @@ TRAINED = "trained"
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """Where a layer's covered weights and then its biases lie in the vector of all covered parameters."""
+class Part:
+    """Where a layer's covered weights and then its biases lie in the vector of all covered parameters.
+
+    Attributes:
+        inputs: how many inputs one of its units has.
+    """
 
     index: int
     weight: slice
     bias: slice
+    inputs: int
 
     @property
     def parameters(self) -> slice:
+        """Both."""
         return slice(self.weight.start, self.bias.stop)
 
 
@@ -50,7 +56,8 @@ class Making:
     """Start values, and what is made of them under a mask.
 
     Attributes:
-        start: the whole state dict: initial values, or trained ones.
+        before: the whole state dict before training.
+        start: what masked networks start from: that, or trained values.
         trained: values after training.
         covered: what a mask covers.
         kept: an action of `ltsm.core.actions`, as is pruned.
@@ -59,6 +66,7 @@ class Making:
         chain: the network as ours, where it is one.
     """
 
+    before: State
     start: State
     trained: State
     covered: Coverage
@@ -72,7 +80,7 @@ class Making:
         """The whole state dict under a mask by parameter name."""
         if (self.kept, self.pruned) == ("initial", "zero"):
             return masked_state(self.start, mask)
-        names, layers = self._layout()
+        names, layers = self.layout()
         values = [self.start[name] for name in names]
         flags = pooled(mask[name] for name in names)
         case = Case(
@@ -90,19 +98,24 @@ class Making:
             name: found.get(self.covered.shared.get(name, name), t).clone() for name, t in self.start.items()
         }
 
-    def _layout(self) -> tuple[list[str], list[_Part]]:
+    def dense(self) -> State:
+        """The whole state dict where everything is kept."""
+        return self.masked({n: torch.ones_like(self.start[n], dtype=torch.bool) for n in self.covered.masked})
+
+    def layout(self) -> tuple[list[str], list[Part]]:
         """The covered parameters' names layer by layer, weights before biases, and where each layer's lie."""
         layers: dict[str, list[str]] = {}
         for name in self.covered.masked:
             if name not in self.covered.shared:
                 layers.setdefault(layer_of(name), []).append(name)
-        names, parts, at = list[str](), list[_Part](), 0
+        names, parts, at = list[str](), list[Part](), 0
         for index, own in enumerate(layers.values()):
             weights = [name for name in own if not name.endswith("bias")]
             biases = [name for name in own if name not in weights]
             between = at + sum(self.start[name].numel() for name in weights)
             end = between + sum(self.start[name].numel() for name in biases)
-            parts.append(_Part(index, slice(at, between), slice(between, end)))
+            inputs = max((self.start[name][0].numel() for name in weights), default=1)
+            parts.append(Part(index, slice(at, between), slice(between, end), inputs))
             names += [*weights, *biases]
             at = end
         return names, parts

@@ -39,8 +39,6 @@ class Prepared:
 
     making: Making
     ranking: Ranking
-    model: nn.Module | None
-    chain: Chain | None
     wholes: tuple[State, State]
     """The whole network before and after training, in the types that it computes in."""
 
@@ -58,8 +56,8 @@ class Prepared:
             "left_alone": self.covered.left_alone,
             "initial": self.making.start,
             "ranking": self.ranking,
-            "model": self.model,
-            "chain": self.chain,
+            "model": self.making.model,
+            "chain": self.making.chain,
             "total": self.covered.total,
             "amount": amount,
             "shared": self.covered.shared,
@@ -87,23 +85,57 @@ def prepared(
         UsageError: an argument cannot be, or these are not two states of one network.
         RunError: the caller's own code failed.
     """
+    one_of("by", by, get_args(By))
+    one_of("scope", scope, get_args(Scope))
+    checked_criterion(criterion)
+    making = making_of(
+        initial,
+        trained,
+        model=model,
+        mask=mask,
+        kept=kept,
+        pruned=pruned,
+        only=only,
+        activation=activation,
+        seed=seed,
+    )
+    before, after = making.before, making.trained
+    known = None if initial is None else before
+    ranking = ranked(known, after, making.covered, criterion, by=by, scope=scope, seed=making.seed)
+    wholes = (before, before | as_computed(after, making.model))
+    return Prepared(making=making, ranking=ranking, wholes=wholes)
+
+
+def making_of(
+    initial: Weights | None,
+    trained: Weights,
+    *,
+    model: nn.Module | None,
+    mask: MaskScope,
+    kept: str,
+    pruned: str,
+    only: Kinds | None,
+    activation: Activation,
+    seed: int,
+) -> Making:
+    """Check what is handed over, without a score: what masked networks are made of.
+
+    Raises:
+        UsageError: as `prepared`.
+        RunError: the caller's own code failed.
+    """
     check_kinds(only)
     one_of("mask", mask, get_args(MaskScope))
     one_of("activation", activation, ACTIVATIONS)
-    one_of("by", by, get_args(By))
-    one_of("scope", scope, get_args(Scope))
     one_of("kept", kept, (*KEPT, TRAINED))
     one_of("pruned", pruned, PRUNED)
-    checked_criterion(criterion)
     module = _module(initial, trained, model)
     before, after = _named_alike(state_of(trained if initial is None else initial), state_of(trained), module)
     before = as_computed(before, module)
     chain, covered = _structure(before, module, mask, only, activation)
     before, after = _checked(before, after, covered, module, one=initial is None)
-    ranking = ranked(
-        None if initial is None else before, after, covered, criterion, by=by, scope=scope, seed=seed_of(seed)
-    )
-    making = Making(
+    return Making(
+        before=before,
         start=as_computed(after, module) if kept == TRAINED else before,
         trained=after,
         covered=covered,
@@ -113,8 +145,6 @@ def prepared(
         model=module,
         chain=chain,
     )
-    wholes = (before, before | as_computed(after, module))
-    return Prepared(making=making, ranking=ranking, model=module, chain=chain, wholes=wholes)
 
 
 def check_fractions(name: str, values: list[float] | tuple[float, ...]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ltsm.core.ambient import own_state
 from ltsm.library.arguments import number
@@ -67,9 +68,18 @@ class Pruned:
         """Parameters kept ÷ all parameters of the network, those left alone counted as kept."""
         return relative_size(self.mask, self.shared, self.total)
 
+    def about(self) -> dict[str, Any]:
+        """What a ticket says of where it comes from, as JSON values."""
+        return {self.ranking.by: self.amount, "relative_size": self.relative_size}
+
     def mask_at(self, amount: float) -> State:
         """The mask of any other amount."""
         return self.ranking.mask(number("amount", amount))
+
+
+def finite(value: float) -> float | None:
+    """NaN and infinity are no JSON."""
+    return value if math.isfinite(value) else None
 
 
 def counts(mask: State, shared: Mapping[str, str]) -> dict[str, int]:

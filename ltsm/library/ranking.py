@@ -36,6 +36,7 @@ class Ranking:
         by: what an amount is: a threshold of the score, or the fraction kept.
         shared: further names of parameters, each with the first.
         within: by parameter name, True for what alone is ranked, the rest being pruned already; empty: everything is.
+        keeps: what an amount makes of scores; None: what `ltsm.core.masking` makes of it.
     """
 
     scores: State
@@ -43,6 +44,7 @@ class Ranking:
     by: str
     shared: Mapping[str, str]
     within: State = field(default_factory=dict)
+    keeps: Callable[[Tensor, float], Tensor] | None = None
 
     def mask(self, amount: float, last: float | None = None) -> State:
         """True for what an amount keeps, by parameter name; `last` is the amount of the last that are ranked together."""
@@ -50,12 +52,12 @@ class Ranking:
         parts = (
             self.together if self.by == "fraction" else [(name,) for names in self.together for name in names]
         )
-        found: State = {}
+        keeps, found = self.keeps or AMOUNTS[self.by], dict[str, "Tensor"]()
         for names in parts:
             scores, among = [self.scores[name] for name in names], _among(names, self.within)
             ranked, own = pooled(scores), amount if last is None or names is not parts[-1] else last
             kept = torch.zeros_like(ranked, dtype=torch.bool)
-            kept[among] = AMOUNTS[self.by](ranked[among], own)
+            kept[among] = keeps(ranked[among], own)
             found |= dict(zip(names, split(kept, scores), strict=True))
         return {name: found[self.shared.get(name, name)] for name in self.scores}
 
@@ -80,7 +82,7 @@ def ranked(
         UsageError: there is no such criterion, it needs initial values and has none, or gives something else than scores.
         RunError: the caller's function failed.
     """
-    together = _together(covered, scope)
+    together = ranked_together(covered, scope)
     names = [name for group in together for name in group]
     if isinstance(criterion, str):
         scores = _ours(initial, trained, together, criterion, seed, within or {})
@@ -124,7 +126,8 @@ def layer_of(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _together(covered: Coverage, scope: str) -> tuple[tuple[str, ...], ...]:
+def ranked_together(covered: Coverage, scope: str) -> tuple[tuple[str, ...], ...]:
+    """The names of the parameters that a mask covers, each once, layer by layer, or all in one."""
     groups: dict[str, list[str]] = {}
     for name in covered.masked:
         if name not in covered.shared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ltsm.core.ambient import own_state
 from ltsm.core.masking import choose
@@ -14,7 +14,7 @@ from ltsm.library.arguments import function, interval, numbers
 from ltsm.library.evaluation import through_module, through_ours
 from ltsm.library.outputs import check_loss
 from ltsm.library.prepared import check_fractions, prepared
-from ltsm.library.pruned import Pruned, counts, relative_size
+from ltsm.library.pruned import Pruned, counts, finite, relative_size
 from ltsm.protocol import PAPER, MaskScope
 
 if TYPE_CHECKING:
@@ -76,6 +76,12 @@ class Supermask(Pruned):
     through: str
     initial_accuracy: float = math.nan
     trained_accuracy: float = math.nan
+
+    def about(self) -> dict[str, Any]:
+        """What a ticket says of where it comes from, and of what it achieves untrained, as JSON values."""
+        best = self.selected
+        found = {"val_accuracy": finite(best.val_accuracy), "val_loss": finite(best.val_loss)}
+        return Pruned.about(self) | found  # a class with slots has no super()
 
     def __repr__(self) -> str:
         """What it is and how good, without its values."""
@@ -199,7 +205,7 @@ def _evaluated(
         return made.making.masked(made.ranking.mask(amount))
 
     networks = [partial(masked, amount) for amount in values]
-    chain, model = made.chain, made.model
+    chain, model = made.making.chain, made.making.model
     if chain is not None and loss is None and (model is None or chain.network.sizes[-1] > 1):
         return through_ours(chain, networks, validation, made.wholes)
     if model is None:

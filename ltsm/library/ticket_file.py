@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict, fields
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,9 @@ import torch
 from safetensors.torch import load, save
 
 from ltsm import regular
+from ltsm.core.actions import KEPT, Case
 from ltsm.core.activations import ACTIVATIONS
-from ltsm.core.masking import pack_bits, unpack_bits
+from ltsm.core.masking import covered_by, pack_bits, unpack_bits
 from ltsm.core.network import Network, initial_values
 from ltsm.core.state import digest, metadata
 from ltsm.errors import StoreError
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Version of the files."""
 _BITS = "mask"
+REGENERABLE = ("initial", "signed_constant")
+"""What kept values may have become that a recipe makes again: it depends on no mask."""
 _FEW = 2**20
 _PER_BIT = 4
 """As many values as are drawn in any case, and for each bit of the mask: a few bytes must not ask for all memory."""
@@ -147,11 +152,17 @@ def _description(
         "entries": entries,
         "network": chain
         and {"sizes": chain.network.sizes, "activation": chain.network.activation, "layers": chain.layers},
-        "recipe": {"seed": recipe.seed, "purpose": recipe.purpose} if recipe and regenerated else None,
+        "recipe": _recipe_values(recipe) if recipe and regenerated else None,
         "trained": trained,
         "records": [_json_record(r) for r in ticket.records],
         "about": dict(ticket.about),
     }
+
+
+def _recipe_values(recipe: Recipe) -> dict[str, Any]:
+    """The recipe without what is as it mostly is, so that such files have the bytes that they always had."""
+    usual = {field.name: field.default for field in fields(recipe)}
+    return {name: value for name, value in asdict(recipe).items() if value != usual[name]}
 
 
 def _json_record(record: TrainingRecord) -> list[float | None]:
@@ -162,6 +173,8 @@ def _json_record(record: TrainingRecord) -> list[float | None]:
 def _regenerates(ticket: Ticket) -> bool:
     """Whether the recipe gives the very bits of the initial values that the mask keeps."""
     if ticket.chain is None or ticket.recipe is None:
+        return False
+    if ticket.recipe.kept not in REGENERABLE:
         return False
     if ticket.chain.network.parameters > _regenerable(sum(kept.numel() for kept in ticket.mask.values())):
         return False
@@ -182,7 +195,17 @@ def _fits(chain: Chain, entries: Sequence[_Entry], bits: Tensor) -> bool:
 
 
 def _regenerated(chain: Chain, recipe: Recipe) -> State:
-    return chain.views(initial_values(chain.network, recipe.seed, *recipe.purpose))
+    """The initial values; ValueError where the recipe says something that is not known here."""
+    network = chain.network
+    if recipe.kept not in REGENERABLE or len(recipe.factors) not in {0, len(network.layers)}:
+        raise ValueError(recipe)
+    fresh = partial(initial_values, network, weights=recipe.weights, biases=recipe.biases)
+    values = fresh(recipe.seed, *recipe.purpose)
+    covered = covered_by(network, recipe.covers)
+    values = KEPT[recipe.kept](Case(network.layers, values, covered, covered, fresh, recipe.seed))
+    for layer, factor in zip(network.layers, recipe.factors, strict=False):
+        values[layer.weight] *= factor
+    return chain.views(values)
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
@@ -268,7 +291,10 @@ def _chain(values: dict[str, Any] | None, entries: Sequence[_Entry]) -> Chain | 
 
 
 def _recipe(values: dict[str, Any] | None) -> Recipe | None:
-    return None if values is None else Recipe(values["seed"], tuple(values["purpose"]))
+    if values is None:
+        return None
+    lists = {name: tuple(values.get(name, ())) for name in ("purpose", "factors")}
+    return Recipe(**{**values, **lists})
 
 
 def _restored(which: str, entries: Sequence[_Entry], tensors: State, mask: Mapping[str, Tensor]) -> State:

@@ -12,8 +12,7 @@ from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
 from ltsm.library.chains import Chain
 from ltsm.library.masks import checked_mask
-from ltsm.library.pruned import Pruned
-from ltsm.library.supermasks import Supermask
+from ltsm.library.pruned import Pruned, finite
 from ltsm.library.weights import state_of
 from ltsm.notation import quoted
 
@@ -35,10 +34,23 @@ class TrainingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What regenerates initial values: the seed, and the rest of their random stream's name."""
+    """What regenerates initial values.
+
+    Attributes:
+        seed: of the random stream.
+        purpose: the rest of its name.
+        weights: how they are drawn, and `biases`, as a protocol says it.
+        kept: what becomes of them, by its name in `ltsm.core.actions`; `covers` is what a mask may prune there.
+        factors: what each layer's weights are multiplied by then; empty: nothing.
+    """
 
     seed: int
     purpose: tuple[str, ...]
+    weights: str = "default"
+    biases: str = "default"
+    kept: str = "initial"
+    covers: str = "all"
+    factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -136,16 +148,12 @@ def ticket_of(supermask: Pruned) -> Ticket:
         UsageError: it is nothing that was pruned.
     """
     instance("supermask", supermask, Pruned, "what find_supermask or prune gives")
-    about: dict[str, Any] = {supermask.ranking.by: supermask.amount, "relative_size": supermask.relative_size}
-    if isinstance(supermask, Supermask):
-        best = supermask.selected
-        about |= {"val_accuracy": _number(best.val_accuracy), "val_loss": _number(best.val_loss)}
     return Ticket(
         mask=supermask.mask,
         initial=supermask.state,
         chain=supermask.chain,
         shared=supermask.shared,
-        about=about,
+        about=supermask.about(),
     )
 
 
@@ -153,11 +161,6 @@ def trained_ticket(ticket: Ticket, state: State, records: Sequence[TrainingRecor
     """The ticket with what training made of it, and what it achieved last."""
     about = dict(ticket.about)
     if records and not math.isnan(records[-1].val_accuracy):
-        about["trained_val_accuracy"] = _number(records[-1].val_accuracy)
-        about["trained_val_loss"] = _number(records[-1].val_loss)
+        about["trained_val_accuracy"] = finite(records[-1].val_accuracy)
+        about["trained_val_loss"] = finite(records[-1].val_loss)
     return replace(ticket, trained=state, records=tuple(records), about=about)
-
-
-def _number(value: float) -> float | None:
-    """NaN and infinity are no JSON."""
-    return value if math.isfinite(value) else None

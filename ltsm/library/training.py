@@ -86,14 +86,16 @@ def train_ticket(
     function("optimiser", optimiser)
     function("loss", loss)
     check_loss(loss)
-    plan = _plan(iterations=iterations, batch_size=batch_size, lr=lr, order=order, record_every=record_every)
+    plan = plan_of(
+        iterations=iterations, batch_size=batch_size, lr=lr, order=order, record_every=record_every
+    )
     seed = seed_of(seed)
     if validation is None and isinstance(training, Dataset):
         validation = training
     as_it_is = model is None and optimiser is None and loss is None
     with own_state(seed):
         chain = _our_chain(supermask) if as_it_is else None
-        data = None if chain is None else _our_data(chain.network, training, validation)
+        data = None if chain is None else our_data(chain.network, training, validation)
         if chain is not None and data is not None:
             state, records = _by_ours(supermask, chain, data, plan, seed)
             if validation is None:
@@ -104,7 +106,7 @@ def train_ticket(
     return trained_ticket(ticket_of(supermask), state, records)
 
 
-def _plan(*, iterations: Any, batch_size: Any, lr: Any, order: Any, record_every: Any) -> Protocol:
+def plan_of(*, iterations: Any, batch_size: Any, lr: Any, order: Any, record_every: Any) -> Protocol:
     """How to train, as a sweep's protocol says it, which checks it.
 
     Raises:
@@ -145,9 +147,7 @@ def _needed(module: nn.Module | None) -> nn.Module:
     return unwrapped(instance("model", module, nn.Module, "a torch.nn.Module"))
 
 
-def _our_data(
-    network: Network, training: Data | Dataset, validation: Data | Dataset | None
-) -> Dataset | None:
+def our_data(network: Network, training: Data | Dataset, validation: Data | Dataset | None) -> Dataset | None:
     """The data for our engines; None where the training set is not at hand whole.
 
     Without a validation set one training image stands in for it.

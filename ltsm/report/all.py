@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ltsm.report import accuracies, criteria, criteria_claims, iterative, iterative_claims
+from ltsm.report import (
+    accuracies,
+    criteria,
+    criteria_claims,
+    iterative,
+    iterative_claims,
+    learned,
+    learned_claims,
+)
 from ltsm.report import contents as general
 from ltsm.report import table as general_table
 from ltsm.report.figures import groups
@@ -46,10 +54,12 @@ _OF: dict[str, _Report] = {
         general.contents,
     ),
     iterative.NAME: _Report(iterative.table, iterative.FIGURES, iterative.contents),
+    learned.NAME: _Report(learned.table, learned.FIGURES, learned.contents),
 }
 VERIFY: dict[str, Callable[[Evaluation], Verification]] = {
     criteria.NAME: criteria_claims.verify,
     iterative.NAME: iterative_claims.verify,
+    learned.NAME: learned_claims.verify,
 }
 """Studies of which claims are published, beside the paper's own."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltsm.report.published_claims import Judged, Verification, ordering, published, value
+from ltsm.report.published_claims import Judged, Verification, held_out_mnist, ordering, published, value
 from ltsm.studies.criteria import INITIAL, LARGE, RANDOM, SAME_SIGN
 from ltsm.studies.recipe import Mask, Masking
 
@@ -27,8 +27,7 @@ _PER_CENT = 100
 def verify(evaluation: Evaluation) -> Verification:
     """Compare with what is published of this study, if the data is MNIST and its test set was held back."""
     source = str(published("zhou")["source"]).partition(",")[0]
-    if evaluation.protocol.dataset != "mnist" or evaluation.protocol.held_out is None:
-        nothing = "it is published for MNIST, with a validation set held out of its training images."
+    if nothing := held_out_mnist(evaluation.protocol):
         return Verification(source, (), nothing)
     return Verification(source, (*_values(evaluation), *_orderings(evaluation)))
 

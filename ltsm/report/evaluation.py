@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ltsm.protocol import PAPER, from_settings
 from ltsm.store import read
@@ -105,19 +105,34 @@ class Evaluation:
         return float(getattr(result, name))
 
     def _has_diverged(self, result: ResultRow) -> bool:
-        trained = self.study.recipes[result.recipe].trains != "nothing"
+        trained = self.study.recipes[result.recipe].trains == "weights"
         return result.state == "diverged" or (trained and not math.isfinite(result.final_val_loss))
 
     def _with_mask(self, result: ResultRow, chosen: MaskRow | None) -> ResultRow:
-        """With the untrained network's numbers, which a run that trains nothing has by its mask alone."""
-        if chosen is None or self.study.recipes[result.recipe].trains != "nothing":
+        """With the untrained network's numbers, which a run that trains no weight has by its mask.
+
+        A mask that is trained has no others: its records are of its learning, and those of weights would be of theirs.
+        """
+        trains = self.study.recipes[result.recipe].trains
+        if chosen is None or trains == "weights":
             return result
         return replace(
             result,
+            **(_NO_WEIGHTS if trains == "mask" else {}),
             untrained_val_loss=chosen.val_loss,
             untrained_val_accuracy=chosen.val_accuracy,
             untrained_test_accuracy=chosen.test_accuracy,
         )
+
+
+_NO_WEIGHTS: dict[str, Any] = dict.fromkeys(
+    (
+        *("final_val_loss", "final_val_accuracy", "final_test_accuracy"),
+        *("minimal_val_loss", "minimal_iteration", "minimal_test_accuracy"),
+    ),
+    math.nan,
+)
+"""What a network has not whose weights nobody trained."""
 
 
 def measured(run: RunRow, records: Sequence[Metric], until: int) -> ResultRow | None:

@@ -26,6 +26,8 @@ from ltsm.report.statistics import LEVEL, Interval, Summary, one_sample, summari
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ltsm.protocol import Protocol
+
     BySeed = Mapping[int, float]
 
 Kind = Literal["equal", "at least", "at most", "ordering"]
@@ -57,6 +59,13 @@ def published(name: str) -> dict[str, Any]:
         files("ltsm.report").joinpath(f"{name}.json").read_text(encoding="utf-8")
     )
     return document
+
+
+def held_out_mnist(protocol: Protocol) -> str:
+    """Why nothing is compared that is published for MNIST with a test set; empty where it is."""
+    if protocol.dataset == "mnist" and protocol.held_out is not None:
+        return ""
+    return "it is published for MNIST, with a validation set held out of its training images."
 
 
 def value(claim: Mapping[str, object], found: Sequence[float], run: str) -> Judged:

@@ -75,7 +75,10 @@ class RunRecord(NamedTuple):
 
 
 class CurveRecord(NamedTuple):
-    """What was recorded of a run at an iteration; accuracies are shares, 0 to 1."""
+    """What was recorded of a run at an iteration; accuracies are shares, 0 to 1.
+
+    The last four are of masks that are trained, see `ltsm.store.values.Metric`; NaN of all others.
+    """
 
     run_id: int
     protocol_id: int
@@ -88,6 +91,10 @@ class CurveRecord(NamedTuple):
     val_accuracy: float
     test_loss: float
     test_accuracy: float
+    density: float
+    sampled_loss: float
+    sampled_accuracy: float
+    sampled_test_accuracy: float
 
 
 class MaskRecord(NamedTuple):

@@ -71,6 +71,20 @@ MINIMAL_TEST = Column(
     "%",
 )
 FINAL_TEST = Column("final_test_accuracy", "final_test_accuracy_percent", "Final test accuracy", 100, 2, "%")
+ACHIEVED = Column("achieved_val_accuracy", "validation_accuracy_percent", "Validation accuracy", 100, 2, "%")
+ACHIEVED_TEST = Column("achieved_test_accuracy", "test_accuracy_percent", "Test accuracy", 100, 2, "%")
+"""Of a network as its run ends, whether or not its weights were trained."""
+SAMPLED = Column(
+    "sampled_val_accuracy",
+    "drawn_masks_validation_accuracy_percent",
+    "Of drawn masks, validation",
+    100,
+    2,
+    "%",
+)
+SAMPLED_TEST = Column(
+    "sampled_test_accuracy", "drawn_masks_test_accuracy_percent", "Of drawn masks, test", 100, 2, "%"
+)
 TESTED = (UNTRAINED_TEST, MINIMAL_TEST, FINAL_TEST)
 """Shown where there is a test set."""
 _EXACT = 1e-9

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, get_args
 
 from ltsm.core.actions import CONTROLS, KEPT, PRUNED
 from ltsm.core.criteria import CRITERIA
+from ltsm.core.learned import METHODS, SCHEDULES
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
-from ltsm.studies.recipe import At, BestOf, By, Covers, Mask, Masking, Scope, Trains, Weights
+from ltsm.studies.recipe import At, BestOf, By, Covers, Learned, Mask, Masking, Scope, Trains, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,17 +34,38 @@ def check(study: Study, protocol: Protocol) -> None:
             raise _refusal(
                 name, "prunes zero_if_shrunk, and lacks after=Weights(…), the trained values to judge by"
             )
-        if odd := [at for at in recipe.keep if at % protocol.record_every]:
-            raise _refusal(name, f"keeps iteration {odd[0]}, which has no record")
-        if out := [at for at in recipe.keep if not 0 < at <= _longest(recipe)]:
-            raise _refusal(name, f"keeps iteration {out[0]}, which is none of its training")
+        _check_kept(name, recipe, protocol)
         for source in _sources(recipe):
             _check_source(name, recipe, source, study.recipes[source.of])
         for mask in _masks(recipe):
             _check_mask(name, recipe, mask, study.recipes[mask.of])
+        if isinstance(recipe.mask, Learned) and (wrong := _wrong(recipe.mask)):
+            raise _refusal(name, f"learns its mask with {wrong}")
         length = recipe.iterations
         if isinstance(length, BestOf) and study.recipes[length.of].trains == "nothing":
             raise _refusal(name, f"is as long as the best of {quoted(length.of)}, which trains nothing")
+
+
+def _check_kept(name: str, recipe: Recipe, protocol: Protocol) -> None:
+    """Refuse iterations to be kept that no training comes to, or that have no record."""
+    if odd := [at for at in recipe.keep if at % protocol.record_every]:
+        raise _refusal(name, f"keeps iteration {odd[0]}, which has no record")
+    if out := [at for at in recipe.keep if not 0 < at <= _longest(recipe)]:
+        raise _refusal(name, f"keeps iteration {out[0]}, which is none of its training")
+
+
+def _wrong(learned: Learned) -> str:
+    """Which number of a learned mask cannot be, in words; empty: none."""
+    bounds = {
+        "lr": (learned.lr > 0, "above 0"),
+        "batch_size": (learned.batch_size >= 1, "at least 1"),
+        "momentum": (0 <= learned.momentum < 1, "in [0, 1)"),
+        "decay": (learned.decay >= 0, "at least 0"),
+        "keep": (0 < learned.keep <= 1, "in (0, 1]"),
+    }
+    return next(
+        (f"{n} {getattr(learned, n):g}: it must be {m}" for n, (fits, m) in bounds.items() if not fits), ""
+    )
 
 
 def _longest(recipe: Recipe) -> float:
@@ -85,6 +107,10 @@ def _names(recipe: Recipe) -> Iterator[tuple[str, str, Iterable[str]]]:
         yield "criterion", recipe.mask.criterion, CRITERIA
         yield "by", recipe.mask.by, get_args(By)
         yield "scope", recipe.mask.scope, get_args(Scope)
+        yield "covers", recipe.mask.covers, get_args(Covers)
+    if isinstance(recipe.mask, Learned):
+        yield "method", recipe.mask.method, METHODS
+        yield "schedule", recipe.mask.schedule, SCHEDULES
         yield "covers", recipe.mask.covers, get_args(Covers)
     if isinstance(recipe.mask, Mask) and recipe.mask.control:
         yield "control", recipe.mask.control, CONTROLS

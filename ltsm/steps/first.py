@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ltsm.steps.learning import fresh_mask, mask_engine
 from ltsm.steps.training import dataset, network, read_weights, test_set, weights_file
 from ltsm.store.values import MaskRow
-from ltsm.studies.recipe import Mask, Masking, Random
+from ltsm.studies.recipe import Learned, Mask, Masking, Random
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,8 @@ class FirstState:
         initial: the bytes of its start values' file; empty where another run's file holds them.
         masks: the masks that it made, in the order of their amounts, with how each does untrained.
         sizes: units from the inputs to the classes.
-        relative_size: parameters kept ÷ those of the dense network with the protocol's layers.
+        relative_size: parameters kept ÷ those of the dense network with the protocol's layers; None where the mask is
+            trained.
         engine: which will train it, or has evaluated its masks.
         digest: SHA-256 of the data.
     """
@@ -45,7 +47,7 @@ class FirstState:
     masks: tuple[MaskRow, ...]
     sizes: tuple[int, ...]
     parameters: int
-    relative_size: float
+    relative_size: float | None
     engine: str
     digest: str
 
@@ -93,7 +95,6 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
     from ltsm.core.engine import choose_engine
     from ltsm.core.masking import covered_by
     from ltsm.core.network import initial_values
-    from ltsm.core.state import fresh_state, pack
 
     net, data = network(setup, recipe.hidden), dataset(setup)
     engine = choose_engine(data, net, setup.protocol, setup.device)
@@ -109,19 +110,26 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
     making = _Making(recipe, seed, net, engine, values, covered, trained, fresh)
     mask, rows = _mask(making, inputs, test_set(setup))
     values = making.masked(covered | ~covered if mask is None else mask)
-    state = fresh_state(net, (seed,), values[None], None if mask is None else mask[None], values[None])
+    trains, learns = recipe.trains != "nothing", isinstance(recipe.mask, Learned)
+    state = fresh_mask(net, recipe, seed, values) if learns else _fresh(net, seed, values, mask)
     size = net.parameters if mask is None else int(mask.sum())
-    trains = recipe.trains != "nothing"
     return FirstState(
-        state=pack(state) if trains else b"",
+        state=state if trains else b"",
         initial=weights_file(net, values) if trains and recipe.owns_start else b"",
         masks=rows,
         sizes=net.sizes,
         parameters=net.parameters,
-        relative_size=size / network(setup, setup.protocol.hidden).parameters,
-        engine=engine.name,
+        relative_size=None if learns else size / network(setup, setup.protocol.hidden).parameters,
+        engine=mask_engine(setup, recipe, net) if learns else engine.name,
         digest=data.digest,
     )
+
+
+def _fresh(net: Network, seed: int, values: Tensor, mask: Tensor | None) -> bytes:
+    """The state before a training of what the mask (P,) keeps of values (P,)."""
+    from ltsm.core.state import fresh_state, pack
+
+    return pack(fresh_state(net, (seed,), values[None], None if mask is None else mask[None], values[None]))
 
 
 def _mask(making: _Making, inputs: Inputs, test: TestSet | None) -> tuple[Tensor | None, tuple[MaskRow, ...]]:
@@ -132,7 +140,7 @@ def _mask(making: _Making, inputs: Inputs, test: TestSet | None) -> tuple[Tensor
     from ltsm.core.masking import choose, evaluate, evaluate_masks, unpack_bits
 
     recipe, net = making.recipe, making.network
-    if recipe.mask is None:
+    if recipe.mask is None or isinstance(recipe.mask, Learned):
         return None, ()
     if isinstance(recipe.mask, Mask) and not recipe.mask.control:
         return unpack_bits(inputs.masks["mask"], net.parameters), ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ltsm.errors import StoreError
 from ltsm.steps import inputs
 from ltsm.steps.first import FirstState, first_state
+from ltsm.steps.learning import MASK_RECORDS_PER_SEGMENT, learn
 from ltsm.steps.training import Trained, finite, train
 from ltsm.store import artifacts, write
 from ltsm.store.values import Beginning, Segment
@@ -70,10 +71,14 @@ class Job:
         setup, seed = self.experiment.setup, self.key.seed
         if not self.state:
             return Call(first_state, (setup, self.recipe, seed, self._inputs))
-        segment = setup.records_per_segment * setup.protocol.record_every
+        learns = self.recipe.trains == "mask"
+        segment = (
+            MASK_RECORDS_PER_SEGMENT if learns else setup.records_per_segment
+        ) * setup.protocol.record_every
         stops = [(self.iteration // segment + 1) * segment, self.iterations, *self.recipe.keep]
         until = min(stop for stop in stops if stop > self.iteration or stop == self.iterations)
-        return Call(train, (setup, self.state, until, self.iterations, until in self.recipe.keep))
+        how = (setup, self.state, until, self.iterations, until in self.recipe.keep)
+        return Call(learn, (*how, self.recipe)) if learns else Call(train, how)
 
     def receive(self, result: FirstState | Trained) -> None:
         """Take in what the worker made, so that the next call can be made before it is written."""
@@ -166,6 +171,8 @@ class Job:
             kept={at: self._written(f"kept-{at}", result.weights)} if keeps else {},
             error=f"diverged by iteration {at}" if self.ended == "diverged" else None,
             device=self._engines_with(result.engine),
+            masks=result.masks,
+            relative_size=result.relative_size,
         )
         for file in write.record(experiment.store, self.run.id, segment, experiment.now()):
             artifacts.remove(experiment.store.folder, file)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ltsm.core.records import Record
     from ltsm.core.state import TrainState
     from ltsm.protocol import Protocol
+    from ltsm.store.values import MaskRow
 
 
 RECORDS_PER_SEGMENT = 30
@@ -52,7 +53,8 @@ class Setup:
 class Trained:
     """What came of a segment, and which engine computed it.
 
-    `weights` are the bytes of the weights file after it, where the run has ended or they are kept for others.
+    `weights` are the bytes of the weights file after it, where the run has ended or they are kept for others; `masks`
+    and `relative_size` what a run has trained that trains its mask and has ended.
     """
 
     iteration: int
@@ -62,6 +64,8 @@ class Trained:
     ended: bool
     seconds: float
     engine: str
+    masks: tuple[MaskRow, ...] = ()
+    relative_size: float | None = None
 
 
 def dataset(setup: Setup) -> Dataset:

@@ -149,9 +149,18 @@ metric = Table(
     Column("val_accuracy", Double),
     Column("test_loss", Double),
     Column("test_accuracy", Double),
+    Column("density", Double),
+    Column("sampled_loss", Double),
+    Column("sampled_accuracy", Double),
+    Column("sampled_test_accuracy", Double),
     sqlite_with_rowid=False,
 )
-"""A record: what is kept every 100 iterations. NULL stands for a loss that is no finite number, or no test set."""
+"""A record: what is kept every 100 iterations. NULL stands for a loss that is no finite number, or no test set.
+
+Of a mask that is trained, losses and accuracies are those of the rounded mask, `density` the share of the scored
+parameters that it keeps, and what is `sampled` (on the validation set, and on the test set) of masks drawn by their
+probabilities. NULL elsewhere.
+"""
 
 mask = Table(
     "mask",
@@ -167,14 +176,17 @@ mask = Table(
     Column("test_loss", Double),
     Column("test_accuracy", Double),
     Column("selected", Boolean, nullable=False),
+    Column("probabilities", JSON(none_as_null=True)),
     Column("bits", LargeBinary, nullable=False),
     UniqueConstraint("run_id", "amount"),
 )
-"""A masked network, untrained, of one amount, by the run that made it; the selected one is that run's mask.
+"""A masked network, untrained, of one amount, by the run that made it; the selected one is that run's mask. A run that
+trains its mask has one, when it has ended, and its amount is the fraction that this keeps of what is scored.
 
 `amount_by` says what the amount is: a threshold of the score, or the fraction kept. `layer_sizes` are the parameters
 kept per layer, weights and biases; `bits` is one bit a parameter, most significant first, in the order of the weights
-file.
+file. `probabilities` is NULL, or of a trained mask that is drawn how many scored parameters are kept with a probability in each
+twentieth of 0 … 1.
 """
 
 seal = Table(

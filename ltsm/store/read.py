@@ -405,7 +405,7 @@ def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:
     mask = models.mask.c
     names = (
         *("amount", "amount_by", "relative_size", "layer_sizes", "selected"),
-        *("val_loss", "val_accuracy", "test_loss", "test_accuracy"),
+        *("val_loss", "val_accuracy", "test_loss", "test_accuracy", "probabilities"),
     )
     columns = [mask.run_id, models.run.c.seed, *(mask[name] for name in (*names, *["bits"] * bits))]
     return select(*columns).join(models.run, models.run.c.id == mask.run_id)
@@ -414,4 +414,5 @@ def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:
 def _mask(row: Row[Any]) -> MaskRow:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
     numbers = {name: _number(values[name]) for name in ("val_loss", "test_loss", "test_accuracy")}
-    return MaskRow(**values | numbers | {"layer_sizes": tuple(row.layer_sizes)})
+    counts = {"layer_sizes": tuple(row.layer_sizes), "probabilities": tuple(row.probabilities or ())}
+    return MaskRow(**values | numbers | counts)

@@ -41,9 +41,12 @@ OURS = (
 """Tables and views under seal: a view or an index that somebody added changes no result."""
 BLOCK = 8_192
 """Iterations whose records are hashed together: what a segment adds costs at most the hash of one block."""
-_RECORD = Struct("<2q5d")
+_RECORD = Struct("<2q9d")
 # Only finite numbers are stored, so infinity can stand for NULL.
-_VALUES = ("train_loss", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
+_VALUES = (
+    *("train_loss", "val_loss", "val_accuracy", "test_loss", "test_accuracy"),
+    *("density", "sampled_loss", "sampled_accuracy", "sampled_test_accuracy"),
+)
 _RECORDS = f"""SELECT run_id, iteration, {", ".join(f"coalesce({name}, 9e999)" for name in _VALUES)}
                FROM metric WHERE run_id BETWEEN ? AND ? AND iteration >= ? ORDER BY run_id, iteration"""  # noqa: S608 - our own words
 

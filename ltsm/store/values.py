@@ -65,7 +65,11 @@ class File:
 
 
 class Metric(NamedTuple):
-    """One record of one run; NaN where there is no finite number, or no separate test set."""
+    """One record of one run; NaN where there is no finite number, no separate test set, or no mask that is trained.
+
+    Of a trained mask, losses and accuracies are those of the rounded mask and `density` its share of what is scored;
+    `sampled` is what masks do that are drawn by their probabilities, on the validation set and on the test set.
+    """
 
     iteration: int
     train_loss: float
@@ -73,13 +77,18 @@ class Metric(NamedTuple):
     val_accuracy: float
     test_loss: float = math.nan
     test_accuracy: float = math.nan
+    density: float = math.nan
+    sampled_loss: float = math.nan
+    sampled_accuracy: float = math.nan
+    sampled_test_accuracy: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beginning:
     """How a run begins: what its first state was made of.
 
-    `initial` is the file of its start values, None for a run that trains nothing and is done with its masks.
+    `initial` is the file of its start values, None for a run that trains nothing and is done with its masks;
+    `relative_size` is None where the mask is trained.
     """
 
     iterations: int
@@ -87,7 +96,7 @@ class Beginning:
     inputs: int
     classes: int
     parameters: int
-    relative_size: float
+    relative_size: float | None
     device: str
     provenance: dict[str, Any]
     masks: Sequence[MaskRow] = ()
@@ -99,7 +108,8 @@ class Segment:
 
     `checkpoint` holds the state after `iteration`, None once the run is finished; `final` the trained
     weights of a finished run; `kept` the weights at iterations kept for others; `seconds` is the time spent on this stretch; `error` says why a diverged run ended;
-    `device` names every engine that computed the run so far, where it changed.
+    `device` names every engine that computed the run so far, where it changed; `masks` are those that a finished run
+    has trained, and `relative_size` what they leave of it.
     """
 
     metrics: Sequence[Metric]
@@ -111,6 +121,8 @@ class Segment:
     kept: Mapping[int, Artifact] = field(default_factory=dict)
     error: str | None = None
     device: str | None = None
+    masks: Sequence[MaskRow] = ()
+    relative_size: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +215,7 @@ class ResultRow:
     """What a table needs of a finished run; losses are NaN where they diverged, or where nothing was trained.
 
     Accuracies on the test set are NaN without one; `minimal_test_accuracy` is that at the minimal validation loss.
+    `sampled` are those of masks that are drawn, NaN where none is trained or drawn.
     """
 
     run_id: int
@@ -220,11 +233,28 @@ class ResultRow:
     untrained_test_accuracy: float = math.nan
     final_test_accuracy: float = math.nan
     minimal_test_accuracy: float = math.nan
+    sampled_val_accuracy: float = math.nan
+    sampled_test_accuracy: float = math.nan
+
+    @property
+    def achieved_val_accuracy(self) -> float:
+        """Of the network that the run ends with, trained or not."""
+        return self.untrained_val_accuracy if math.isnan(self.final_val_accuracy) else self.final_val_accuracy
+
+    @property
+    def achieved_test_accuracy(self) -> float:
+        """Of the trained network at its minimal validation loss, or of the one that was not trained."""
+        trained = self.minimal_test_accuracy
+        return self.untrained_test_accuracy if math.isnan(trained) else trained
 
 
 @dataclass(frozen=True, slots=True)
 class MaskRow:
-    """A masked network, untrained, of one amount; `bits` is only filled where asked for. NaN without a test set."""
+    """A masked network, untrained, of one amount; `bits` is only filled where asked for. NaN without a test set.
+
+    `probabilities` is empty, or of a trained mask that is drawn how many scored parameters are kept with a probability in
+    each twentieth of 0 … 1.
+    """
 
     run_id: int
     seed: int
@@ -238,6 +268,7 @@ class MaskRow:
     amount_by: str = "threshold"
     test_loss: float = math.nan
     test_accuracy: float = math.nan
+    probabilities: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,7 @@ def begin(store: Store, run_id: int, beginning: Beginning, now: datetime) -> Non
         values |= {"state": "done", "finished_at": now}
     with transaction(store) as connection:
         connection.execute(delete(models.mask).where(models.mask.c.run_id == run_id))
-        if b.masks:
-            connection.execute(insert(models.mask), [_mask(run_id, m) for m in b.masks])
+        _add_masks(connection, run_id, b.masks)
         if b.initial is not None:
             _add_files(connection, run_id, {("initial", 0): b.initial})
         _change(connection, run_id, values, now)
@@ -112,8 +111,8 @@ def record(store: Store, run_id: int, segment: Segment, now: datetime) -> list[A
         "seconds": models.run.c.seconds + segment.seconds,
         "error": segment.error,
     }
-    if segment.device is not None:
-        values["device"] = segment.device
+    given = {name: getattr(segment, name) for name in ("device", "relative_size")}
+    values |= {name: value for name, value in given.items() if value is not None}
     if segment.checkpoint is not None:
         added["checkpoint", segment.iteration] = segment.checkpoint
     if segment.final is not None:
@@ -123,6 +122,7 @@ def record(store: Store, run_id: int, segment: Segment, now: datetime) -> list[A
         before, best = _standing(connection, run_id)
         if segment.metrics:
             connection.execute(insert(models.metric), [_metric(run_id, m) for m in segment.metrics])
+        _add_masks(connection, run_id, segment.masks)
         displaced = _drop_checkpoints(connection, run_id, but=1 if segment.checkpoint else 0)
         _add_files(connection, run_id, added)
         best = _best_iteration(connection, run_id, before, best)
@@ -233,6 +233,11 @@ def _add_files(connection: Connection, run_id: int, files: Mapping[tuple[Role, i
         )
 
 
+def _add_masks(connection: Connection, run_id: int, masks: Sequence[MaskRow]) -> None:
+    if masks:
+        connection.execute(insert(models.mask), [_mask(run_id, mask) for mask in masks])
+
+
 def _checkpoints(connection: Connection, run_id: int) -> Sequence[int]:
     """The iterations of a run's checkpoints, the last one first."""
     file = models.file.c
@@ -299,5 +304,6 @@ def _mask(run_id: int, mask: MaskRow) -> dict[str, Any]:
         "layer_sizes": list(mask.layer_sizes),
         "val_accuracy": mask.val_accuracy,
         "selected": mask.selected,
+        "probabilities": list(mask.probabilities) or None,
         "bits": mask.bits,
     }

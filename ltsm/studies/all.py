@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ltsm.errors import LtsmError, UsageError
 from ltsm.notation import quoted
-from ltsm.studies import controls, criteria, iterative, paper
+from ltsm.studies import controls, criteria, iterative, learned, paper
 from ltsm.studies.study import Study
 
 if TYPE_CHECKING:
@@ -30,9 +30,14 @@ STUDIES: dict[str, Maker] = {
     controls.NAME: controls.study,
     criteria.NAME: criteria.study,
     iterative.NAME: iterative.study,
+    learned.NAME: learned.study,
 }
 DEFAULT = paper.NAME
-PROTOCOLS = {criteria.NAME: criteria.PROTOCOL, iterative.NAME: iterative.PROTOCOL}
+PROTOCOLS = {
+    criteria.NAME: criteria.PROTOCOL,
+    iterative.NAME: iterative.PROTOCOL,
+    learned.NAME: learned.PROTOCOL,
+}
 """Under which preset a study is run unless another one is named; the others' is the paper's."""
 
 

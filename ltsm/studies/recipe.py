@@ -14,7 +14,7 @@ By = Literal["threshold", "fraction"]
 Scope = Literal["global", "layer"]
 Covers = Literal["all", "weights"]
 At = Literal["initial", "final"]
-Trains = Literal["weights", "nothing"]
+Trains = Literal["weights", "mask", "nothing"]
 Draw = tuple[str | int, ...]
 """What tells one stream of random numbers from the others of its seed; no name or fingerprint enters one."""
 
@@ -80,6 +80,33 @@ class Masking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """A mask that is trained, by SGD on a score for each weight, while the weights stay what the recipe makes of them.
+
+    Attributes:
+        method: its name in `ltsm.core.learned`.
+        lr: learning rate of the scores, at first.
+        batch_size: images a step; the protocol's is of trained weights.
+        momentum: of SGD.
+        decay: of the scores, as SGD's weight_decay.
+        schedule: the learning rate's course, by its name there.
+        keep: the share kept of each layer, where the method ranks scores.
+        rescale: kept weights are multiplied by a factor of the share that a layer's mask keeps.
+        covers: all parameters, or weights and not biases, which then are all kept.
+    """
+
+    method: str
+    lr: float
+    batch_size: int
+    momentum: float = 0.9
+    decay: float = 0.0
+    schedule: str = "constant"
+    keep: float = 0.5
+    rescale: bool = False
+    covers: Covers = "weights"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How one network comes to be. It refers to others by their names in its study.
 
@@ -89,7 +116,7 @@ class Recipe:
         mask: which parameters are kept; None: all.
         kept: what becomes of the start values that are kept, by its name in `ltsm.core.actions`.
         pruned: what becomes of the others.
-        trains: the weights, or nothing: then the run ends with its mask, untrained.
+        trains: the weights; the mask, and never a weight; or nothing: then the run ends with its mask, untrained.
         iterations: how long.
         keep: iterations at which its weights are kept for others.
         after: trained values by which `pruned` judges, where the mask is another run's.
@@ -98,7 +125,7 @@ class Recipe:
 
     hidden: tuple[int, ...]
     start: Random | Weights
-    mask: Masking | Mask | None = None
+    mask: Masking | Mask | Learned | None = None
     kept: str = "initial"
     pruned: str = "zero"
     trains: Trains = "weights"
@@ -115,7 +142,9 @@ class Recipe:
     @property
     def makes_mask(self) -> bool:
         """Whether its run has a mask of its own, and not just another's."""
-        return isinstance(self.mask, Masking) or (isinstance(self.mask, Mask) and bool(self.mask.control))
+        return isinstance(self.mask, Masking | Learned) or (
+            isinstance(self.mask, Mask) and bool(self.mask.control)
+        )
 
     @property
     def owns_start(self) -> bool:

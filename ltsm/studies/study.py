@@ -148,6 +148,11 @@ def _check(name: str, recipe: Recipe) -> None:
     masked = recipe.mask is not None
     if recipe.trains == "nothing" and not masked:
         raise _refusal(name, "trains nothing and makes no mask")
+    learned = isinstance(recipe.mask, recipes_.Learned)
+    if learned != (recipe.trains == "mask"):
+        raise _refusal(name, 'needs mask=Learned(…) for trains="mask", and the reverse')
+    if learned and (recipe.pruned != "zero" or recipe.after is not None):
+        raise _refusal(name, "learns its mask: what that prunes is 0")
     if isinstance(recipe.mask, recipes_.Masking):
         _check_masking(name, recipe, recipe.mask)
 

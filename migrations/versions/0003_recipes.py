@@ -18,7 +18,8 @@ SELECT protocol.name AS protocol, run.id AS run_id, run.protocol_id, recipe.name
        last.val_loss AS final_val_loss, last.val_accuracy AS final_val_accuracy,
        best.val_loss AS minimal_val_loss, run.best_iteration AS minimal_iteration,
        first.test_accuracy AS untrained_test_accuracy, last.test_accuracy AS final_test_accuracy,
-       best.test_accuracy AS minimal_test_accuracy
+       best.test_accuracy AS minimal_test_accuracy, last.sampled_accuracy AS sampled_val_accuracy,
+       last.sampled_test_accuracy
 FROM run
 JOIN protocol ON protocol.id = run.protocol_id
 JOIN recipe ON recipe.id = run.recipe_id
@@ -306,6 +307,10 @@ def _make_tables():
         sa.Column("val_accuracy", sa.Double),
         sa.Column("test_loss", sa.Double),
         sa.Column("test_accuracy", sa.Double),
+        sa.Column("density", sa.Double),
+        sa.Column("sampled_loss", sa.Double),
+        sa.Column("sampled_accuracy", sa.Double),
+        sa.Column("sampled_test_accuracy", sa.Double),
         sa.PrimaryKeyConstraint("run_id", "iteration", name="pk_metric"),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_metric_run_id_run", ondelete="CASCADE"),
         sqlite_with_rowid=False,
@@ -323,6 +328,7 @@ def _make_tables():
         sa.Column("test_loss", sa.Double),
         sa.Column("test_accuracy", sa.Double),
         sa.Column("selected", sa.Boolean, nullable=False),
+        sa.Column("probabilities", sa.JSON),
         sa.Column("bits", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_mask"),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_mask_run_id_run", ondelete="CASCADE"),

@@ -23,7 +23,7 @@ from ltsm.core import sparse_engine, sparse_library
 from ltsm.core.datasets import Dataset, load_dataset, missing
 from ltsm.core.engine import choose_engine, refusals
 from ltsm.core.network import Network, initial_values, named_tensors
-from ltsm.core.sparse_engine import SparseEngine, _training_images, _validation_images
+from ltsm.core.sparse_engine import SparseEngine, _validation_images, training_images
 from ltsm.core.sparse_network import SparseImages, SparseNetwork
 from ltsm.core.state import TrainState, fresh_state, pack
 from ltsm.core.streams import permutation, uniform
@@ -376,7 +376,7 @@ def test_bits_do_not_depend_on_addresses(data: Dataset, places: int) -> None:
 def test_one_thread_at_a_time_uses_the_images(data: Dataset) -> None:
     """Batches are made on first use: two threads must not make them at once."""
     network = Network((PIXELS, 33, CLASSES))
-    training, validation = _training_images(data), _validation_images(data)
+    training, validation = training_images(data), _validation_images(data)
     training.lock, validation.lock = MagicMock(), MagicMock()
     engine = SparseEngine(data, network, protocol(), "cpu")
     engine.load(start(network))

@@ -1,0 +1,188 @@
+"""The study `learned`: what masks come to that are trained on weights which are not, and on the way there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ltsm.report import contents as general
+from ltsm.report import table as general_table
+from ltsm.report.evaluation import dataset_title
+from ltsm.report.figures import groups
+from ltsm.report.figures.curves import curve_band, curve_panel, layers
+from ltsm.report.figures.groups import STYLES
+from ltsm.report.figures.values import Axis, Bars, Curve, Figure, Level, Panel, limits
+from ltsm.report.figures.values import Band as Area
+from ltsm.report.measure import ACCURACY, Measure
+from ltsm.report.table import ACHIEVED, ACHIEVED_TEST, KEPT, SAMPLED, SAMPLED_TEST
+from ltsm.report.words import left_out, nothing_yet, over_seeds
+from ltsm.studies.learned import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ltsm.report.bands import Band
+    from ltsm.report.contents import Contents
+    from ltsm.report.evaluation import Evaluation
+    from ltsm.report.figures.values import Layer, Style
+    from ltsm.report.table import Row, Table
+    from ltsm.studies.study import Group
+
+__all__ = ["FIGURES", "NAME", "contents", "table"]
+
+COLUMNS = (KEPT, ACHIEVED, ACHIEVED_TEST, SAMPLED, SAMPLED_TEST)
+DENSITY: Final = Measure("density", "Weights kept", 100.0, "%", rises=True)
+DRAWN: Final = Measure("sampled_accuracy", "Validation accuracy", 100.0, "%", rises=True)
+_NOTE = (
+    "No weight of a mask is trained: it is as its learning ended, or of the size that is best on the validation set. "
+    "The dense network is trained, and tested where its validation loss is minimal. Drawn masks are drawn by the "
+    "probabilities that were learned; else what is more probable than not is kept."
+)
+
+
+def table(evaluation: Evaluation) -> Table:
+    """A row for each mask, and the dense network's."""
+    found = general_table.table(evaluation, COLUMNS)
+    return replace(found, caption=f"{found.caption} {_NOTE}")
+
+
+def contents(evaluation: Evaluation) -> Contents:
+    """The table, and the reference against each other network in accuracy."""
+    tested = evaluation.protocol.held_out is not None
+    return general.contents(evaluation, table, (ACHIEVED_TEST if tested else ACHIEVED,))
+
+
+def learning(evaluation: Evaluation, table: Table) -> Figure:
+    """Figure 1: how accurate each mask is, and how much it keeps, as it is learned."""
+    rows = _learned(evaluation, table)
+    solid = [(row, style, curve_band(evaluation, row.group, ACCURACY)) for row, style in rows]
+    dashed = [(row, style, curve_band(evaluation, row.group, DRAWN)) for row, style in rows]
+    kept = [(row, style, curve_band(evaluation, row.group, DENSITY)) for row, style in rows]
+    drawn = [
+        *_layers(solid, table),
+        *(Curve(_xs(b), _ys(b), style, dashed=True) for _, style, b in dashed if np.isfinite(b.mean).any()),
+    ]
+    missing = nothing_yet(evaluation, f"run of the study {NAME}", *(row.group for row, _ in rows))
+    accuracy, beyond = curve_panel([b for *_, b in solid], drawn, missing, ACCURACY)
+    density = Panel(accuracy.x, Axis(DENSITY.axis, 0.0, 100.0), tuple(_layers(kept)), missing=missing)
+    about = _about(evaluation, *(row.group for row, _ in rows))
+    caption = (
+        f"The validation accuracy of masks as they are learned, and the share of the weights that they keep: {about} "
+        f"Dashed: masks that are drawn. {beyond}"
+    )
+    return Figure(1, "Masks as they are learned", caption.strip(), (accuracy, density))
+
+
+def achieved(evaluation: Evaluation, table: Table) -> Figure:
+    """Figure 2: what each network comes to."""
+    column = next((c for c in (ACHIEVED_TEST, ACHIEVED) if c in table.columns), ACHIEVED)
+    place = table.columns.index(column)
+    found = [(row, style) for row, style in _styled(table) if row.cells[place].ours.n]
+    values = [row.cells[place].ours for row, _ in found]
+    drawn: list[Layer] = []
+    if found:
+        heights, errors = tuple(v.mean for v in values), tuple(v.sd for v in values)
+        drawn.append(Bars(heights, errors, tuple(style for _, style in found)))
+        drawn += [Level(100 / evaluation.classes, "chance")] if evaluation.classes else []
+    names = tuple(row.label.replace(", ", ",\n").replace(" ", "\n") for row, _ in found)
+    study = evaluation.study.groups
+    panel = Panel(
+        Axis("", -0.5, max(len(found), 1) - 0.5, names),
+        Axis(f"{column.heading} (%)", 0.0, 108.0),
+        tuple(drawn),
+        missing=nothing_yet(evaluation, f"run of the study {NAME}", *study),
+    )
+    caption = f"The {column.heading.lower()} of each network: {_about(evaluation, *study)} {_NOTE}"
+    return Figure(2, "What masks come to", caption, (panel,))
+
+
+def probabilities(evaluation: Evaluation, table: Table) -> Figure | None:
+    """Figure 3: with which probability weights are kept in the end; none where no mask is drawn."""
+    found = [(row, style, _shares(evaluation, row.group)) for row, style in _learned(evaluation, table)]
+    found = [(row, style, shares) for row, style, shares in found if len(shares)]
+    if not found:
+        return None
+    drawn: list[Layer] = []
+    for row, style, shares in found:
+        x, y = _stairs(shares.mean(axis=0).tolist())
+        drawn.append(Curve(x, y, style, table.label(row)))
+    top = max(max(layer.y) for layer in drawn if isinstance(layer, Curve))
+    panel = Panel(
+        Axis("Probability of being kept", 0.0, 1.0),
+        Axis("Share of the weights (%)", 0.0, limits((0.0, top))[1]),
+        tuple(drawn),
+    )
+    caption = (
+        "The probabilities that were learned, in twentieths: the share of the weights that have each, mean "
+        f"{_about(evaluation, *(row.group for row, *_ in found)).removeprefix('mean ± standard deviation ')} "
+        "A weight whose input is always 0 keeps the probability that it began with, a half."
+    )
+    return Figure(3, "Probabilities of being kept", caption, (panel,))
+
+
+def losses(evaluation: Evaluation, table: Table) -> Figure:
+    """Figure 4: the loss during training, of masks and of the dense network's weights."""
+    return groups.curves(evaluation, table)
+
+
+FIGURES: dict[int, Callable[[Evaluation, Table], Figure | None]] = {
+    1: learning,
+    2: achieved,
+    3: probabilities,
+    4: losses,
+}
+
+
+def _styled(table: Table) -> list[tuple[Row, Style]]:
+    return [(row, STYLES[i % len(STYLES)]) for i, row in enumerate(table.rows)]
+
+
+def _learned(evaluation: Evaluation, table: Table) -> list[tuple[Row, Style]]:
+    """The rows of masks that are trained."""
+    recipes = evaluation.study.recipes
+    return [
+        (row, style)
+        for row, style in _styled(table)
+        if all(recipes[name].trains == "mask" for name in row.group.recipes)
+    ]
+
+
+def _layers(found: Sequence[tuple[Row, Style, Band]], table: Table | None = None) -> list[Layer]:
+    """Areas, then curves, named where a table says how."""
+    drawn = [
+        layer
+        for row, style, curve in found
+        if len(curve.x)
+        for layer in layers(curve, style, table.label(row) if table else "", floor=0)
+    ]
+    return sorted(drawn, key=lambda layer: not isinstance(layer, Area))
+
+
+def _xs(found: Band) -> tuple[float, ...]:
+    return tuple(found.x.tolist())
+
+
+def _ys(found: Band) -> tuple[float, ...]:
+    return tuple(found.mean.tolist())
+
+
+def _shares(evaluation: Evaluation, group: Group) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """(seeds, bins) the share of the weights in each twentieth, in per cent; empty where no mask is drawn."""
+    finished = {result.run_id for results in evaluation.whole(group).values() for result in results}
+    counts = [m.probabilities for m in evaluation.masks if m.run_id in finished and m.probabilities]
+    found = np.array(counts, dtype=np.float64)
+    return 100 * found / found.sum(axis=1, keepdims=True) if len(found) else found
+
+
+def _stairs(heights: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The outline of a histogram over 0 … 1."""
+    edges = np.linspace(0.0, 1.0, len(heights) + 1).repeat(2)
+    return tuple(edges.tolist()), (0.0, *np.repeat(heights, 2).tolist(), 0.0)
+
+
+def _about(evaluation: Evaluation, *of: Group) -> str:
+    n = len(evaluation.seeds)
+    about = f"mean ± standard deviation {over_seeds(n, n)}; data: {dataset_title(evaluation.protocol)}."
+    return about + left_out(evaluation, *of)
