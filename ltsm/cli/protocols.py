@@ -11,7 +11,6 @@ from ltsm.cli import completions, options, say
 from ltsm.errors import UsageError
 from ltsm.notation import duration, format_seeds, quoted
 from ltsm.protocol import PRESETS
-from ltsm.report.plain import plain
 
 if TYPE_CHECKING:
     from ltsm.store.engine import Store
@@ -74,7 +73,7 @@ Named = Annotated[
 @app.command("list", help=LIST_HELP, short_help="The store's protocols.")
 def list_(store: options.Store = options.STORE, json: options.Json = False) -> None:
     """Print the protocols."""
-    from ltsm.report import records
+    from ltsm.report import formats, records
     from ltsm.store import schema
     from ltsm.store.engine import store_path
 
@@ -84,7 +83,7 @@ def list_(store: options.Store = options.STORE, json: options.Json = False) -> N
     finally:
         opened.close()
     if json:
-        made = [{name: plain(value) for name, value in one._asdict().items()} for one in found]
+        made = [formats.values(one) for one in found]
         say.as_json("ltsm-protocols", 1, {"store": str(opened.path), "protocols": made})
         return
     table = Table("id", "name", "data", "seeds", "done", "work", "since")
@@ -115,7 +114,7 @@ def show(
     finally:
         opened.close()
     if json:
-        head = {name: plain(getattr(found, name)) for name in ("id", "name", "fingerprint", "settings")}
+        head = {name: getattr(found, name) for name in ("id", "name", "fingerprint", "settings")}
         say.as_json("ltsm-protocol", 1, head | {"created_at": found.created_at.isoformat()})
         return
     others = [other for other in known if other.id != found.id]

@@ -12,7 +12,6 @@ from rich.text import Text
 from ltsm.cli import options, say
 from ltsm.cli.status import COLOURS
 from ltsm.errors import UsageError
-from ltsm.report.plain import plain
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def list_(
         UsageError: the filter is none, or there is no such study.
         StoreError: no store, or no such protocol.
     """
-    from ltsm.report import records
+    from ltsm.report import formats, records
     from ltsm.report.choice import Choice, chosen
     from ltsm.store import schema
     from ltsm.store.engine import store_path
@@ -84,7 +83,7 @@ def list_(
     try:
         found = chosen(opened, Choice(text=" ".join(where or []), protocol=protocol, study=study))
         if json:
-            made = [{k: plain(v) for k, v in run._asdict().items()} for run in records.runs(opened, found)]
+            made = [formats.values(run) for run in records.runs(opened, found)]
             say.as_json("ltsm-runs", 1, {"store": str(opened.path), "runs": made})
             return
     finally:
@@ -190,14 +189,14 @@ def _number(value: float, form: str) -> str:
 
 
 def _as_json(store: Store, found: Chosen) -> dict[str, Any]:
-    from ltsm.report import records
+    from ltsm.report import formats, records
     from ltsm.store import read
 
     run, (record,) = found.runs[0], records.runs(store, [found])
     built_on = read.dependents(store, [run.id]) - {run.id}
     return {
         "name": run_name(run.recipe, run.seed),
-        **{name: plain(value) for name, value in record._asdict().items()},
+        **formats.values(record),
         "fingerprint": run.fingerprint,
         "recipe_settings": read.recipe(store, run.id).settings,
         "made_from": _named(store, read.needs(store, run.id)),

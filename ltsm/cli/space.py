@@ -191,17 +191,11 @@ def _prunable(store: Store, found: Sequence[Chosen] | None, kinds: Sequence[Kind
 
     runs = read.runs(store, alive=True)
     chosen = {run.id for one in found for run in one.runs} if found is not None else {run.id for run in runs}
-    busy = spaces.busy(store, runs)
-    named = {
-        Kind.INITIAL: spaces.starts(runs, chosen, busy) if Kind.INITIAL in kinds else {},
-        Kind.INTERMEDIATE: spaces.between(store, runs, chosen, busy) if Kind.INTERMEDIATE in kinds else {},
-    }
-    by_kind: dict[str, list[Artifact]] = {}
+    named = {kind: its for kind, its in spaces.prunable(store, runs, chosen).items() if kind in kinds}
+    by_kind = {kind: list(dict.fromkeys(file.artifact for _, file in its)) for kind, its in named.items()}
     by_run: dict[int, list[File]] = defaultdict(list)
-    for kind, files in named.items():
-        by_kind[kind] = list(dict.fromkeys(file.artifact for its in files.values() for file in its))
-        for run_id, its in files.items():
-            by_run[run_id] += its
+    for run_id, file in (one for its in named.values() for one in its):
+        by_run[run_id].append(file)
     if Kind.STRAYS in kinds and found is None and not schema.beside(store.path):
         by_kind[Kind.STRAYS] = [Artifact(path, "") for path in spaces.strangers(store, runs)]
     return _Going(by_kind, dict(by_run))

@@ -43,6 +43,11 @@ def as_json(what: str, kind: type[NamedTuple], records: Iterable[NamedTuple]) ->
     yield "\n]}\n"
 
 
+def values(record: NamedTuple) -> dict[str, Any]:
+    """A record as plain JSON values by name."""
+    return {name: plain(_written(value)) for name, value in record._asdict().items()}
+
+
 def to_parquet(kind: type[NamedTuple], records: Iterable[NamedTuple], file: BinaryIO) -> None:
     """A Parquet file with a column of one type for each of the names; null where there is nothing.
 
@@ -91,8 +96,7 @@ def _cell(value: Any) -> Any:
 
 
 def _text(record: NamedTuple) -> str:
-    values = {name: plain(_written(value)) for name, value in record._asdict().items()}
-    return json.dumps(values, ensure_ascii=False, allow_nan=False)
+    return json.dumps(values(record), ensure_ascii=False, allow_nan=False)
 
 
 def _written(value: Any) -> Any:

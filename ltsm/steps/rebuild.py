@@ -112,5 +112,6 @@ def _write(experiment: Experiment, key: RunKey, files: Sequence[File], contents:
                 f"the {file.role} weights of {named(key)} come out differently here; they were computed by {engines}.",
                 "the machine and the versions that ltsm runs show ID names; or a sweep with --force",
             )
-        artifacts.write(store.folder, file.artifact.path, content)
+    for file in files:
+        artifacts.write(store.folder, file.artifact.path, contents[file.role, file.iteration])
     drop.restore_files(store, [file.artifact for file in files], experiment.now())

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ltsm.store.engine import Store
     from ltsm.store.values import File, RunRow
 
+    Named = tuple[int, File]
+    """A file, by the number of a run that names it."""
+
 _TABLES = """SELECT coalesce(s.tbl_name, d.name), sum(d.pgsize) FROM dbstat AS d
              LEFT JOIN sqlite_schema AS s ON s.name = d.name GROUP BY 1 ORDER BY 2 DESC"""
 _WHOLE = "SELECT 'all tables', page_count * page_size FROM pragma_page_count, pragma_page_size"
@@ -43,38 +46,27 @@ def tables(store: Store) -> dict[str, int]:
     return found | ({"free pages": free} if free else {})
 
 
-def starts(runs: Iterable[RunRow], chosen: Collection[int], busy: Collection[int]) -> dict[int, list[File]]:
-    """Initial weights of runs with these ids that are in no other run's row, and that nothing planned needs."""
-    names: dict[str, list[tuple[RunRow, File]]] = defaultdict(list)
-    for run in runs:
+def prunable(store: Store, runs: Iterable[RunRow], chosen: Collection[int]) -> dict[str, list[Named]]:
+    """The files that can be made again and that nobody is waiting for, by kind, with every row that names them.
+
+    `initial` are start values, which follow from the seed; `intermediate` the trained weights of a run that others were
+    made from. All runs that name a file have ended and are among those `chosen`, and so have all that are made from
+    those. `runs` are all of the store.
+    """
+    built_on, rows = read.needed_by(store), {run.id: run for run in runs}
+    ended = {i for i, run in rows.items() if run.state in FINISHED}
+    free = {i for i in ended & set(chosen) if all(other in ended for other, _ in built_on.get(i, ()))}
+    between = {i for i, others in built_on.items() if any(role in _OF_WEIGHTS for _, role in others)}
+    naming: dict[str, list[Named]] = defaultdict(list)
+    for run in rows.values():
         for file in run.files:
-            if file.role == "initial":
-                names[file.artifact.path].append((run, file))
-    found: dict[int, list[File]] = defaultdict(list)
-    for naming in names.values():
-        if all(run.id in chosen and run.state in FINISHED and run.id not in busy for run, _ in naming):
-            for run, file in naming:
-                found[run.id].append(file)
-    return dict(found)
-
-
-def between(
-    store: Store, runs: Iterable[RunRow], chosen: Collection[int], busy: Collection[int]
-) -> dict[int, list[File]]:
-    """Trained weights of finished runs that others were made from, all of which have ended."""
-    needed = {i for i, others in read.needed_by(store).items() if any(r in _OF_WEIGHTS for _, r in others)}
-    return {
-        run.id: files
-        for run in runs
-        if run.id in chosen and run.id in needed and run.id not in busy and run.state in FINISHED
-        if (files := [file for file in run.files if file.role in {"final", "kept"}])
-    }
-
-
-def busy(store: Store, runs: Iterable[RunRow]) -> set[int]:
-    """The runs that one is still to be made from: it has not ended."""
-    unfinished = {run.id for run in runs if run.state not in FINISHED}
-    return {i for i, others in read.needed_by(store).items() if any(o in unfinished for o, _ in others)}
+            naming[file.artifact.path].append((run.id, file))
+    found: dict[str, list[Named]] = {"initial": [], "intermediate": []}
+    for named in naming.values():
+        trained = [run_id for run_id, file in named if file.role != "initial"]
+        if all(run_id in free for run_id, _ in named) and all(run_id in between for run_id in trained):
+            found["intermediate" if trained else "initial"] += named
+    return found
 
 
 def strangers(store: Store, runs: Iterable[RunRow]) -> Iterator[str]:
