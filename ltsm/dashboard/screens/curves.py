@@ -137,7 +137,7 @@ class Curves(Charted):
         selection, moment = self.selection, self.dashboard.moment
         entries = [self._entry(line, selection) for line in self._drawing.lines if moment]
         width = max((len(entry.line.name) for entry in entries), default=0)
-        columns = _columns(self.view.cursor, width)
+        columns = _columns(self.view.cursor, width, pinned=any(entry.pinned for entry in entries))
         self.set_class(self.base in self._drawing.curves, "-versus")
         if self.base in self._drawing.curves:
             columns.append(_versus(selection.tag(self.base)))
@@ -257,12 +257,12 @@ def _pin(line: Line, moment: Moment) -> Pin:
     return line.pin or pins.of_group(moment, line.group)
 
 
-def _columns(cursor: float | None, width: int) -> list[Column[Entry]]:
+def _columns(cursor: float | None, width: int, *, pinned: bool) -> list[Column[Entry]]:
     at = "last record" if cursor is None else f"at {cursor:,.0f}"
     return [
         Column(
             title="",
-            width=4,
+            width=3 + pinned,
             left=True,
             value=lambda entry: entry.tag,
             text=lambda entry: f"[{entry.tag or ' '}]{'*' * entry.pinned}",
