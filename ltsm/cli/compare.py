@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -35,7 +35,6 @@ The statistics are the reports': one paired t-test, p corrected after Holm over 
 """
 
 FORMATS = ("markdown", "latex", "json", "csv")
-_FIGURES = ("png", "svg", "pdf")
 
 
 def compare(
@@ -78,10 +77,7 @@ def compare(
         StoreError: no store, no such protocol, or nothing of the study is finished under any of them.
     """
     form = format_of("compare", dict(zip(FORMATS, (markdown, latex, json, csv), strict=True)), output)
-    if figure is not None and figure.suffix.lower().removeprefix(".") not in _FIGURES:
-        raise UsageError(
-            f"a figure is .png, .svg or .pdf, not {quoted(figure.suffix)}.", f"--figure {figure.stem}.png"
-        )
+    suffix = None if figure is None else _suffix(figure)
     if len(names) < 2:  # noqa: PLR2004
         raise UsageError("one protocol is nothing to compare.", f"ltsm compare {names[0]} OTHER")
     from ltsm.report import compared_documents as documents
@@ -99,14 +95,31 @@ def compare(
     else:
         document.save(output, documents.WRITERS[form](found).encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
-    if figure is not None:
+    if figure is not None and suffix is not None:
         from ltsm.report.figures.compared import figure as figure_of
         from ltsm.report.figures.draw import draw
 
         shown = figure_of(found, MEASURES[measure], group or ())
-        form_of_figure = figure.suffix.lower().removeprefix(".")
-        document.save(figure, draw(shown, form_of_figure))  # type: ignore[arg-type]  # checked above
+        document.save(figure, draw(shown, suffix))
         say.note(f"wrote {figure}: {shown.caption}")
+
+
+def _suffix(figure: Path) -> Literal["png", "svg", "pdf"]:
+    """The form of a figure by its file's name.
+
+    Raises:
+        UsageError: there is no such form.
+    """
+    match figure.suffix.lower():
+        case ".png":
+            return "png"
+        case ".svg":
+            return "svg"
+        case ".pdf":
+            return "pdf"
+    raise UsageError(
+        f"a figure is .png, .svg or .pdf, not {quoted(figure.suffix)}.", f"--figure {figure.stem}.png"
+    )
 
 
 def _side(name: str, usual: str, study: str, *, records: bool) -> tuple[str, Evaluation]:

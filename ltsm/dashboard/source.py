@@ -6,6 +6,7 @@ from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ltsm.dashboard.kept import Kept
 from ltsm.dashboard.moment import Choice, Moment
 from ltsm.dashboard.stored import changed_last, stored_studies
 from ltsm.errors import LtsmError, StoreError
@@ -22,7 +23,7 @@ from ltsm.studies.all import STUDIES
 from ltsm.studies.names import title
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -53,28 +54,6 @@ class _Seen(NamedTuple):
     counter: tuple[int, int]
     holder: Holder | None
     choice: Choice
-
-
-class Kept:
-    """Values by kind and key, each made again once what it is made of is another."""
-
-    def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[object, Any]] = {}
-
-    def each(
-        self, kind: str, stamps: Mapping[int, object], make: Callable[[list[int]], Mapping[int, Any]]
-    ) -> dict[int, Any]:
-        """The value of every key, made of its stamp; one that `make` does not give is None."""
-        stale = [k for k, stamp in stamps.items() if self._known.get((kind, k), (None,))[0] != stamp]
-        made = make(stale) if stale else {}
-        self._known.update({(kind, k): (stamps[k], made.get(k)) for k in stale})
-        return {k: self._known[kind, k][1] for k in stamps}
-
-    def one(self, key: Hashable, stamp: object, make: Callable[[], Any]) -> Any:
-        """The value of this key, made of this stamp."""
-        if self._known.get(key, (None,))[0] != stamp:
-            self._known[key] = (stamp, make())
-        return self._known[key][1]
 
 
 _MOST_AGAIN = 200

@@ -84,6 +84,7 @@ async def test_a_look_that_changes_one_run_draws_one_line_of_the_grid(watching, 
     path = shutil.copytree(underway.parent, tmp_path / "results") / underway.name
     async with watching(path, size=(160, 50)) as watched:
         lines = []
+        await watched.settle()  # the curves come after the first look
         watched.screen.grid.refresh = lambda *regions, **_: lines.append(regions)
         drawn = watched.screen.query_one(Chart).panel
         store = schema.open_for_writing(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,10 +23,11 @@ from ltsm.dashboard.curve_groups import (
     panel,
 )
 from ltsm.dashboard.files import Table
+from ltsm.dashboard.legend import PUBLISHED, Entry, versus
+from ltsm.dashboard.legend import columns as columns_of
 from ltsm.dashboard.screens.charted import Charted
 from ltsm.dashboard.selection import Selection, first_selection
 from ltsm.dashboard.widgets.chart import Chart
-from ltsm.dashboard.widgets.columns import Column, averaged, numbered, worded
 from ltsm.dashboard.widgets.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -36,23 +37,8 @@ if TYPE_CHECKING:
     from ltsm.dashboard.moment import Moment
     from ltsm.dashboard.pins import Pin
     from ltsm.report.bands import Floats
-    from ltsm.report.statistics import Summary
 
 _BAND = ("x", "mean", "deviation", "n")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the legend: a group, its letter and tone, its values at the cursor."""
-
-    line: Line
-    tag: str
-    tone: str
-    mean: float | None = None
-    deviation: float | None = None
-    n: int | None = None
-    versus: Summary | None = None
-    pinned: bool = False
 
 
 class Curves(Charted):
@@ -137,12 +123,12 @@ class Curves(Charted):
         selection, moment = self.selection, self.dashboard.moment
         entries = [self._entry(line, selection) for line in self._drawing.lines if moment]
         width = max((len(entry.line.name) for entry in entries), default=0)
-        columns = _columns(self.view.cursor, width)
+        columns = columns_of(self.view.cursor, width, pinned=any(entry.pinned for entry in entries))
         self.set_class(self.base in self._drawing.curves, "-versus")
         if self.base in self._drawing.curves:
-            columns.append(_versus(selection.tag(self.base)))
+            columns.append(versus(selection.tag(self.base)))
         elif self.measure == "val_loss" and any(entry.line.published for entry in entries):
-            columns.append(_PUBLISHED)
+            columns.append(PUBLISHED)
         self.legend.show(entries, columns)
 
     def _entry(self, line: Line, selection: Selection) -> Entry:
@@ -255,33 +241,3 @@ class Curves(Charted):
 def _pin(line: Line, moment: Moment) -> Pin:
     """The line's own pin, or the one that it would have."""
     return line.pin or pins.of_group(moment, line.group)
-
-
-def _columns(cursor: float | None, width: int) -> list[Column[Entry]]:
-    at = "last record" if cursor is None else f"at {cursor:,.0f}"
-    return [
-        Column(
-            title="",
-            width=4,
-            left=True,
-            value=lambda entry: entry.tag,
-            text=lambda entry: f"[{entry.tag or ' '}]{'*' * entry.pinned}",
-            tone=lambda entry: entry.tone,
-        ),
-        worded("network", min(24, max(16, width)), lambda entry: entry.line.name, lambda entry: entry.tone),
-        numbered("runs", 4, lambda entry: entry.line.started),
-        averaged(at, 18, lambda entry: (entry.mean, entry.deviation), 4),
-        numbered("n", 3, lambda entry: entry.n),
-    ]
-
-
-def _versus(tag: str) -> Column[Entry]:
-    """Means of differences with their deviations; without one where no seed is shared."""
-
-    def number(entry: Entry) -> tuple[float | None, float | None]:
-        return (None, None) if entry.versus is None else (entry.versus.mean, entry.versus.sd)
-
-    return averaged(f"minus [{tag}]", 17, number, 4)
-
-
-_PUBLISHED: Column[Entry] = numbered("paper min", 9, lambda entry: entry.line.published, 3, lambda _: "muted")
