@@ -159,7 +159,7 @@ class Source:
         runs = own_runs(study, everything[row.id])
         if not runs and seen.choice.study is None:
             self._refuse_unknown(everything[row.id])
-        making = _stamps(run for run in runs if study.recipes[run.recipe].makes_mask)
+        making = _stamps(run for run in runs if run.started_at and study.recipes[run.recipe].makes_mask)
         masks = self.kept.each("selected", making, lambda ids: self._masks(row.id, ids, selected=True))
         latest = self.kept.each("latest", _stamps(runs), partial(read.latest, store))
         return Moment(
@@ -197,8 +197,7 @@ class Source:
             few = ids if len(ids) <= _MOST_AGAIN else None
             return {run.id: run for run in read.runs(store, protocol_id, ids=few, alive=alive)}
 
-        stamps = {run_id: (stamp, alive) for run_id, stamp in read.stamps(store, protocol_id).items()}
-        found = self.kept.each("run", stamps, again)
+        found = self.kept.each("run", read.stamps(store, protocol_id, alive=alive), again)
         # One that was taken away in between is None.
         return sorted(filter(None, found.values()), key=lambda run: (run.seed, run.id))
 

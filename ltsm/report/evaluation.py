@@ -176,7 +176,8 @@ def of_store(name: str, protocol: Protocol, runs: Iterable[RunRow]) -> Study:
     """
     if name != paper.NAME:
         return studies.study(name, protocol)
-    return paper.study(protocol, tuple(run.hidden for run in runs if run.recipe == paper.hyperop(run.hidden)))
+    networks = dict.fromkeys((run.recipe, run.hidden) for run in runs)
+    return paper.study(protocol, tuple(hidden for name, hidden in networks if name == paper.hyperop(hidden)))
 
 
 def own_runs(study: Study, runs: Iterable[RunRow]) -> tuple[RunRow, ...]:
@@ -230,7 +231,7 @@ def load(
     runs = own_runs(of_study, everything)
     ids = [run.id for run in runs]
     ours = set(ids)
-    making = [run.id for run in runs if of_study.recipes[run.recipe].makes_mask]
+    making = [run.id for run in runs if run.started_at and of_study.recipes[run.recipe].makes_mask]
     return Evaluation(
         protocol=protocol,
         study=of_study,

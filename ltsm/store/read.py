@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 FINGERPRINT_DIGITS = 8
 """As many digits of a fingerprint name a protocol."""
+MOST_NAMED = 10
+"""Of more protocols an error names the newest ones."""
 _RESULT = table("result", *(column(name) for name in ("protocol_id", *ResultRow.__slots__)))
 
 
@@ -82,11 +84,11 @@ def find_protocol(store: Store, name: str | None = None) -> ProtocolRow:
         if name in {p.name, str(p.id)} or (len(name) >= FINGERPRINT_DIGITS and p.fingerprint.startswith(name))
     ]
     if len(found) != 1:
-        has = ", ".join(f"{p.id} ({p.name})" for p in known)
+        has = ", ".join(f"{p.id} ({p.name})" for p in known[-MOST_NAMED:])
+        more = f"{len(known) - MOST_NAMED} more, and " if len(known) > MOST_NAMED else ""
         count = "no" if not found else "more than one"
-        raise StoreError(
-            f"the store has {count} protocol {name!r}: it has {has}.", "--protocol with one of these numbers"
-        )
+        hint = f"--protocol with one of these numbers; {typed(['status'], store.path)} lists them"
+        raise StoreError(f"the store has {count} protocol {name!r}: it has {more}{has}.", hint)
     return found[0]
 
 
@@ -298,9 +300,13 @@ def change_counter(store: Store) -> tuple[int, int]:
     return hash(moments), int(count)
 
 
-def stamps(store: Store, protocol_id: int) -> dict[int, str]:
-    """When each run of a protocol changed last, in the store's own words: what tells which to read again."""
-    query = "SELECT id, updated_at FROM run WHERE protocol_id = ?"
+def stamps(store: Store, protocol_id: int, *, alive: bool) -> dict[int, str]:
+    """When each run of a protocol changed last, in the store's own words, and where it says `running`, whether it is.
+
+    That is what tells which to read again; `alive` as in `runs`.
+    """
+    left = "CASE WHEN state = 'running' THEN ' left' ELSE '' END"
+    query = f"SELECT id, updated_at{'' if alive else f' || {left}'} FROM run WHERE protocol_id = ?"  # noqa: S608 - our own words
     with _reading(store) as connection:
         return {row[0]: row[1] for row in connection.exec_driver_sql(query, (protocol_id,))}
 
