@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.containers import Container
 from textual.reactive import var
 
-from ltsm.dashboard.curve_groups import MEASURES, Drawing, Line, drawing, panel
+from ltsm.dashboard.curve_groups import Drawing, Line, drawing, measures, panel
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.charted import Charted
 from ltsm.dashboard.selection import Selection, first_selection
@@ -79,6 +79,8 @@ class Curves(Charted):
 
     def show(self, moment: Moment) -> None:
         """Ask for the curves."""
+        if self.measure not in (known := measures(moment.study.recipes.values())):
+            self.set_reactive(Curves.measure, known[0])  # another study is shown, which has no such numbers
         keys, measure = self.selection.keys, self.measure
         self.ask(lambda source: drawing(source, moment, keys, measure))
 
@@ -148,8 +150,9 @@ class Curves(Charted):
             self._changed_selection(Selection((entry.line.key,)))
 
     def action_measure(self) -> None:
-        """The next of loss, accuracy and training loss."""
-        names = list(MEASURES)
+        """The next of loss, accuracy, training loss, and what masks have that are trained."""
+        moment = self.dashboard.moment
+        names = measures(moment.study.recipes.values() if moment else ())
         self.measure = names[(names.index(self.measure) + 1) % len(names)]
 
     def action_seeds(self) -> None:
