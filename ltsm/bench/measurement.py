@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from statistics import median
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ltsm.bench.contestants import Contestant, Kind
     from ltsm.core.network import Network
     from ltsm.protocol import Protocol
+    from ltsm.studies.recipe import Learned
 
 
 class Spread(NamedTuple):
@@ -74,6 +75,8 @@ class Result:
     left_out: dict[str, str] = field(default_factory=dict)
     """Who was not measured, and why."""
     warnings: list[str] = field(default_factory=list)
+    learned: Learned | None = None
+    """How masks were trained; None: weights were."""
 
     @property
     def protocol(self) -> Protocol:
@@ -139,6 +142,7 @@ def as_json(result: Result) -> dict[str, Any]:
     return {
         "dataset": result.protocol.dataset,
         "sizes": list(result.network.sizes),
+        **({"learned": asdict(result.learned)} if result.learned else {}),
         "order": result.protocol.order,
         "device": result.effort.device,
         "cores": cores(),
@@ -165,7 +169,7 @@ def _row(result: Result, one: Contestant) -> dict[str, Any]:
         "evaluation": spread([timing.evaluation for timing in timings])._asdict(),
         "model_iterations_per_second": spread(result.rates(one))._asdict(),
         "share_of_peak": result.share_of_peak(one),
-        "sweep_seconds": result.sweep_seconds(one),
+        **({} if result.learned else {"sweep_seconds": result.sweep_seconds(one)}),
     }
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from ltsm.cli import say
 from ltsm.cli.options import Data, Device, Json
-from ltsm.notation import parse_sizes
+from ltsm.errors import UsageError
+from ltsm.notation import parse_sizes, quoted
 
 if TYPE_CHECKING:
     from ltsm.bench.contestants import Contestant
     from ltsm.bench.measurement import Result, Spread
     from ltsm.steps.training import Setup
+    from ltsm.studies.recipe import Learned
 
 HELP = """Examples:
 
 [bold]ltsm benchmark[/]                          about two and a half minutes
 [bold]ltsm benchmark --seconds 1 --repeats 3[/]  a quick look
 [bold]ltsm benchmark --hidden 300,100 --order shuffled[/]
+[bold]ltsm benchmark --learn bernoulli[/]        masks of 784-300-100-10 trained in place of weights
 [bold]ltsm benchmark --all-threads[/]            the PyTorch loops on all cores, too
 [bold]ltsm benchmark --json | jq .ratios[/]
 [bold]ltsm benchmark --scale[/]                  how time and memory grow, as Markdown; some three minutes
@@ -31,6 +35,10 @@ of this program, in turns, one thread each. Figures are medians over the rounds,
 Of the peak: what dense arithmetic would take, over what torch.mm reaches on one core; who skips zeros can pass 100 %.
 A sweep: the paper's, on all cores at this pace, every network taken for the full-sized one.
 """
+COLUMNS = (
+    *("program", "threads", "an iteration", "an evaluation", "model-iterations a second", "of the peak"),
+    "a sweep",
+)
 Seconds = Annotated[
     float, typer.Option("--seconds", min=0.01, metavar="S", help="Time for each program in each round.")
 ]
@@ -53,6 +61,12 @@ Order = Annotated[
 ]
 
 
+Learn = Annotated[
+    str | None,
+    typer.Option("--learn", metavar="METHOD", help="Train masks instead: bernoulli or edge_popup."),
+]
+
+
 def benchmark(
     data: Data = None,
     dataset: Name = "auto",
@@ -63,6 +77,7 @@ def benchmark(
     device: Device = "cpu",
     all_threads: AllThreads = False,
     scale: Scale = False,
+    learn: Learn = None,
     json: Json = False,
 ) -> None:
     """How fast this machine trains.
@@ -73,31 +88,47 @@ def benchmark(
     from ltsm.bench.benchmark import benchmark as measure
     from ltsm.bench.measurement import Effort, as_json, machine
     from ltsm.core.datasets import resolve_dataset
-    from ltsm.protocol import PAPER
+    from ltsm.protocol import FRANKLE, PAPER
     from ltsm.steps.training import Setup
 
     resolved = resolve_dataset(dataset, data, os.environ, say=say.note)
     if resolved.notice:
         say.warn(resolved.notice)
-    sizes = {"hidden": parse_sizes(hidden)} if hidden else {}
+    sizes: dict[str, Any] = {"hidden": parse_sizes(hidden)} if hidden else {}
+    learned = how_learned(learn) if learn else None
+    if learned:
+        order, sizes = "shuffled", {"hidden": FRANKLE.hidden, **sizes, "batch_size": learned.batch_size}
     protocol = PAPER.changed(dataset=resolved.name, order=order, **sizes)
     setup = Setup(protocol, resolved.folder.absolute(), device=device)
     if scale:
         show_scale(setup, json)
         return
     effort = Effort(seconds=seconds, repeats=repeats, device=device, all_threads=all_threads)
-    result = measure(setup, effort, say.note)
+    result = measure(setup, effort, say.note, learned)
     if json:
         say.as_json("ltsm-benchmark", 1, machine() | as_json(result))
     else:
         show(result)
 
 
+def how_learned(method: str) -> Learned:
+    """The method as the study of learned masks has it, without rescaling.
+
+    Raises:
+        UsageError: there is none such.
+    """
+    from ltsm.studies.learned import OF
+
+    if method not in OF:
+        raise UsageError(f"there is no method {quoted(method)}: there are {', '.join(OF)}.")
+    return replace(OF[method], rescale=False)
+
+
 def show(result: Result) -> None:
     """The table, then who is how many times as fast as whom; what to mind on stderr."""
     every = result.protocol.record_every
     table = Table(
-        "program", "threads", "an iteration", "an evaluation", "model-iterations a second", "of the peak", "a sweep",
+        *COLUMNS[: -1 if result.learned else None],
         title=f"{result.protocol.dataset}, {'-'.join(map(str, result.network.sizes))}, batches of "
         f"{result.protocol.batch_size} in {result.protocol.order} order, an evaluation every {every} iterations, {result.effort.device}",
         title_justify="left",
@@ -126,15 +157,15 @@ def cells(result: Result, one: Contestant) -> list[str]:
     from ltsm.bench.measurement import spread
 
     timings = result.timings[one]
-    return [
+    found = [
         one.name if one.models == 1 else f"{one.name}, {one.models} side by side",
         str(one.threads),
         ranged(spread([t.iteration * 1e6 for t in timings]), "µs"),
         ranged(spread([t.evaluation * 1e3 for t in timings]), "ms"),
         ranged(spread(result.rates(one)), ""),
         f"{result.share_of_peak(one):.1%}",
-        duration(result.sweep_seconds(one)),
     ]
+    return found if result.learned else [*found, duration(result.sweep_seconds(one))]
 
 
 def ranged(found: Spread, unit: str) -> str:

@@ -31,6 +31,7 @@ HELP = """Examples:
 [bold]ltsm sweep controls[/]                is it the mask, the signs or the values
 [bold]ltsm sweep criteria[/]                what makes a good mask
 [bold]ltsm sweep criteria --criterion movement --amounts 0.5,0.2 --train best[/]
+[bold]ltsm sweep learned[/]                 masks that are trained, and never a weight
 [bold]ltsm sweep mine:study[/]              a study of your own: a function in mine.py
 [bold]ltsm sweep --seeds 0-99 --keep-going[/]
 [bold]ltsm sweep --device cuda[/]           all seeds side by side on a GPU

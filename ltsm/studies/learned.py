@@ -30,6 +30,9 @@ OF_BERNOULLI = Learned(method=BERNOULLI, lr=100.0, batch_size=250)
 OF_EDGE_POPUP = Learned(method=EDGE_POPUP, lr=0.1, batch_size=64, decay=5e-4, schedule="cosine", rescale=True)
 """As their program for MNIST has it; with rescaling their scaled constants."""
 
+OF = {BERNOULLI: OF_BERNOULLI, EDGE_POPUP: OF_EDGE_POPUP}
+"""How each method is trained, by its name."""
+
 
 def study(protocol: Protocol, *, method: str = "", keep: str = "", length: str = "") -> Study:
     """The study with its options as they are typed, lists with commas between.
@@ -81,9 +84,9 @@ def _edge_popup(typed: str) -> dict[str, tuple[Learned, str]]:
 
 def _has(typed: str, method: str) -> bool:
     """Whether a method is among those typed, or none is."""
-    chosen = typed.split(",") if typed else [BERNOULLI, EDGE_POPUP]
-    if unknown := [name for name in chosen if name not in {BERNOULLI, EDGE_POPUP}]:
-        raise UsageError(f"there is no method {quoted(unknown[0])}: there are {BERNOULLI}, {EDGE_POPUP}.")
+    chosen = typed.split(",") if typed else list(OF)
+    if unknown := [name for name in chosen if name not in OF]:
+        raise UsageError(f"there is no method {quoted(unknown[0])}: there are {', '.join(OF)}.")
     return method in chosen
 
 

@@ -14,13 +14,17 @@ from small import SMALL
 from ltsm.bench import benchmark, contestants, jax_loop, measurement, scale
 from ltsm.bench.contestants import CarefulLoop, PlainLoop
 from ltsm.bench.jax_loop import JaxLoop
+from ltsm.bench.mask_contestants import CarefulMaskLoop, _ranked
 from ltsm.bench.measurement import Effort, Result, Timing
 from ltsm.core.engine import refusals
+from ltsm.core.learned import METHODS
+from ltsm.core.mask_engine import MASK_ENGINES
 from ltsm.core.network import Network, flat_parameters, initial_values
 from ltsm.core.state import fresh_state
 from ltsm.core.torch_engine import TorchEngine
 from ltsm.steps import machine
 from ltsm.steps.training import Setup, dataset, network
+from ltsm.studies.learned import OF
 
 PLACE = Setup(SMALL, Path())
 QUICK = Effort(seconds=0.002, repeats=2)
@@ -54,6 +58,38 @@ def test_both_loops_and_every_engine_that_serves_are_measured_in_every_round(res
     everyone = {"JAX program", *(f"ltsm {name}" for name in refusals(dataset(PLACE), result.network, SMALL))}
     assert set(result.left_out) == everyone - set(names)
     assert all(why.endswith(".") for why in result.left_out.values())
+
+
+@pytest.mark.parametrize("method", list(OF))
+def test_masks_are_trained_by_a_loop_and_by_every_engine_that_serves(method):
+    learned = replace(OF[method], rescale=False)
+    result = benchmark.benchmark(PLACE, QUICK, lambda _: None, learned)
+    names = [one.name for one in result.contestants]
+    assert names[0] == "careful PyTorch loop"
+    assert {*names[1:], *result.left_out} == {f"ltsm {kind.name}" for kind in MASK_ENGINES}
+    assert "sweep_seconds" not in measurement.as_json(result)["contestants"][0]
+
+
+@pytest.mark.parametrize("method", list(OF))
+def test_the_loop_for_masks_learns_a_mask_and_no_weight(method):
+    """At four times the rate at which digits are learned, so that it shows within a hundred steps."""
+    torch.manual_seed(0)
+    learned = replace(OF[method], lr=4 * OF[method].lr, batch_size=100)
+    loop = CarefulMaskLoop(dataset(PLACE), network(PLACE, (64, 32)), learned, "cpu")
+    before = [part.weight.clone() for part in loop._network if hasattr(part, "weight")]
+    loop.train(10)
+    early = loop.loss
+    loop.train(100)
+    assert loop.loss < 0.99 * early
+    after = [part.weight for part in loop._network if hasattr(part, "weight")]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_the_loop_ranks_as_edge_popup_does():
+    """As many are kept, and the same ones, where no two magnitudes are the same."""
+    scores = torch.randn(30, 20, generator=torch.Generator().manual_seed(0))
+    _, kept = _ranked(scores, 0.3)
+    assert torch.equal(kept.flatten(), METHODS["edge_popup"].mask(scores.flatten(), 0.3, None))
 
 
 @pytest.fixture

@@ -31,16 +31,16 @@ POPUP = Learned(
 
 
 def recipe(mask, **more):
-    values = {"hidden": (12, 6), "start": Random(("initial",)), "trains": "mask", "iterations": 250}
+    values = {"hidden": (12, 6), "start": Random(("initial",)), "trains": "mask", "iterations": 120}
     return Recipe(**{**values, "mask": mask, **more})
 
 
 RECIPES = {
-    "drawn": recipe(BERNOULLI, keep=(100,)),
+    "drawn": recipe(BERNOULLI, keep=(50,)),
     "biases": recipe(Learned(method="bernoulli", lr=50.0, batch_size=100, covers="all", rescale=True)),
     "ranked": recipe(POPUP, kept="signed_constant"),
-    "trained": recipe(Mask("drawn"), trains="weights", iterations=100),
-    "control": recipe(Mask("ranked", "random"), trains="weights", iterations=100),
+    "trained": recipe(Mask("drawn"), trains="weights", iterations=30),
+    "control": recipe(Mask("ranked", "random"), trains="weights", iterations=30),
 }
 STUDY = Study(name="learning", title="", recipes=RECIPES)
 
@@ -89,7 +89,7 @@ def test_records_have_density_and_what_drawn_masks_do(opened, name):
     """The last record's mask is the run's one mask, with its numbers; nothing is drawn where nothing is chance."""
     for run in runs(opened, name):
         records = read.metrics(opened, [run.id])[run.id]
-        assert [r.iteration for r in records] == [*range(0, 260, 10)]
+        assert [r.iteration for r in records] == [*range(0, 130, 10)]
         (mask,) = read.masks(opened, 1, run_ids=[run.id], bits=True)
         last = records[-1]
         assert mask.selected
@@ -141,7 +141,7 @@ def test_the_mask_is_one_that_others_take(opened):
 def test_a_network_kept_in_between_is_the_one_of_that_iterations_mask(opened):
     for run in runs(opened, "drawn"):
         values = weights(opened, run.initial)
-        kept = weights(opened, run.file("kept", 100))
+        kept = weights(opened, run.file("kept", 50))
         assert torch.equal(kept, values.where(kept != 0, 0.0))
         assert not torch.equal(kept, weights(opened, run.final))
 
