@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from ltsm.library.training import train_ticket
     from ltsm.library.weights import load_exactly
     from ltsm.protocol import Protocol
-    from ltsm.studies.recipe import BestOf, Mask, Masking, Random, Recipe, Weights
+    from ltsm.studies.recipe import BestOf, Learned, Mask, Masking, Random, Recipe, Weights
     from ltsm.studies.study import Group, Study
 
     __version__: str
 
 __all__ = [
-    "AmountResult", "BestOf", "Count", "Dataset", "Group", "LearnedSupermask", "LearningRecord", "Mask",
-    "Masking", "Protocol", "Pruned", "Random", "Recipe", "Round", "Study", "Supermask", "Ticket",
+    "AmountResult", "BestOf", "Count", "Dataset", "Group", "Learned", "LearnedSupermask", "LearningRecord",
+    "Mask", "Masking", "Protocol", "Pruned", "Random", "Recipe", "Round", "Study", "Supermask", "Ticket",
     "TrainingRecord", "Weights", "apply_mask", "count_parameters", "find_supermask", "frozen_zeros",
     "learn_supermask", "load_dataset", "load_exactly", "load_ticket", "make_permanent", "onnx_bytes",
     "open", "prune", "prune_iteratively", "read_mask", "save_ticket", "ticket_of", "train_ticket",
@@ -57,7 +57,7 @@ _MODULES = {
     "library.training": ("train_ticket",),
     "library.weights": ("load_exactly",),
     "protocol": ("Protocol",),
-    "studies.recipe": ("BestOf", "Mask", "Masking", "Random", "Recipe", "Weights"),
+    "studies.recipe": ("BestOf", "Learned", "Mask", "Masking", "Random", "Recipe", "Weights"),
     "studies.study": ("Group", "Study"),
 }
 

@@ -34,6 +34,7 @@ HELP = """Examples:
 [bold]ltsm sweep criteria --criterion movement --amounts 0.5,0.2 --train best[/]
 [bold]ltsm sweep iterative[/]               lottery tickets by iterative pruning, twenty rounds
 [bold]ltsm sweep iterative --rounds 10 --controls all --one-shot 7,10[/]
+[bold]ltsm sweep learned[/]                 masks that are trained, and never a weight
 [bold]ltsm sweep mine:study[/]              a study of your own: a function in mine.py
 [bold]ltsm sweep --seeds 0-99 --keep-going[/]
 [bold]ltsm sweep --device cuda[/]           all seeds side by side on a GPU

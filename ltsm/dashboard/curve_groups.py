@@ -19,7 +19,7 @@ from ltsm.studies.names import title
 from ltsm.studies.study import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ltsm.dashboard.moment import Moment
     from ltsm.dashboard.pins import Pin
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ltsm.report.figures.values import Layer, Style
     from ltsm.report.table import Table
     from ltsm.store.values import Metric, RunRow
+    from ltsm.studies.recipe import Recipe
     from ltsm.studies.study import Study
 
     Points = list[tuple[float, float]]
@@ -36,8 +37,12 @@ MEASURES: Final = {
     "val_loss": "validation loss",
     "val_accuracy": "validation accuracy",
     "train_loss": "training loss",
+    "density": "share of weights kept",
+    "sampled_accuracy": "accuracy of drawn masks",
 }
 """Columns of a record that can be drawn, in the order of the key that goes through them."""
+_OF_MASKS: Final = ("density", "sampled_accuracy")
+"""Those that only a mask has that is trained."""
 MOST_SEEDS: Final = 50
 """So many single curves of a group can be told apart, at the very most."""
 
@@ -78,6 +83,12 @@ class Asked(NamedTuple):
     measure: str = "val_loss"
     pins: tuple[Pin, ...] = ()
     records: int = 1
+
+
+def measures(recipes: Iterable[Recipe]) -> list[str]:
+    """What can be drawn of runs of these recipes."""
+    trained = any(recipe.trains == "mask" for recipe in recipes)
+    return [name for name in MEASURES if trained or name not in _OF_MASKS]
 
 
 class Curves(NamedTuple):

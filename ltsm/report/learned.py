@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from ltsm.report.measure import ACCURACY, Measure
 from ltsm.report.table import ACHIEVED, ACHIEVED_TEST, KEPT, SAMPLED, SAMPLED_TEST
 from ltsm.report.words import left_out, nothing_yet, over_seeds
 from ltsm.studies.learned import NAME
+from ltsm.studies.names import title
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +36,10 @@ __all__ = ["FIGURES", "NAME", "contents", "table"]
 
 COLUMNS = (KEPT, ACHIEVED, ACHIEVED_TEST, SAMPLED, SAMPLED_TEST)
 DENSITY: Final = Measure("density", "Weights kept", 100.0, "%", rises=True)
-DRAWN: Final = Measure("sampled_accuracy", "Validation accuracy", 100.0, "%", rises=True)
+SAMPLED_ACCURACY: Final = Measure("sampled_accuracy", "Of drawn masks", 100.0, "%", rises=True)
+DRAWN: Final = (ACCURACY, SAMPLED_ACCURACY, DENSITY)
+"""What of the records is drawn, panel by panel."""
+_A_NAME = 9
 _NOTE = (
     "No weight of a mask is trained: it is as its learning ended, or of the size that is best on the validation set. "
     "The dense network is trained, and tested where its validation loss is minimal. Drawn masks are drawn by the "
@@ -55,24 +60,25 @@ def contents(evaluation: Evaluation) -> Contents:
 
 
 def learning(evaluation: Evaluation, table: Table) -> Figure:
-    """Figure 1: how accurate each mask is, and how much it keeps, as it is learned."""
+    """Figure 1: how accurate each mask is, and masks drawn of it, and how much it keeps, as it is learned."""
     rows = _learned(evaluation, table)
-    solid = [(row, style, curve_band(evaluation, row.group, ACCURACY)) for row, style in rows]
-    dashed = [(row, style, curve_band(evaluation, row.group, DRAWN)) for row, style in rows]
-    kept = [(row, style, curve_band(evaluation, row.group, DENSITY)) for row, style in rows]
-    drawn = [
-        *_layers(solid, table),
-        *(Curve(_xs(b), _ys(b), style, dashed=True) for _, style, b in dashed if np.isfinite(b.mean).any()),
-    ]
-    missing = nothing_yet(evaluation, f"run of the study {NAME}", *(row.group for row, _ in rows))
-    accuracy, beyond = curve_panel([b for *_, b in solid], drawn, missing, ACCURACY)
-    density = Panel(accuracy.x, Axis(DENSITY.axis, 0.0, 100.0), tuple(_layers(kept)), missing=missing)
-    about = _about(evaluation, *(row.group for row, _ in rows))
-    caption = (
-        f"The validation accuracy of masks as they are learned, and the share of the weights that they keep: {about} "
-        f"Dashed: masks that are drawn. {beyond}"
+    bands = {m: [(row, style, curve_band(evaluation, row.group, m)) for row, style in rows] for m in DRAWN}
+    found = [row.group for row, _ in rows]
+    missing = nothing_yet(evaluation, f"run of the study {NAME}", *found)
+    accuracy, beyond = curve_panel(
+        [band for *_, band in bands[ACCURACY]], _layers(bands[ACCURACY], table), missing, ACCURACY
     )
-    return Figure(1, "Masks as they are learned", caption.strip(), (accuracy, density))
+    panels = [accuracy]
+    if any(np.isfinite(band.mean).any() for *_, band in bands[SAMPLED_ACCURACY]):
+        y = replace(accuracy.y, label=SAMPLED_ACCURACY.axis)
+        panels.append(Panel(accuracy.x, y, tuple(_layers(bands[SAMPLED_ACCURACY]))))
+    density = Axis(DENSITY.axis, 0.0, 100.0)
+    panels.append(Panel(accuracy.x, density, tuple(_layers(bands[DENSITY])), missing=missing))
+    caption = (
+        "Masks as they are learned: their validation accuracy, that of masks that are drawn by their probabilities, and "
+        f"the share of the weights that they keep. {title(_about(evaluation, *found))} {beyond}"
+    )
+    return Figure(1, "Masks as they are learned", caption.strip(), tuple(panels))
 
 
 def achieved(evaluation: Evaluation, table: Table) -> Figure:
@@ -86,7 +92,7 @@ def achieved(evaluation: Evaluation, table: Table) -> Figure:
         heights, errors = tuple(v.mean for v in values), tuple(v.sd for v in values)
         drawn.append(Bars(heights, errors, tuple(style for _, style in found)))
         drawn += [Level(100 / evaluation.classes, "chance")] if evaluation.classes else []
-    names = tuple(row.label.replace(", ", ",\n").replace(" ", "\n") for row, _ in found)
+    names = tuple(_folded(row.label) for row, _ in found)
     study = evaluation.study.groups
     panel = Panel(
         Axis("", -0.5, max(len(found), 1) - 0.5, names),
@@ -149,23 +155,21 @@ def _learned(evaluation: Evaluation, table: Table) -> list[tuple[Row, Style]]:
     ]
 
 
+def _folded(label: str) -> str:
+    """A name as it stands below a bar: in lines of a few letters, broken at blanks, dashes and underscores."""
+    lines = wrap(label.replace("_", "_ "), _A_NAME, break_long_words=False)
+    return "\n".join(line.replace("_ ", "_") for line in lines)
+
+
 def _layers(found: Sequence[tuple[Row, Style, Band]], table: Table | None = None) -> list[Layer]:
     """Areas, then curves, named where a table says how."""
     drawn = [
         layer
         for row, style, curve in found
-        if len(curve.x)
+        if np.isfinite(curve.mean).any()
         for layer in layers(curve, style, table.label(row) if table else "", floor=0)
     ]
     return sorted(drawn, key=lambda layer: not isinstance(layer, Area))
-
-
-def _xs(found: Band) -> tuple[float, ...]:
-    return tuple(found.x.tolist())
-
-
-def _ys(found: Band) -> tuple[float, ...]:
-    return tuple(found.mean.tolist())
 
 
 def _shares(evaluation: Evaluation, group: Group) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -7,8 +7,9 @@ import re
 from docs_pages import Page, command
 
 from ltsm.core.actions import CONTROLS, KEPT
+from ltsm.core.learned import METHODS
 from ltsm.protocol import PAPER
-from ltsm.studies import controls
+from ltsm.studies import controls, learned
 
 PAGE = Page("studies").text
 
@@ -22,6 +23,17 @@ def test_the_example_runs_as_it_stands(tmp_path):
     assert len(commands) == 3
     *_, report = [command(line, tmp_path) for line in commands]
     assert all(f"Ticket of {at}" in report for at in (100, 400))
+
+
+def test_every_method_of_learned_masks_is_on_the_page_with_its_settings():
+    table = PAGE.partition("## `learned`")[2].partition("## ")[0]
+    assert all(f"`{method}`" in table for method in METHODS)
+    for how in learned.OF.values():
+        assert f"rate {how.lr:g}" in table
+        assert f"batches of {how.batch_size}" in table
+    for name in learned.study(PAPER).recipes:
+        if "edge-popup" not in name and name not in {"initial training", "baseline"}:
+            assert f"| {name} |" in table
 
 
 def test_every_control_and_action_is_on_the_page():

@@ -134,14 +134,20 @@ def test_figures_are_the_way_there_what_it_comes_to_and_the_probabilities():
     found = report.figures(evaluation())
     assert [figure.number for figure in found] == [1, 2, 3, 4]
     learning, achieved, probabilities, losses = found
-    accuracy, density = learning.panels
+    accuracy, drawn, density = learning.panels
     named = [layer.label for layer in accuracy.layers if isinstance(layer, Curve) and layer.label]
     assert named == ["Bernoulli", "Bernoulli, constants", "Bernoulli, constants, rescaled", "Edge-popup 0.3", "Edge-popup 0.5", "Edge-popup 0.7"]  # fmt: skip
-    assert sum(layer.dashed for layer in accuracy.layers if isinstance(layer, Curve)) == 3
-    ends = [layer.y[-1] for layer in density.layers if isinstance(layer, Curve)]
-    assert ends == pytest.approx([40.0] * 6)
+    ends = {
+        panel.y.label: [layer.y[-1] for layer in panel.layers if isinstance(layer, Curve)]
+        for panel in learning.panels
+    }
+    assert ends["Weights kept (%)"] == pytest.approx([40.0] * 6)
+    assert ends["Of drawn masks (%)"] == pytest.approx([94.3, 95.0, 96.7])
+    assert drawn.y.low == accuracy.y.low
+    assert density.y.high == 100
     bars = next(layer for layer in achieved.panels[0].layers if isinstance(layer, Bars))
     assert bars.heights == pytest.approx([100 * v for v in (*LEARNED.values(), *RULED.values(), 0.98)])
+    assert achieved.panels[0].x.names[7] == "Large_\nfinal_\nsame_\nsign,\nsigned_\nconstant"
     stairs = [layer for layer in probabilities.panels[0].layers if isinstance(layer, Curve)]
     assert len(stairs) == 3
     assert max(stairs[0].y) == pytest.approx(100 * 200 / 266)
@@ -157,6 +163,7 @@ def test_nothing_is_drawn_of_what_is_not_there():
     assert all(draw(figure, "svg") for figure in report.figures(empty))
     popup = evaluation(name="learned/method=edge_popup")
     assert [figure.number for figure in report.figures(popup)] == [1, 2, 4]
+    assert len(report.figures(popup)[0].panels) == 2
     assert claims.verify(popup).lines[0].verdict == "not run"
 
 

@@ -12,13 +12,13 @@ from textual.reactive import var
 
 from ltsm.dashboard import pins
 from ltsm.dashboard.curve_groups import (
-    MEASURES,
     SMOOTHED,
     Asked,
     Drawing,
     Line,
     difference,
     drawing,
+    measures,
     of_others,
     panel,
 )
@@ -101,6 +101,8 @@ class Curves(Charted):
 
     def show(self, moment: Moment) -> None:
         """Ask for the curves."""
+        if self.measure not in (known := measures(moment.study.recipes.values())):
+            self.set_reactive(Curves.measure, known[0])  # another study is shown, which has no such numbers
         asked = self.asked
         self.ask(lambda source: drawing(source, moment, asked))
 
@@ -213,8 +215,9 @@ class Curves(Charted):
             self.base = "" if self.base == entry.line.key else entry.line.key
 
     def action_measure(self) -> None:
-        """The next of loss, accuracy and training loss."""
-        names = list(MEASURES)
+        """The next of loss, accuracy, training loss, and what masks have that are trained."""
+        moment = self.dashboard.moment
+        names = measures(moment.study.recipes.values() if moment else ())
         self.measure = names[(names.index(self.measure) + 1) % len(names)]
 
     def action_seeds(self) -> None:

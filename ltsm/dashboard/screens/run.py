@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ltsm.dashboard import pins, words
-from ltsm.dashboard.curve_groups import MEASURES
+from ltsm.dashboard.curve_groups import MEASURES, measures
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.exporting import Exporting
 from ltsm.dashboard.widgets.chart import Chart
@@ -94,12 +94,20 @@ class OneRun(Exporting, ModalScreen[None]):
     def _draw(self) -> None:
         if self._details is None:
             return
-        name, title = list(MEASURES.items())[self._measure]
+        name = self._measures[self._measure % len(self._measures)]
+        title = MEASURES[name]
         records = self._details.records
         x, y = (tuple(float(getattr(record, of)) for record in records) for of in ("iteration", name))
         curve = Curve(x, y, "first")
         axes = settled_axes([curve], "iteration", title, settles=True)
         self.query_one(Chart).panel = Panel(*axes, (curve,), title=f"{title} by iteration")
+
+    @property
+    def _measures(self) -> list[str]:
+        """What the run's records have."""
+        moment, details = self.dashboard.moment, self._details
+        recipe = moment.study.recipes.get(details.run.recipe) if moment and details else None
+        return measures([recipe] if recipe else [])
 
     def _facts(self, details: _Details) -> list[Content]:
         moment, run = self.dashboard.moment, details.run
@@ -118,8 +126,8 @@ class OneRun(Exporting, ModalScreen[None]):
         ]
 
     def action_measure(self) -> None:
-        """The next of loss, accuracy and training loss."""
-        self._measure = (self._measure + 1) % len(MEASURES)
+        """The next of loss, accuracy, training loss, and what masks have that are trained."""
+        self._measure = (self._measure + 1) % len(self._measures)
         self._draw()
 
     def action_pin(self) -> None:
@@ -136,14 +144,13 @@ class OneRun(Exporting, ModalScreen[None]):
         """The run's records."""
         records = self._details.records if self._details else []
         return Table(
-            ["iteration", *MEASURES],
-            [_row(record) for record in records],
-            _row(records[-1]) if records else None,
+            ["iteration", *self._measures],
+            [self._row(record) for record in records],
+            self._row(records[-1]) if records else None,
         )
 
-
-def _row(record: Metric) -> list[Any]:
-    return [record.iteration, *(getattr(record, name) for name in MEASURES)]
+    def _row(self, record: Metric) -> list[Any]:
+        return [record.iteration, *(getattr(record, name) for name in self._measures)]
 
 
 def _details(source: Source, run: RunRow, folder: Path) -> _Details:
