@@ -129,7 +129,8 @@ DAMAGES = {
     ],
     "a block of another run's": [
         f"DELETE FROM metric WHERE run_id = 2 AND iteration / {seal.BLOCK} = 1",
-        f"""INSERT INTO metric SELECT 2, iteration, train_loss, val_loss, val_loss, NULL, NULL FROM metric
+        f"""INSERT INTO metric (run_id, iteration, train_loss, val_loss, val_accuracy)
+            SELECT 2, iteration, train_loss, val_loss, val_loss FROM metric
             WHERE run_id = 1 AND iteration / {seal.BLOCK} = 1""",
     ],
     "a block's seal gone": ["DELETE FROM seal WHERE name = '2:2'"],

@@ -122,7 +122,8 @@ def _said(shown: _Shown, published: bool) -> str:
 def _columns(table: Table, *, published: bool) -> list[Column[Row]]:
     """The group, n, then our numbers, and if asked for the published ones and how well they agree."""
     # 100 columns have no room for losses and accuracies: those are a table of their own.
-    shown = [i for i, c in enumerate(table.columns) if table.measure != LOSS or "accuracy" not in c.result]
+    losses = table.measure == LOSS and any("loss" in c.result for c in table.columns)
+    shown = [i for i, c in enumerate(table.columns) if not losses or "accuracy" not in c.result]
     places = sorted(shown, key=lambda i: table.columns[i].result not in _FIRST)
     found = [_words(table, "network", _name), _N]
     for place in places:
