@@ -12,6 +12,7 @@ import typer
 
 from ltsm.cli import (
     benchmark,
+    compare,
     config,
     dashboard,
     data,
@@ -136,6 +137,13 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
     (RESULTS, "figures", figures.figures, figures.HELP, "Figures 1 to 8 as PNG, SVG or PDF."),
     (RESULTS, "verify", verify.verify, verify.HELP, "Does this store reproduce the paper?"),
     (RESULTS, "export", export.export, export.HELP, "Runs, curves or masks as CSV, JSON or Parquet."),
+    (
+        RESULTS,
+        "compare",
+        compare.compare,
+        compare.HELP,
+        "Protocols side by side, paired by seed, curves overlaid.",
+    ),
     (RESULTS, "dashboard", dashboard.dashboard, dashboard.HELP, "Watch a sweep; read its results."),
     (AROUND, "init", init.init, init.HELP, "Make the store; write a protocol to change."),
     (

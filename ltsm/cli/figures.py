@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ltsm.cli import say
-from ltsm.cli.options import STORE, STUDY, Store, StoredProtocol
+from ltsm.cli.options import STORE, STUDY, Measure, Store, StoredProtocol
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
 from ltsm.paths import read_path
@@ -21,6 +21,7 @@ HELP = """Examples:
 [bold]ltsm figures --out paper/img --format svg[/]
 [bold]ltsm figures 5 --width 4 --dpi 600[/]        narrow and fine, for a paper
 [bold]ltsm figures --style slides[/]               larger type
+[bold]ltsm figures --measure accuracy[/]           accuracy during training, where a figure shows losses
 
 Draw the figures of a study from the store. The paper's: 1 initial training, 2 retraining, 3 size and 4 accuracy
 against threshold, 5 losses and 6 sizes of tickets and hyperops, 7 loss against size, 8 what is left of the network.
@@ -41,6 +42,7 @@ def figures(
     ] = None,
     store: Store = STORE,
     protocol: StoredProtocol = None,
+    measure: Measure = "loss",
     out: Annotated[
         Path, typer.Option("--out", parser=read_path, metavar="DIR", help="The folder for the files.")
     ] = Path("figures"),
@@ -68,6 +70,7 @@ def figures(
     from ltsm.report.all import figures as figures_of
     from ltsm.report.evaluation import load
     from ltsm.report.figures.draw import Sheet, draw
+    from ltsm.report.measure import MEASURES
     from ltsm.store import schema
     from ltsm.store.engine import store_path
 
@@ -76,7 +79,7 @@ def figures(
         evaluation = load(opened, protocol, study, records=True, bits=True)
     finally:
         opened.close()
-    found = figures_of(evaluation)
+    found = figures_of(evaluation, measure=MEASURES[measure])
     there = [figure.number for figure in found]
     if unknown := [n for n in numbers if n not in there]:
         has = ", ".join(map(str, there))

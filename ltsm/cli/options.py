@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -85,7 +85,7 @@ ProtocolName = Annotated[
 ]
 
 
-def _in_store(name: str | None) -> str | None:
+def in_store(name: str | None) -> str | None:
     """What the store knows the protocol of a file by: its fingerprint; its name, where that needs the data's content."""
     if name is None or not name.endswith(".toml"):
         return name
@@ -98,7 +98,7 @@ StoredProtocol = Annotated[
     typer.Option(
         "--protocol",
         envvar="LTSM_PROTOCOL",
-        callback=_in_store,
+        callback=in_store,
         metavar="NAME|FILE.toml|ID",
         autocompletion=completions.protocols,
         help="Which of the store's protocols, by name, number or file \\[default: the one that changed last].",
@@ -118,7 +118,7 @@ OneProtocol = Annotated[
     str | None,
     typer.Option(
         "--protocol",
-        callback=_in_store,
+        callback=in_store,
         metavar="NAME|FILE.toml|ID",
         autocompletion=completions.protocols,
         help="Only runs of this one of the store's protocols, by name, number or file \\[default: all of them].",
@@ -140,6 +140,19 @@ OneStudy = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it may go.")]
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and drop nothing.")]
+
+FORMAT = "Format"
+"""The panel of the flags that say in which form a document is."""
+Markdown = Annotated[
+    bool, typer.Option("--markdown", help="The finding and the tables.", rich_help_panel=FORMAT)
+]
+Latex = Annotated[bool, typer.Option("--latex", help="A document for pdflatex.", rich_help_panel=FORMAT)]
+Numbers = Annotated[bool, typer.Option("--json", help="Every number, for programs.", rich_help_panel=FORMAT)]
+
+Measure = Annotated[
+    Literal["loss", "accuracy"],
+    typer.Option("--measure", help="What tables and curves show."),
+]
 
 Output = Annotated[
     Path | None,

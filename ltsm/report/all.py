@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ltsm.report import accuracies, criteria, criteria_claims
 from ltsm.report import contents as general
-from ltsm.report import criteria, criteria_claims
 from ltsm.report import table as general_table
 from ltsm.report.figures import groups
+from ltsm.report.measure import LOSS
 from ltsm.report.paper import contents as of_the_paper
 from ltsm.report.paper import figures as figures_of_the_paper
 from ltsm.report.paper import published
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ltsm.report.contents import Contents
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Figure
+    from ltsm.report.measure import Measure
     from ltsm.report.paper.published import PublishedMask
     from ltsm.report.published_claims import Verification
     from ltsm.report.table import Table
@@ -48,20 +50,26 @@ VERIFY: dict[str, Callable[[Evaluation], Verification]] = {criteria.NAME: criter
 """Studies of which claims are published, beside the paper's own."""
 
 
-def table(evaluation: Evaluation) -> Table:
+def table(evaluation: Evaluation, measure: Measure = LOSS) -> Table:
     """The study's table of what is finished. Needs the records that `evaluation.cut_short` names."""
-    return _of(evaluation.study.name).table(evaluation)
+    found = _of(evaluation.study.name).table(evaluation)
+    return found if measure == LOSS else accuracies.table(evaluation, found)
 
 
-def contents(evaluation: Evaluation) -> Contents:
+def contents(evaluation: Evaluation, measure: Measure = LOSS) -> Contents:
     """Everything that a document says. The numbers of the paper's text need all records."""
-    return _of(evaluation.study.name).contents(evaluation)
+    report = _of(evaluation.study.name)
+    if measure == LOSS:
+        return report.contents(evaluation)
+    return accuracies.contents(evaluation, report.table(evaluation))
 
 
-def figures(evaluation: Evaluation, numbers: Container[int] | None = None) -> tuple[Figure, ...]:
+def figures(
+    evaluation: Evaluation, numbers: Container[int] | None = None, measure: Measure = LOSS
+) -> tuple[Figure, ...]:
     """These figures, of those that there is something to draw for, or all of those. Needs all records, and the paper's 8 the masks' bits."""
     report = _of(evaluation.study.name)
-    rows = report.table(evaluation)
+    rows = replace(report.table(evaluation), measure=measure)
     made = {
         n: make(evaluation, rows) for n, make in report.figures.items() if numbers is None or n in numbers
     }

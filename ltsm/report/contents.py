@@ -30,6 +30,11 @@ class Contents:
     numbers: tuple[TextNumber, ...] = ()
     more: tuple[Grid, ...] = ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be said below the table."""
+        return self.table.notes
+
     def grids(self, *, against_paper: bool) -> tuple[Grid, ...]:
         """Its tables in order, as text."""
         shown = against_paper and self.table.compared

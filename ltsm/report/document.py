@@ -5,80 +5,93 @@ from __future__ import annotations
 import io
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ltsm.errors import StoreError
 from ltsm.report import delimited, escape
 from ltsm.report.all import contents, figures, table
+from ltsm.report.measure import LOSS
 from ltsm.store import artifacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from jinja2 import Environment
     from rich.console import RenderableType
 
+    from ltsm.report.claims import Claim
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Figure
+    from ltsm.report.grids import Grid
+    from ltsm.report.measure import Measure
 
 
-def terminal(evaluation: Evaluation, *, against_paper: bool) -> RenderableType:
+def terminal(evaluation: Evaluation, *, against_paper: bool, measure: Measure = LOSS) -> RenderableType:
     """The tables and the finding for a terminal."""
     from ltsm.report import terminal as rich_tables
 
-    return rich_tables.report(contents(evaluation), against_paper=against_paper)
+    return rich_tables.report(contents(evaluation, measure), against_paper=against_paper)
 
 
-def text(evaluation: Evaluation, against_paper: bool) -> str:
+def text(evaluation: Evaluation, against_paper: bool, measure: Measure = LOSS) -> str:
     """What a terminal of 160 columns shows, without its colours."""
+    return plain(terminal(evaluation, against_paper=against_paper, measure=measure))
+
+
+def plain(renderable: RenderableType) -> str:
+    """The same of anything that a terminal shows."""
     from rich.console import Console
 
     console = Console(file=io.StringIO(), width=160, highlight=False, color_system=None)
     with console.capture() as captured:
-        console.print(terminal(evaluation, against_paper=against_paper))
+        console.print(renderable)
     return captured.get()
 
 
-def csv(evaluation: Evaluation, against_paper: bool) -> str:
+def csv(evaluation: Evaluation, against_paper: bool, measure: Measure = LOSS) -> str:
     """The study's table as comma-separated values."""
-    return delimited.of_table(table(evaluation), against_paper=against_paper)
+    return delimited.of_table(table(evaluation, measure), against_paper=against_paper)
 
 
-def as_json(evaluation: Evaluation, _against_paper: bool) -> str:
+def as_json(evaluation: Evaluation, _against_paper: bool, measure: Measure = LOSS) -> str:
     """Every number, as `report.schema.json` says."""
     from ltsm.report.numbers import report
 
-    return json.dumps(report(contents(evaluation)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    found = report(contents(evaluation, measure))
+    return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def markdown(evaluation: Evaluation, against_paper: bool) -> str:
+def markdown(evaluation: Evaluation, against_paper: bool, measure: Measure = LOSS) -> str:
     """The finding and the tables."""
-    return _rendered("report.md.j2", escape.markdown, evaluation, against_paper=against_paper)
+    found = contents(evaluation, measure)
+    return rendered("markdown", found, found.grids(against_paper=against_paper))
 
 
-def latex(evaluation: Evaluation, against_paper: bool, *, fragment: bool = False) -> str:
+def latex(
+    evaluation: Evaluation, against_paper: bool, measure: Measure = LOSS, *, fragment: bool = False
+) -> str:
     """A whole document with booktabs, for pdflatex; or its tables alone, for a paper where booktabs and graphicx are."""
-    more = {"two_lines": _two_lines, "fragment": fragment}
-    return _rendered("report.tex.j2", escape.latex, evaluation, against_paper=against_paper, **more)
+    found = contents(evaluation, measure)
+    return rendered("fragment" if fragment else "latex", found, found.grids(against_paper=against_paper))
 
 
-def html(evaluation: Evaluation, _against_paper: bool) -> str:
+def html(evaluation: Evaluation, _against_paper: bool, measure: Measure = LOSS) -> str:
     """One self-contained page: the tables, every figure, the protocol and the provenance."""
     from markupsafe import Markup
 
     from ltsm.report import provenance
     from ltsm.report.figures import draw
 
-    found = figures(evaluation)
+    drawn, found = figures(evaluation, measure=measure), contents(evaluation, measure)
     # What is marked as safe was escaped where it was made.
     return _rendered(
         "report.html.j2",
         None,
-        evaluation,
-        against_paper=True,
-        figures=found,
-        drawn={figure.number: [Markup(panel) for panel in draw.for_page(figure)] for figure in found},  # noqa: S704
+        found,
+        found.grids(against_paper=True),
+        figures=drawn,
+        drawn={figure.number: [Markup(panel) for panel in draw.for_page(figure)] for figure in drawn},  # noqa: S704
         light_styles=Markup(draw.css(dark=False)),  # noqa: S704
         dark_styles=Markup(draw.css(dark=True)),  # noqa: S704
         settings=provenance.settings(evaluation),
@@ -104,16 +117,37 @@ def save(path: Path, content: bytes) -> None:
         raise StoreError(f"cannot write {path}: {error.strerror}.", "choose another place") from error
 
 
+class Sayings(Protocol):
+    """What stands around the tables of a document."""
+
+    @property
+    def title(self) -> str:
+        """Of the whole."""
+
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """The finding."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What has to be said of runs that are missing."""
+
+
+def rendered(form: Literal["markdown", "latex", "fragment"], found: Sayings, grids: Sequence[Grid]) -> str:
+    """Tables and what stands around them, as Markdown, as a document for pdflatex, or for one of one's own."""
+    if form == "markdown":
+        return _rendered("report.md.j2", escape.markdown, found, grids)
+    more = {"two_lines": _two_lines, "fragment": form == "fragment"}
+    return _rendered("report.tex.j2", escape.latex, found, grids, **more)
+
+
 def _rendered(
     template: str,
     escaped: Callable[[str], str] | None,
-    evaluation: Evaluation,
-    *,
-    against_paper: bool,
+    found: Sayings,
+    grids: Sequence[Grid],
     **more: Any,
 ) -> str:
-    found = contents(evaluation)
-    grids = found.grids(against_paper=against_paper)
     return _environment(escaped).get_template(template).render(c=found, grids=grids, **more) + "\n"
 
 
@@ -157,7 +191,7 @@ def _harmless(escaped: Callable[[str], str], value: Any) -> Any:
     return value if isinstance(value, Markup) else escaped(str(value))
 
 
-WRITERS: dict[str, Callable[[Evaluation, bool], str]] = {
+WRITERS: dict[str, Callable[[Evaluation, bool, Measure], str]] = {
     "text": text,
     "markdown": markdown,
     "latex": latex,

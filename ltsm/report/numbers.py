@@ -31,7 +31,7 @@ def report(found: Contents) -> dict[str, Any]:
         "schema": "ltsm-report",
         "version": VERSION,
         "study": {"name": evaluation.study.name, "title": evaluation.study.title},
-        "protocol": _protocol(evaluation),
+        "protocol": protocol(evaluation),
         "seeds": list(evaluation.seeds),
         "finding": plain(found.claims),
         "table": {
@@ -56,7 +56,8 @@ def report(found: Contents) -> dict[str, Any]:
     }
 
 
-def _protocol(evaluation: Evaluation) -> dict[str, Any]:
+def protocol(evaluation: Evaluation) -> dict[str, Any]:
+    """The protocol of an evaluation."""
     p = evaluation.protocol
     return {
         "name": p.name,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ltsm.report.evaluation import dataset_title
+from ltsm.report.measure import LOSS, Measure
 from ltsm.report.statistics import Summary, summarise, welch
 from ltsm.report.words import MISSING, mean_and_spread, p_text, seeds_text
 from ltsm.studies.names import run_name, title
@@ -122,7 +123,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A study's table: its rows in order, its caption, and what has to be said below it."""
+    """A study's table: its rows in order, its caption, what has to be said below it, and which curves go with it."""
 
     title: str
     columns: tuple[Column, ...]
@@ -130,6 +131,7 @@ class Table:
     seeds: int
     caption: str
     notes: tuple[str, ...]
+    measure: Measure = LOSS
 
     @property
     def compared(self) -> bool:

@@ -209,13 +209,15 @@ def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
 
 def latest(store: Store, run_ids: Sequence[int]) -> dict[int, Metric]:
     """Each run's last record; a run without any is left out. NaN for NULL."""
-    metric, again = models.metric.c, models.metric.alias().c
-    last = select(func.max(again.iteration)).where(again.run_id == metric.run_id).scalar_subquery()
-    query = select(models.metric)
+    run, metric, again = models.run.c, models.metric.c, models.metric.alias().c
+    # Asked once a run: of each record it would be asked as often as there are records.
+    last = select(func.max(again.iteration)).where(again.run_id == run.id).scalar_subquery()
+    of_it = (run.id == metric.run_id) & (metric.iteration == last.correlate(models.run))
+    query = select(models.metric).select_from(models.run).join(models.metric, of_it)
     found: dict[int, Metric] = {}
     with _reading(store) as connection:
         for some in chunks(run_ids):
-            rows = connection.execute(query.where(metric.run_id.in_(some), metric.iteration == last))
+            rows = connection.execute(query.where(run.id.in_(some)))
             for run_id, *values in rows:
                 found[run_id] = Metric(*map(_number, values))  # type: ignore[arg-type]  # iteration stays whole
     return found

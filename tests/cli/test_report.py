@@ -273,3 +273,13 @@ def test_reports_load_neither_torch_nor_scipys_statistics(store, tmp_path, comma
     )
     expected = "['matplotlib']" if {"figures", "--html"} & {*command} else "[]"
     assert found.stderr.splitlines()[-1] == expected
+
+
+def test_measure_accuracy_shows_accuracies_in_tables_and_curves(ltsm, store, tmp_path):
+    found = ltsm("report", "--store", store, "--measure", "accuracy")
+    assert found.exit_code == 0
+    assert "97.70% ± 0.10" in found.stdout
+    assert "0.091 ± 0.007" not in found.stdout
+    assert ltsm("figures", "5", "--store", store, "--measure", "accuracy").exit_code == 0
+    assert "validation accuracy" in (tmp_path / "figures" / "captions.md").read_text()
+    assert ltsm("report", "--measure", "speed").exit_code == 2

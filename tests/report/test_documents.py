@@ -16,6 +16,7 @@ from ltsm.errors import StoreError
 from ltsm.report import document, escape
 from ltsm.report.document import WRITERS
 from ltsm.report.evaluation import load
+from ltsm.report.measure import ACCURACY
 from ltsm.store import schema
 from ltsm.studies import all as studies
 from ltsm.studies import paper
@@ -242,3 +243,10 @@ def test_every_special_character_is_escaped():
     assert escape.latex("a\nb  c") == "a b c"
     assert escape.latex(specials).endswith("é?")
     assert escape.markdown("a|b_c<d>&e\n") == r"a\|b\_c\<d\>\&e"
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_every_document_by_accuracy_has_accuracies_and_no_table_of_losses(evaluations, form):
+    text = WRITERS[form](evaluations("controls"), False, ACCURACY).lower()
+    assert "final validation accuracy" in text or "final_validation_accuracy" in text
+    assert "minimal validation loss" not in text.partition("<h2>figures")[0]

@@ -16,6 +16,7 @@ from ltsm.protocol import PAPER
 from ltsm.report.all import figures
 from ltsm.report.figures.draw import Sheet, _panel, draw, for_page
 from ltsm.report.figures.values import Axis, Band, Bars, Curve, Level, Picture, Points, Shade, ticks
+from ltsm.report.measure import MEASURES
 from ltsm.studies import paper
 
 
@@ -303,3 +304,22 @@ def test_ticks_are_round_and_within():
     assert ticks(Axis("", 0, 5000)) == [(1000.0 * i, str(1000 * i)) for i in range(6)]
     assert [text for _, text in ticks(Axis("", -0.1, 0.4))] == ["−0.1", "0.0", "0.1", "0.2", "0.3", "0.4"]
     assert ticks(Axis("", -0.5, 1.5, ("a", "b"))) == [(0.0, "a"), (1.0, "b")]
+
+
+@pytest.mark.parametrize(("name", "numbers"), [("full", (1, 2, 5)), ("controls", (1,))])
+def test_by_accuracy_the_curves_are_accuracies(evaluations, name, numbers):
+    """In per cent, and cut below instead of above; what shows no curves is the same either way."""
+    evaluation = evaluations(name)
+    by_loss, by_accuracy = (
+        {figure.number: figure for figure in figures(evaluation, measure=measure)}
+        for measure in MEASURES.values()
+    )
+    for number in numbers:
+        (panel,) = by_accuracy[number].panels
+        assert panel.y.label == "Validation accuracy (%)"
+        assert 80 < panel.y.low < panel.y.high <= 101
+        assert "validation accuracy" in by_accuracy[number].caption
+        assert "lie below the picture" in by_accuracy[number].caption
+    assert {n: f for n, f in by_accuracy.items() if n not in numbers} == {
+        n: f for n, f in by_loss.items() if n not in numbers
+    }

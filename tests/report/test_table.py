@@ -8,6 +8,7 @@ import pytest
 
 from ltsm.protocol import PAPER
 from ltsm.report import evaluation as evaluations_
+from ltsm.report import measure
 from ltsm.report.all import contents, table
 from ltsm.report.evaluation import load
 from ltsm.store import schema
@@ -184,3 +185,31 @@ def test_only_runs_that_are_cut_short_have_their_records_read(own):
     evaluation = own()
     ids = {run.id for run in evaluation.runs if run.recipe == "wide"}
     assert set(evaluation.records) == ids == set(evaluations_.cut_short(evaluation.study, evaluation.runs))
+
+
+@pytest.mark.parametrize("name", ["full", "controls", "mixed", "one", "none"])
+def test_by_accuracy_the_rows_are_the_same_and_the_numbers_accuracies(evaluations, name):
+    evaluation = evaluations(name)
+    by_loss, by_accuracy = (table(evaluation, of) for of in measure.MEASURES.values())
+    assert [row.label for row in by_accuracy.rows] == [row.label for row in by_loss.rows]
+    assert [column.name for column in by_accuracy.columns] == [
+        "relative_size_percent",
+        "untrained_validation_accuracy_percent",
+        "final_validation_accuracy_percent",
+    ]
+    for row in by_accuracy.rows:
+        found = [
+            100 * r.final_val_accuracy for results in evaluation.whole(row.group).values() for r in results
+        ]
+        assert row.cells[2].ours.n == len(found)
+        assert not found or row.cells[2].ours.mean == pytest.approx(sum(found) / len(found))
+
+
+def test_by_accuracy_groups_are_compared_in_accuracy(evaluations):
+    found = contents(evaluations("full"), measure.ACCURACY)
+    assert [c.column.heading for c in found.comparisons] == [
+        "Untrained validation accuracy",
+        "Final validation accuracy",
+    ]
+    assert all("accuracy" in claim.sentence for claim in found.claims)
+    assert not found.numbers

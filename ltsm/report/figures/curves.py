@@ -13,21 +13,22 @@ from ltsm.report.figures.values import Band as Area
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from ltsm.report.bands import Band
+    from ltsm.report.bands import Band, Floats
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Layer, Style
+    from ltsm.report.measure import Measure
     from ltsm.store.values import MaskRow
     from ltsm.studies.study import Group
 
-LOSS = "Validation loss"
 ITERATION = "Iteration"
 
 
-def loss_band(evaluation: Evaluation, group: Group) -> Band:
-    """Validation losses of a group's finished runs: each seed's mean over the group's recipes, then over seeds."""
+def curve_band(evaluation: Evaluation, group: Group, measure: Measure) -> Band:
+    """The curves of a group's finished runs: each seed's mean over the group's recipes, then over seeds."""
     seeds = evaluation.whole(group).values()
     return band(
-        seed_curve([_losses(evaluation, r.run_id, group.until) for r in results]) for results in seeds
+        seed_curve([_points(evaluation, r.run_id, group.until, measure) for r in results])
+        for results in seeds
     )
 
 
@@ -49,15 +50,29 @@ def layers(
     return [Area(x, tuple(low.tolist()), tuple(high.tolist()), style, band_label), curve]
 
 
-def loss_panel(bands: Sequence[Band], drawn: list[Layer], missing: str) -> tuple[Panel, str]:
-    """The panel, cut above where the start of the training would press all the rest flat, and a sentence on that."""
+def curve_panel(
+    bands: Sequence[Band], drawn: list[Layer], missing: str, measure: Measure
+) -> tuple[Panel, str]:
+    """The panel, cut where the start of the training would press all the rest flat, and a sentence on that."""
     end = max((float(b.x[-1]) for b in bands if len(b.x)), default=0.0)
     low, high = limits(tuple(v for b in bands for v in _seen(b, end)))
-    top = max((float(np.nanmax(b.mean)) for b in bands if np.isfinite(b.mean).any()), default=0.0)
-    above = f"The first records, up to {top:.2f}, lie above the picture." if top > high else ""
+    means = np.concatenate([np.empty(0), *(b.mean[np.isfinite(b.mean)] for b in bands)])
+    beyond = _below(means, low, measure) if measure.rises else _above(means, high)
     # Where every best iteration was 0 there is only the record at 0, and an axis needs a length.
-    x, y = Axis(ITERATION, 0.0, 1.01 * end or 1.0), Axis(LOSS, max(low, 0.0), high)
-    return Panel(x, y, tuple(drawn), missing=missing), above
+    x, y = Axis(ITERATION, 0.0, 1.01 * end or 1.0), Axis(measure.axis, max(low, 0.0), high)
+    return Panel(x, y, tuple(drawn), missing=missing), beyond
+
+
+def _above(means: Floats, high: float) -> str:
+    top = means.max(initial=0.0)
+    return f"The first records, up to {top:.2f}, lie above the picture." if top > high else ""
+
+
+def _below(means: Floats, low: float, measure: Measure) -> str:
+    least = means.min(initial=np.inf)
+    return (
+        f"The first records, down to {least:.1f}{measure.unit}, lie below the picture." if least < low else ""
+    )
 
 
 def _seen(found: Band, end: float) -> Iterator[float]:
@@ -68,9 +83,14 @@ def _seen(found: Band, end: float) -> Iterator[float]:
     yield from (found.mean + found.deviation)[late].tolist()
 
 
-def _losses(evaluation: Evaluation, run_id: int, until: int | None) -> list[tuple[float, float]]:
-    records = evaluation.records.get(run_id, ())
-    return [(m.iteration, m.val_loss) for m in records if until is None or m.iteration <= until]
+def _points(
+    evaluation: Evaluation, run_id: int, until: int | None, measure: Measure
+) -> list[tuple[float, float]]:
+    return [
+        (m.iteration, measure.scale * getattr(m, measure.record))
+        for m in evaluation.records.get(run_id, ())
+        if until is None or m.iteration <= until
+    ]
 
 
 def seed_curve(runs: Sequence[list[tuple[float, float]]]) -> list[tuple[float, float]]:

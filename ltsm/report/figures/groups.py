@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, get_args
 
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.curves import layers, loss_band, loss_panel, mask_band
+from ltsm.report.figures.curves import curve_band, curve_panel, layers, mask_band
 from ltsm.report.figures.values import Axis, Bars, Curve, Figure, Level, Panel, Points, Style, limits
 from ltsm.report.figures.values import Band as Area
 from ltsm.report.table import FINAL_LOSS, UNTRAINED_ACCURACY, summary
@@ -33,15 +33,16 @@ def curves(evaluation: Evaluation, table: Table) -> Figure:
     drawn: list[Layer] = []
     bands = []
     for row, style in _styled(table):
-        found = loss_band(evaluation, row.group)
+        found = curve_band(evaluation, row.group, table.measure)
         if len(found.x):
             bands.append(found)
             drawn += layers(found, style, table.label(row))
     drawn.sort(key=lambda layer: not isinstance(layer, Area))
-    panel, above = loss_panel(bands, drawn, _nothing(evaluation))
+    measure = table.measure
+    panel, beyond = curve_panel(bands, drawn, _nothing(evaluation), measure)
     every = evaluation.protocol.record_every
-    caption = f"The validation loss during training, every {every} iterations: {_about(evaluation)} {above}"
-    return Figure(1, "Validation loss during training", caption.strip() + _left_out(evaluation), (panel,))
+    caption = f"The {measure.what} during training, every {every} iterations: {_about(evaluation)} {beyond}"
+    return Figure(1, f"{measure.label} during training", caption.strip() + _left_out(evaluation), (panel,))
 
 
 def untrained(evaluation: Evaluation, table: Table) -> Figure:

@@ -1,11 +1,11 @@
-"""Figures 1, 2 and 5: validation losses during training."""
+"""Figures 1, 2 and 5: validation losses during training, or accuracies."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.curves import layers, loss_band, loss_panel
+from ltsm.report.figures.curves import curve_band, curve_panel, layers
 from ltsm.report.figures.values import Band, Curve, Figure, Points
 from ltsm.report.paper.groups import CATEGORIES
 from ltsm.report.paper.paired import of_category
@@ -29,66 +29,69 @@ STYLES: dict[str, Style] = {
 }
 
 
-def initial_training(evaluation: Evaluation, _table: Table) -> Figure:
+def initial_training(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 1: overfitting."""
-    n = len(evaluation.finished(INITIAL))
-    found = loss_band(evaluation, INITIAL)
+    n, measure = len(evaluation.finished(INITIAL)), table.measure
+    found = curve_band(evaluation, INITIAL, measure)
     drawn = layers(found, "first", "mean", "± standard deviation") if n else []
-    panel, above = loss_panel([found], drawn, nothing_yet(evaluation, "initial training", INITIAL))
+    panel, beyond = curve_panel([found], drawn, nothing_yet(evaluation, "initial training", INITIAL), measure)
     caption = (
-        f"The validation loss during the initial training without early stopping, "
-        f"every {evaluation.protocol.record_every} iterations, {_about(evaluation, n)} {above}"
+        f"The {measure.what} during the initial training without early stopping, "
+        f"every {evaluation.protocol.record_every} iterations, {_about(evaluation, n)} {beyond}"
     )
-    return Figure(1, "Validation loss during initial training", caption.strip(), (panel,))
+    return Figure(1, f"{measure.label} during initial training", caption.strip(), (panel,))
 
 
-def retraining(evaluation: Evaluation, _table: Table) -> Figure:
+def retraining(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 2: early stopping; each run ends at an iteration of its own."""
-    results = evaluation.finished(BASELINE)
-    found = loss_band(evaluation, BASELINE)
+    results, measure = evaluation.finished(BASELINE), table.measure
+    found = curve_band(evaluation, BASELINE, measure)
     drawn: list[Layer] = []
     alone = ""
     if results:
         all_left = int((found.n == len(results)).sum())
         drawn = _until(found, all_left)
         lasts = sorted(evaluation.records[r.run_id][-1] for r in results if r.run_id in evaluation.records)
-        x, y = tuple(float(m.iteration) for m in lasts), tuple(m.val_loss for m in lasts)
+        x = tuple(float(m.iteration) for m in lasts)
+        y = tuple(measure.scale * float(getattr(m, measure.record)) for m in lasts)
         drawn.append(Points(x, y, "third", "where each seed stopped", small=True))
         if all_left < len(found.x):
             alone = (
                 f"After iteration {found.x[all_left - 1]:.0f} the mean (dashed) is taken over the seeds that are "
                 "still training, fewer and fewer. "
             )
-    panel, above = loss_panel([found], drawn, nothing_yet(evaluation, "retraining", BASELINE))
+    panel, beyond = curve_panel([found], drawn, nothing_yet(evaluation, "retraining", BASELINE), measure)
     caption = (
-        f"The validation loss during the retraining, which stops for each seed at the iteration of the initial "
-        f"training's minimal validation loss, {_about(evaluation, len(results))} {alone}{above}"
+        f"The {measure.what} during the retraining, which stops for each seed at the iteration of the initial "
+        f"training's minimal validation loss, {_about(evaluation, len(results))} {alone}{beyond}"
     )
-    return Figure(2, "Validation loss during retraining with early stopping", caption.strip(), (panel,))
+    return Figure(2, f"{measure.label} during retraining with early stopping", caption.strip(), (panel,))
 
 
 def tickets_and_hyperops(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 5: the ticket and the three groups of dense networks."""
     drawn: list[Layer] = []
     of_groups: list[bands.Band] = []
+    measure = table.measure
     for category, group in categories(table):
-        found = loss_band(evaluation, group)
+        found = curve_band(evaluation, group, measure)
         if len(found.x):
             of_groups.append(found)
             n = len(evaluation.whole(group))
             drawn += layers(found, STYLES[category], f"{category}s (n = {n})")
     drawn.sort(key=lambda layer: not isinstance(layer, Band))
     groups = evaluation.study.groups
-    panel, above = loss_panel(of_groups, drawn, nothing_yet(evaluation, "ticket or hyperop", *groups))
+    missing = nothing_yet(evaluation, "ticket or hyperop", *groups)
+    panel, beyond = curve_panel(of_groups, drawn, missing, measure)
     caption = (
-        f"The validation loss of lottery tickets and hyperoptimized networks, every "
+        f"The {measure.what} of lottery tickets and hyperoptimized networks, every "
         f"{evaluation.protocol.record_every} iterations: for each seed the mean over a group's networks, then mean ± "
         f"standard deviation over the n seeds that have them all; "
         f"{over_seeds(len(evaluation.seeds), len(evaluation.seeds))}, data: {dataset_title(evaluation.protocol)}. "
-        f"The groups are the best least-squares split of the networks' mean final losses. {above}"
+        f"The groups are the best least-squares split of the networks' mean final losses. {beyond}"
     )
     caption = caption.strip() + left_out(evaluation, *groups)
-    return Figure(5, "Validation loss of lottery tickets and hyperops", caption, (panel,))
+    return Figure(5, f"{measure.label} of lottery tickets and hyperops", caption, (panel,))
 
 
 def categories(table: Table) -> Iterator[tuple[str, Group]]:
