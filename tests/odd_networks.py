@@ -15,13 +15,21 @@ def network():
     return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
 
 
+_ALIVE = []
+
+
 def distributed(model):
-    """DistributedDataParallel in a group of one."""
+    """DistributedDataParallel in a group of one.
+
+    It is kept for good: a thread of Gloo's lets go of its last work under Python's lock, and whoever destroys the group
+    waits for that thread with the lock in hand.
+    """
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     try:
-        return nn.parallel.DistributedDataParallel(model)
+        _ALIVE.append(nn.parallel.DistributedDataParallel(model))
     finally:
         torch.distributed.destroy_process_group()
+    return _ALIVE[-1]
 
 
 def inside_compiled(model):

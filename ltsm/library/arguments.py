@@ -96,6 +96,17 @@ def whole_number(name: str, value: Any, least: int = 0) -> int:
     return found
 
 
+def whole_numbers(name: str, values: Any, least: int = 0) -> tuple[int, ...]:
+    """Any number of them.
+
+    Raises:
+        UsageError: there is something else among them, or there are none to be had.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise UsageError(f"{name} must be whole numbers, not {quoted(values)}.")
+    return tuple(whole_number(f"each of {name}", value, least) for value in _listed(name, values))
+
+
 def instance(name: str, value: Any, kind: type[Any] | UnionType, words: str) -> Any:
     """The value, where it is of the kind.
 

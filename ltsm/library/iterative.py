@@ -11,7 +11,7 @@ from torch import nn
 
 from ltsm.core.ambient import own_state
 from ltsm.errors import UsageError
-from ltsm.library.arguments import instance, number, one_of, seed_of, whole_number
+from ltsm.library.arguments import instance, number, one_of, seed_of, whole_number, whole_numbers
 from ltsm.library.chains import Chain, chain_of_module
 from ltsm.library.coverage import check_kinds, coverage
 from ltsm.library.frozen import frozen_zeros
@@ -103,7 +103,7 @@ def prune_iteratively(
             amount=_kept("rate", rate),
             last=None if output_rate is None else _kept("output_rate", output_rate),
             rewind_to=whole_number("rewind_to", rewind_to),
-            keep=_steps(keep),
+            keep=frozenset(whole_numbers("keep", keep, least=1)),
             criterion=criterion,
             scope=scope,
             seed=seed_of(seed),
@@ -208,14 +208,3 @@ def _kept(name: str, rate: Any) -> float:
             f"{name} must be a fraction from 0 to below 1, not {value:g}.", "0.2 prunes a fifth a round"
         )
     return round(1 - value, 12)
-
-
-def _steps(keep: Any) -> frozenset[int]:
-    """Numbers of steps.
-
-    Raises:
-        UsageError: something else.
-    """
-    if isinstance(keep, str | bytes) or not hasattr(keep, "__iter__"):
-        raise UsageError("keep must be numbers of steps.", "keep=(100, 500)")
-    return frozenset(whole_number("each of keep", step, least=1) for step in keep)

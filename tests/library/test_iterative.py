@@ -148,35 +148,39 @@ TINY = SMALL.changed(
 SIZES = (64, 12, 6, 10)
 
 
-@pytest.fixture(params=["torch", "kernel"])
+@pytest.fixture(params=[(by, back) for by in ("torch", "kernel") for back in (0, 20)], ids=str)
 def swept(request, tmp_path, monkeypatch):
-    """The study's masks by round, its initial values, and its data; by either engine."""
-    if request.param == "torch":
+    """The study's masks by round, its initial values, its data, and the iteration it goes back to; by either engine."""
+    by, back = request.param
+    if by == "torch":
         monkeypatch.setattr(engine, "ENGINES", (TorchEngine,))
     training._loaded.cache_clear()
     store = schema.open_for_writing(tmp_path / "ltsm.db")
-    study = studies.study("iterative/rounds=4/controls=none", TINY)
+    study = studies.study(f"iterative/rounds=4/controls=none/rewind-to={back}", TINY)
     made = execution(store, TINY, study=study, runs=plan.keys(study.recipes, (0,)))
     assert made.run().failed == {}
     runs = {run.recipe: run for run in read.runs(store, 1)}
     (start,) = [file for file in runs["round 0"].files if file.role == "initial"]
     values = training.read_weights(Network(SIZES), artifacts.read(store.folder, start.artifact))
     masks = [read.masks(store, 1, run_ids=[runs[f"round {k}"].id], bits=True)[0].bits for k in range(1, 5)]
-    yield masks, values, training.dataset(training.Setup(TINY, Path()))
+    yield masks, values, training.dataset(training.Setup(TINY, Path())), back
     store.close()
     training._loaded.cache_clear()
 
 
 def test_the_masks_are_those_of_the_study(swept):
-    """From the same values, in the same order, with the same Adam, in a plain loop of torch's."""
-    bits, values, data = swept
+    """From the same values, in the same order, with the same Adam, in a plain loop of torch's.
+
+    The study trains every round for as many iterations, in the order from the first one on, wherever it goes back to.
+    """
+    bits, values, data, back = swept
     model = nn.Sequential(nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 10))
     chain = chain_of_module(model)
     assert isinstance(chain, Chain)
     ltsm.load_exactly(model, chain.views(values))
     batches = Batches(len(data.train_images), TINY.batch_size, TINY.order)
 
-    def train(network):
+    def train(network, *_):
         optimiser = torch.optim.Adam(network.parameters(), lr=TINY.lr)
         for iteration in range(TINY.iterations):
             order = batches.epoch_order(0, batches.epoch(iteration))
@@ -186,7 +190,7 @@ def test_the_masks_are_those_of_the_study(swept):
             loss.backward()
             optimiser.step()
 
-    found = list(ltsm.prune_iteratively(model, train, rounds=4, rate=0.2, output_rate=0.1))
+    found = list(ltsm.prune_iteratively(model, train, rounds=4, rate=0.2, output_rate=0.1, rewind_to=back))
     for round_, packed in zip(found[1:], bits, strict=True):
         flags = {
             n: round_.mask.get(n, torch.ones_like(t, dtype=torch.bool)) for n, t in model.state_dict().items()
