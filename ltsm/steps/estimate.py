@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from ltsm.steps.plan import expected_iterations
 from ltsm.steps.training import dataset, network, test_set
-from ltsm.studies.recipe import Masking
+from ltsm.studies.recipe import Learned, Masking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from ltsm.core.network import Network
     from ltsm.steps.training import Setup
+    from ltsm.studies.recipe import Recipe
     from ltsm.studies.study import RunKey, Study
 
 BYTES_A_RECORD, BYTES_A_RUN = 50, 3_000
@@ -47,10 +49,16 @@ def estimate(setup: Setup, study: Study, runs: Iterable[RunKey], jobs: int) -> E
         DataError: the data is not there.
     """
     counts = Counter(run.recipe for run in runs)
-    paces = {hidden: _pace(setup, hidden) for hidden in {study.recipes[name].hidden for name in counts}}
-    found = {name: _of_recipe(setup, study, name, paces[study.recipes[name].hidden]) for name in counts}
+    shapes = {name: _shape(study.recipes[name]) for name in counts}
+    paces = {shape: _pace(setup, *shape) for shape in set(shapes.values())}
+    found = {name: _of_recipe(setup, study, name, paces[shapes[name]]) for name in counts}
     seconds = sum(count * found[name].seconds for name, count in counts.items())
     return Estimate(seconds / jobs, sum(count * found[name].bytes for name, count in counts.items()))
+
+
+def _shape(recipe: Recipe) -> tuple[tuple[int, ...], Learned | None]:
+    """What decides how long an iteration takes."""
+    return recipe.hidden, recipe.mask if isinstance(recipe.mask, Learned) else None
 
 
 def _of_recipe(setup: Setup, study: Study, name: str, pace: _Pace) -> Estimate:
@@ -60,12 +68,12 @@ def _of_recipe(setup: Setup, study: Study, name: str, pace: _Pace) -> Estimate:
     trains = recipe.trains != "nothing"
     files = (trains + (trains and recipe.owns_start) + len(recipe.keep)) * 4 * pace.parameters
     rows = BYTES_A_RUN + trains * records * BYTES_A_RECORD + amounts * (pace.parameters // 8 + 100)
-    evaluated = amounts + trains * records
+    evaluated = amounts + trains * records * (2 if recipe.trains == "mask" else 1)  # drawn masks, too
     return Estimate(trains * iterations * pace.iteration + evaluated * pace.record, files + rows)
 
 
-def _pace(setup: Setup, hidden: tuple[int, ...]) -> _Pace:
-    """Train a network of this shape for a moment, and evaluate it."""
+def _pace(setup: Setup, hidden: tuple[int, ...], learned: Learned | None) -> _Pace:
+    """Train a network of this shape for a moment, or its mask, and evaluate it."""
     from ltsm.core.engine import choose_engine
     from ltsm.core.network import initial_values
     from ltsm.core.state import fresh_state
@@ -74,12 +82,28 @@ def _pace(setup: Setup, hidden: tuple[int, ...]) -> _Pace:
     sets = [None] if test is None else [None, test]
     engine = choose_engine(dataset(setup), net, setup.protocol, setup.device)
     engine.load(fresh_state(net, (0,), initial_values(net, 0, "benchmark")[None]))
-    engine.train(5)
+    train = engine.train if learned is None else _learning(setup, net, learned)
+    train(5)
     began = perf_counter()
-    engine.train(5 + ITERATIONS)
+    train(5 + ITERATIONS)
     trained = perf_counter()
     for _ in range(2):
         for on in sets:
             engine.evaluate(on)
     evaluated = perf_counter()
     return _Pace((trained - began) / ITERATIONS, (evaluated - trained) / 2, net.parameters)
+
+
+def _learning(setup: Setup, net: Network, learned: Learned) -> Callable[[int], object]:
+    """Trains a mask of the network up to an iteration."""
+    from ltsm.core.mask_engine import choose_mask_engine
+    from ltsm.core.mask_state import fresh_mask_state
+    from ltsm.core.mask_training import Course, first_scores
+    from ltsm.core.network import initial_values
+
+    data = dataset(setup)
+    course = Course(learned, len(data.train_images), setup.protocol.order, ITERATIONS)
+    engine = choose_mask_engine(data, net, course, setup.device)
+    values = initial_values(net, 0, "benchmark")
+    engine.load(fresh_mask_state(net, 0, values, first_scores(net, learned, 0)))
+    return engine.train

@@ -197,10 +197,10 @@ def _is_set(field: Any, value: Any) -> bool:
     return field.default is MISSING or getattr(value, field.name) != field.default
 
 
-def effort(hidden: tuple[int, ...]) -> float:
+def effort(hidden: tuple[int, ...], learned: Learned | None = None) -> float:
     """How long an iteration takes, in units of no meaning but their ratio.
 
     It touches each parameter, of which most are the first layer's; evaluation and the walk through the batch add a
-    share of their own.
+    share of their own. Where a mask is learned, every score is drawn or ranked, and the batch is larger.
     """
-    return (30 + sum(hidden)) / 1000
+    return (30 + sum(hidden)) / 1000 * (1 if learned is None else 2 + learned.batch_size / 30)

@@ -16,7 +16,7 @@ from ltsm.core.torch_engine import TorchEngine
 from ltsm.protocol import Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,12 @@ def invented_images(seed: int, count: int, features: int) -> torch.Tensor:
     inked = uniform(seed, "pixels", count=count * features)
     images = np.maximum(0.0, 4 * inked - 3).astype(np.float32)
     return torch.from_numpy(images).view(count, features)
+
+
+@pytest.fixture
+def invented() -> Callable[[int, int, int], torch.Tensor]:
+    """`invented_images`, for tests that want others than those of `data`."""
+    return invented_images
 
 
 @pytest.fixture

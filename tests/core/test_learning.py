@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from ltsm.core.datasets import Dataset
 from ltsm.core.draws import draws, key, threefry
 from ltsm.core.engine import choose_engine
 from ltsm.core.learned import METHODS, SCHEDULES, kept_of
@@ -23,7 +24,8 @@ from ltsm.errors import StoreError
 from ltsm.studies.recipe import Learned
 
 if TYPE_CHECKING:
-    from ltsm.core.datasets import Dataset
+    from collections.abc import Callable
+
     from ltsm.core.mask_engine import MaskEngine
     from ltsm.protocol import Protocol
 
@@ -146,6 +148,36 @@ def test_scores_are_those_of_autograd_and_sgd(
     found = engine.state().scores
     assert not torch.equal(found, state.scores)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_engines_agree_on_odd_and_wide_layers(
+    name: str, invented: Callable[[int, int, int], torch.Tensor]
+) -> None:
+    """An odd number of inputs, more outputs than fit the registers, and layers whose rows no vector divides."""
+    images, validation = invented(0, 130, 37), invented(1, 10, 37)
+    data = Dataset(
+        name="invented",
+        train_images=images,
+        train_labels=images[:, :35].view(-1, 5, 7).sum(-1).argmax(-1),
+        validation_images=validation,
+        validation_labels=validation[:, :35].view(-1, 5, 7).sum(-1).argmax(-1),
+        classes=5,
+        image_shape=(37,),
+        digest="0" * 64,
+    )
+    network, learned = Network((37, 231, 33, 5), "relu"), LEARNED[name]
+    course, state = course_of(data, learned), fresh(learned, network)
+    found = []
+    for kind in MASK_ENGINES:
+        engine = engine_for(kind, data, network, course)
+        engine.load(state)
+        found.append((engine.train(8), engine.state()))
+    (loss, ours), (other_loss, theirs) = found
+    assert loss == pytest.approx(other_loss, rel=1e-4)
+    torch.testing.assert_close(ours.scores, theirs.scores, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(ours.momentum, theirs.momentum, rtol=1e-3, atol=1e-5)
+    assert torch.equal(mask_of(network, learned, ours.scores), mask_of(network, learned, theirs.scores))
 
 
 def test_no_value_is_trained(data: Dataset, learned: Learned, kind: type[MaskEngine]) -> None:

@@ -139,8 +139,9 @@ def multiplied():
                 (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < {seeds - 1}) SELECT n FROM more;
             UPDATE mask SET bits = x'';
             INSERT INTO run (id, seed, {names}) SELECT id + {runs} * n, n, {names} FROM run, other WHERE id <= {runs};
-            INSERT INTO metric SELECT run_id + {runs} * n, iteration, train_loss, val_loss, val_accuracy,
-                test_loss, test_accuracy FROM metric, other;
+            INSERT INTO metric (run_id, iteration, train_loss, val_loss, val_accuracy, test_loss, test_accuracy)
+                SELECT run_id + {runs} * n, iteration, train_loss, val_loss, val_accuracy, test_loss, test_accuracy
+                FROM metric, other;
             INSERT INTO mask
                 (run_id, amount, amount_by, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits)
                 SELECT run_id + {runs} * n, amount, amount_by, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits

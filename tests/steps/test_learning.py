@@ -17,10 +17,11 @@ from ltsm.errors import UsageError
 from ltsm.library.ticket_file import load_ticket, save_ticket
 from ltsm.steps import training
 from ltsm.steps.check import check
+from ltsm.steps.estimate import estimate
 from ltsm.steps.training import Setup, read_weights
 from ltsm.store import artifacts, read, schema
-from ltsm.studies.recipe import Learned, Mask, Random, Recipe
-from ltsm.studies.study import Study
+from ltsm.studies.recipe import Learned, Mask, Random, Recipe, effort
+from ltsm.studies.study import RunKey, Study
 
 PROTOCOL = SMALL.changed(seeds=(0, 1), held_out=200, hyperops=(), order="shuffled")
 NETWORK = Network((64, 12, 6, 10), "relu")
@@ -206,3 +207,14 @@ def test_a_mask_that_is_learned_and_one_that_is_trained_go_together(more):
             title="",
             recipes={"one": recipe(BERNOULLI, **more)} if "mask" not in more else {"one": recipe(None)},
         )
+
+
+def test_the_estimate_of_disk_has_values_network_and_mask():
+    """And a time, by the engine that will train the mask."""
+    found = estimate(Setup(PROTOCOL, Path()), STUDY, [RunKey("drawn", 0)], 1)
+    assert found.bytes > 2 * 4 * NETWORK.parameters + NETWORK.parameters // 8
+    assert found.seconds > 0
+
+
+def test_an_iteration_of_a_mask_is_taken_to_be_longer_and_the_more_so_the_larger_its_batch():
+    assert effort((12, 6)) < effort((12, 6), POPUP) < effort((12, 6), BERNOULLI)

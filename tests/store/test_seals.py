@@ -103,7 +103,9 @@ def test_seals_that_grew_segment_by_segment_are_those_of_the_whole(store):
 @pytest.mark.parametrize(
     "iteration", [0, 5_000, seal.BLOCK - seal.BLOCK % 100, 2 * seal.BLOCK, END - 800, END]
 )
-@pytest.mark.parametrize("column", ["train_loss", "val_loss", "val_accuracy", "test_loss"])
+@pytest.mark.parametrize(
+    "column", ["train_loss", "val_loss", "val_accuracy", "test_loss", "density", "sampled_accuracy"]
+)
 def test_a_changed_record_is_found_in_every_block(store, iteration, column):
     """The first, one in the middle, the last before a block ends, and the last of all."""
     nearest = iteration // 100 * 100
@@ -129,7 +131,8 @@ DAMAGES = {
     ],
     "a block of another run's": [
         f"DELETE FROM metric WHERE run_id = 2 AND iteration / {seal.BLOCK} = 1",
-        f"""INSERT INTO metric SELECT 2, iteration, train_loss, val_loss, val_loss, NULL, NULL FROM metric
+        f"""INSERT INTO metric (run_id, iteration, train_loss, val_loss, val_accuracy)
+            SELECT 2, iteration, train_loss, val_loss, val_loss FROM metric
             WHERE run_id = 1 AND iteration / {seal.BLOCK} = 1""",
     ],
     "a block's seal gone": ["DELETE FROM seal WHERE name = '2:2'"],
