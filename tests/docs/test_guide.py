@@ -44,6 +44,31 @@ def test_the_commands_do(ran) -> None:
             assert printed.count("as recorded, to the last image") == 2
 
 
+def kept_and_right(printed: str) -> dict[str, list[float]]:
+    """Name → what it keeps and what it classifies, in per cent; of the whole network the latter alone."""
+    rows = re.findall(r"^(\S.*?) {2,}(.+%)$", printed, re.MULTILINE)
+    return {name: [float(v) for v in re.findall(r"([\d.]+)%", numbers)] for name, numbers in rows}
+
+
+def test_the_script_that_learns_a_mask_prints_what_the_guide_says(ran) -> None:
+    """The same rows, and numbers that say the same: masks do what weights that are trained do."""
+    printed = PAGE.script(ran[0], 1)
+    found, promised = kept_and_right(printed), kept_and_right(PAGE.block("text", 1))
+    assert found.keys() == promised.keys()
+    assert len(found) == 4
+    for name, numbers in promised.items():
+        assert all(abs(a - b) < 5 for a, b in zip(found[name], numbers, strict=True))
+    assert found["Bernoulli"][1] > 4 * found["the same network without a mask"][0]
+    assert (ran[0] / "learned.ticket").exists()
+
+
+def test_the_commands_that_learn_a_mask_do(ran) -> None:
+    folder, _ = ran
+    learned, evaluated = (command(line, folder) for line in PAGE.block("sh", 1).splitlines())
+    assert "bernoulli learned in 1,500 iterations a mask that keeps" in learned
+    assert evaluated.count("as recorded, to the last image") == 1
+
+
 def test_the_first_part_imports_nothing_of_ours() -> None:
     """It is a plain PyTorch script up to a comment."""
     before, after = PAGE.block("python").split("# From here on")

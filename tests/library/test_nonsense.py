@@ -193,6 +193,30 @@ def test_train_ticket(wrong):
 
 
 @MANY
+@given(odd("model", "training", "validation", "initial", "method", "keep", "kept", "rescale", "mask", "only", "activation", "optimiser", "loss", "iterations", "batch_size", "lr", "order", "seed", "record_every", "watch"))  # fmt: skip
+def test_learn_supermask(wrong):
+    """No weight is other than it was or 0, and what is recorded is what plain torch makes of the state."""
+    same = unchanged()
+    arguments = {"model": BEFORE, "training": (IMAGES, LABELS), "validation": (IMAGES, LABELS), "iterations": 3, "batch_size": 8}  # fmt: skip
+    arguments |= wrong
+    if isinstance(arguments["iterations"], int) and arguments["iterations"] > 10**6:
+        return  # it would be right, and last for ever
+    try:
+        found = ltsm.learn_supermask(**arguments)
+    except LtsmError as error:
+        assert error.message
+        assert same()
+        return
+    assert same()
+    if "kept" not in wrong and not wrong.get("rescale"):
+        start = found.initial
+        assert all(torch.equal(found.state[n], torch.where(m, start[n], 0.0)) for n, m in found.mask.items())
+    if isinstance(arguments["validation"], tuple) and found.model is not None:
+        accuracy = by_torch(found.model, found.state, *arguments["validation"])
+        assert found.selected.val_accuracy == pytest.approx(accuracy, abs=1e-9)
+
+
+@MANY
 @given(odd("module", "mask", "optimiser"))
 def test_frozen_zeros(wrong):
     """Inside, what the mask prunes is 0, and nothing else has changed."""
