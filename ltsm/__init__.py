@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset, load_dataset
     from ltsm.library.frozen import frozen_zeros
+    from ltsm.library.iterative import prune_iteratively
     from ltsm.library.learning import LearnedSupermask, learn_supermask
     from ltsm.library.mask_learning import LearningRecord
     from ltsm.library.onnx_file import onnx_bytes
     from ltsm.library.pruned import Pruned, prune
+    from ltsm.library.results import open  # noqa: A004 - ltsm.open, beside open
+    from ltsm.library.rounds import Round
     from ltsm.library.supermasks import AmountResult, Supermask, find_supermask
     from ltsm.library.ticket_file import load_ticket, save_ticket
     from ltsm.library.tickets import Ticket, TrainingRecord, ticket_of
@@ -31,19 +34,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmountResult", "BestOf", "Count", "Dataset", "Group", "Learned", "LearnedSupermask", "LearningRecord",
-    "Mask", "Masking", "Protocol", "Pruned", "Random", "Recipe", "Study", "Supermask", "Ticket",
+    "Mask", "Masking", "Protocol", "Pruned", "Random", "Recipe", "Round", "Study", "Supermask", "Ticket",
     "TrainingRecord", "Weights", "apply_mask", "count_parameters", "find_supermask", "frozen_zeros",
-    "learn_supermask", "load_dataset", "load_exactly", "load_ticket", "make_permanent", "onnx_bytes", "prune",
-    "read_mask", "save_ticket", "ticket_of", "train_ticket",
+    "learn_supermask", "load_dataset", "load_exactly", "load_ticket", "make_permanent", "onnx_bytes",
+    "open", "prune", "prune_iteratively", "read_mask", "save_ticket", "ticket_of", "train_ticket",
 ]  # fmt: skip
 
 _MODULES = {
     "core.datasets": ("Dataset", "load_dataset"),
     "library.frozen": ("frozen_zeros",),
+    "library.iterative": ("prune_iteratively",),
     "library.learning": ("LearnedSupermask", "learn_supermask"),
     "library.mask_learning": ("LearningRecord",),
     "library.onnx_file": ("onnx_bytes",),
     "library.pruned": ("Pruned", "prune"),
+    "library.results": ("open",),
+    "library.rounds": ("Round",),
     "library.supermasks": ("AmountResult", "Supermask", "find_supermask"),
     "library.ticket_file": ("load_ticket", "save_ticket"),
     "library.tickets": ("Ticket", "TrainingRecord", "ticket_of"),

@@ -60,6 +60,11 @@ def all_again(runs: Sequence[RunRow], settings: Mapping[str, Any], store: Path |
     return typed([*words, *["--force"] * force], store)
 
 
+def rebuild(run: RunRow, store: Path | str) -> str:
+    """The command that makes the dropped files of this run again."""
+    return typed(["db", "rebuild", f"id:{run.id}"], store)
+
+
 def _trained(study: str, protocol: Protocol) -> set[str]:
     """The recipes of a study that train, and so have files."""
     recipes = STUDIES[study](protocol).recipes
@@ -70,7 +75,7 @@ def protocol_words(protocol_id: int, dataset: str, runs: Iterable[RunRow]) -> li
     """The options by which a command that runs takes a stored protocol, its data and its device."""
     recorded = next((run.provenance for run in runs if run.provenance), {})
     words = ["--protocol", str(protocol_id)]
-    if folder := _folder(dataset, str(recorded.get("data") or "")):
+    if folder := data_folder(dataset, str(recorded.get("data") or "")):
         words += ["--data", folder]
     device = str(recorded.get("place") or "cpu")
     return words if device == "cpu" else [*words, "--device", device]
@@ -85,7 +90,7 @@ def stored_words(protocols: Sequence[ProtocolRow], protocol_id: int) -> list[str
     return ["--protocol", name if alike == 1 else str(protocol_id)]
 
 
-def _folder(dataset: str, recorded: str) -> str:
+def data_folder(dataset: str, recorded: str) -> str:
     """The folder of the data, where a command would not look for it by itself."""
     if not recorded:
         return ""

@@ -79,7 +79,9 @@ def visible(text: str) -> str:
 
     Line breaks and tabs stay. What came from a file or a command line may hold anything.
     """
-    return text if text.isprintable() else "".join(map(_visible, text))
+    return "\n".join(
+        line if line.isprintable() else "".join(map(_visible, line)) for line in text.split("\n")
+    )
 
 
 def _visible(character: str) -> str:

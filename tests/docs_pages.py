@@ -23,14 +23,13 @@ class Page:
     def text(self) -> str:
         return (DOCS / f"{self.name}.md").read_text(encoding="utf-8")
 
-    def block(self, language: str, number: int = 0) -> str:
-        """One of its blocks in a language, the first one being 0."""
-        found = re.findall(rf"```{language}\n(.*?)```", self.text, re.DOTALL)
-        return found[number]
+    def block(self, language: str, place: int = 0) -> str:
+        """Its first block in a language, or a later one."""
+        return re.findall(rf"```{language}\n(.*?)```", self.text, re.DOTALL)[place]
 
-    def script(self, folder: Path, number: int = 0) -> str:
-        """What one of its Python blocks prints when it runs in the folder."""
-        (folder / "script.py").write_text(self.block("python", number), encoding="utf-8")
+    def script(self, folder: Path, place: int = 0) -> str:
+        """What its first Python block, or a later one, prints when it runs in the folder."""
+        (folder / "script.py").write_text(self.block("python", place), encoding="utf-8")
         return run([sys.executable, "script.py"], folder)
 
 

@@ -127,17 +127,27 @@ def exact(path, study, curves, *, masks=None, protocol=PAPER, states=None):
     store = schema.open_for_writing(path)
     protocol_id = write.add_protocol(store, protocol, NOW)
     ids = add_runs(store, protocol_id, study, sorted({seed for _, seed in {**curves, **(masks or {})}}))
-    for (name, seed), given in (masks or {}).items():
-        by = study.recipes[name].mask.by
-        rows = [
-            MaskRow(0, seed, a, size, (int(100 * size),), *rest, amount_by=by) for a, size, *rest in given
+    rows = {
+        (name, seed): [
+            MaskRow(0, seed, a, size, (int(100 * size),), *rest, amount_by=study.recipes[name].mask.by)
+            for a, size, *rest in given
         ]
-        _begin(store, ids[name, seed], 0, None, rows, next(m.relative_size for m in rows if m.selected))
+        for (name, seed), given in (masks or {}).items()
+    }
+    for key, made in rows.items():
+        _begin(store, ids[key], 0, None, made, next(m.relative_size for m in made if m.selected))
     for (name, seed), records in curves.items():
         mask = read.selected_mask(store, ids[name, seed])
         metrics = [Metric(i, math.nan, loss, accuracy) for i, loss, accuracy in records]
         first = Artifact(f"weights/{seed}-{name}.initial", "0" * 64)
-        _begin(store, ids[name, seed], metrics[-1].iteration, first, (), mask.relative_size if mask else 1.0)
+        _begin(
+            store,
+            ids[name, seed],
+            metrics[-1].iteration,
+            first,
+            rows.get((name, seed), ()),
+            mask.relative_size if mask else 1.0,
+        )
         state = (states or {}).get((name, seed), "done")
         final = Artifact(f"weights/{seed}-{name}.final", "1" * 64) if state == "done" else None
         segment = Segment(

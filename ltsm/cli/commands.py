@@ -12,19 +12,23 @@ import typer
 
 from ltsm.cli import (
     benchmark,
+    compare,
     config,
     dashboard,
     data,
     db,
     doctor,
+    export,
     figures,
     help,  # noqa: A004 - named as the command is
     init,
     limits,
     parsing,
     project,
+    protocols,
     prune,
     report,
+    runs,
     say,
     status,
     steps,
@@ -132,6 +136,14 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
     (RESULTS, "report", report.report, report.HELP, "Table 1; also as Markdown, LaTeX, HTML, JSON, CSV."),
     (RESULTS, "figures", figures.figures, figures.HELP, "Figures 1 to 8 as PNG, SVG or PDF."),
     (RESULTS, "verify", verify.verify, verify.HELP, "Does this store reproduce the paper?"),
+    (RESULTS, "export", export.export, export.HELP, "Runs, curves or masks as CSV, JSON or Parquet."),
+    (
+        RESULTS,
+        "compare",
+        compare.compare,
+        compare.HELP,
+        "Protocols side by side, paired by seed, curves overlaid.",
+    ),
     (RESULTS, "dashboard", dashboard.dashboard, dashboard.HELP, "Watch a sweep; read its results."),
     (AROUND, "init", init.init, init.HELP, "Make the store; write a protocol to change."),
     (
@@ -148,6 +160,8 @@ COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
 
 NOUNS = [
     (METHOD, "study", study.app),
+    (RESULTS, "runs", runs.app),
+    (RESULTS, "protocols", protocols.app),
     (RESULTS, "ticket", ticket.app),
     (AROUND, "data", data.app),
     (AROUND, "db", db.app),

@@ -35,6 +35,14 @@ def protocols(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     return [pair for pair in found if pair[0].startswith(incomplete)]
 
 
+def stored(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """The store's protocols by number, each with its name."""
+    with suppress(LtsmError, OSError):
+        found = _stored(str(context.params.get("store") or grammar.STORE))
+        return [pair for pair in found if pair[0].startswith(incomplete)]
+    return []
+
+
 def _stored(store: str) -> list[tuple[str, str]]:
     from ltsm.store import read, schema
     from ltsm.store.engine import store_path

@@ -1,4 +1,7 @@
-"""What `--force` drops: the runs that are redone and all that is built on them; said first, and asked about."""
+"""What is dropped for good: runs and all that is built on them, or files; said first, and asked about.
+
+`--force` makes the runs undone, `runs delete` and `protocols delete` forget them, `db prune` drops files alone.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ from ltsm.cli import say
 from ltsm.errors import UsageError
 from ltsm.notation import duration
 from ltsm.store import artifacts, read, write
+from ltsm.store.values import Artifact
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from ltsm.store.engine import Store
@@ -28,32 +32,54 @@ NAMED = 4
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Runs that go, those of them that nobody named, and the seconds that all took."""
+    """Runs that go, those of them that nobody named, and the files that no other run has."""
 
     runs: Sequence[RunRow] = ()
     unnamed: Sequence[RunRow] = ()
+    files: Collection[Artifact] = ()
 
     def text(self) -> str:
         """How many runs, files and hours of work; and which of them were not asked for."""
-        files = {file.artifact.path for run in self.runs for file in run.files}
         work = duration(sum(run.seconds for run in self.runs))
-        runs = "1 run" if len(self.runs) == 1 else f"{len(self.runs)} runs"
-        text = f"{runs}, {len(files)} files, {work} of work"
+        text = f"{counted(len(self.runs), 'run')}, {counted(len(self.files), 'file')}, {work} of work"
         if not self.unnamed:
             return text
-        names = ", ".join(run_name(run.recipe, run.seed) for run in self.unnamed[:NAMED])
-        more = " …" if len(self.unnamed) > NAMED else ""
-        return f"{text}; {len(self.unnamed)} of the runs are built on what is redone: {names}{more}"
+        return f"{text}; {len(self.unnamed)} of the runs are built on the others: {listed(self.unnamed)}"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def listed(runs: Sequence[RunRow]) -> str:
+    """The first of these runs by name."""
+    names = ", ".join(run_name(run.recipe, run.seed) for run in runs[:NAMED])
+    return f"{names}{' …' * (len(runs) > NAMED)}"
 
 
 def built_on(store: Store, protocol_id: int, study: Study, named: Collection[RunKey]) -> Dropped:
     """What has begun of the runs named and of all that is built on them, of whatever study."""
     identities = study.fingerprints()
     chosen = {(identities[key.recipe], key.seed) for key in named}
-    rows = {row.id: row for row in read.runs(store, protocol_id, alive=True)}
-    ids = {row.id for row in rows.values() if (row.fingerprint, row.seed) in chosen}
-    runs = [rows[i] for i in sorted(read.dependents(store, ids)) if rows[i].state != "pending"]
-    return Dropped(runs, [run for run in runs if run.id not in ids])
+    rows = read.runs(store, protocol_id, alive=True)
+    ids = {row.id for row in rows if (row.fingerprint, row.seed) in chosen}
+    found = together(store, rows, ids)
+    begun = [run for run in found.runs if run.state != "pending"]
+    return Dropped(begun, [run for run in begun if run.id not in ids], found.files)
+
+
+def together(store: Store, rows: Iterable[RunRow], ids: Collection[int]) -> Dropped:
+    """The runs with these ids and all that are built on them; `rows` are all runs of their protocols."""
+    going = read.dependents(store, ids)
+    runs, others = [], set[Artifact]()
+    for row in sorted(rows, key=lambda row: row.id):
+        if row.id in going:
+            runs.append(row)
+        else:
+            others.update(file.artifact for file in row.files)
+    files = {file.artifact for run in runs for file in run.files} - others
+    return Dropped(runs, [run for run in runs if run.id not in ids], files)
 
 
 def drop(store: Store, dropped: Dropped, now: datetime, *, yes: bool) -> None:
@@ -64,16 +90,25 @@ def drop(store: Store, dropped: Dropped, now: datetime, *, yes: bool) -> None:
     """
     if not dropped.runs:
         return
-    asks = not yes and at_a_terminal()
-    if dropped.unnamed and not (yes or asks):
-        raise UsageError(
-            f"--force would drop {dropped.text()}.", "--yes says that they may go; --dry-run shows what would"
-        )
-    say.note(f"--force drops {dropped.text()}")
-    if asks and not typer.confirm("drop them?", err=True):
-        raise UsageError("nothing was dropped, and nothing was run.", "--dry-run shows what would be")
+    agree("--force", dropped.text(), yes=yes, must=bool(dropped.unnamed))
     for artifact in write.reset(store, [run.id for run in dropped.runs], now):
         artifacts.remove(store.folder, artifact)
+
+
+def agree(who: str, what: str, *, yes: bool, must: bool = True) -> None:
+    """Say what goes, and at a terminal ask, unless `yes` has said it.
+
+    Raises:
+        UsageError: they said no; or nobody can be asked, and somebody `must` have agreed.
+    """
+    asks = not yes and at_a_terminal()
+    if must and not (yes or asks):
+        raise UsageError(
+            f"{who} would drop {what}.", "--yes says that they may go; --dry-run shows what would"
+        )
+    say.note(f"{who} drops {what}")
+    if asks and not typer.confirm("drop them?", err=True):
+        raise UsageError("nothing was dropped, and nothing else was done.", "--dry-run shows what would be")
 
 
 def at_a_terminal() -> bool:

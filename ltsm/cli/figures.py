@@ -26,6 +26,7 @@ HELP = """Examples:
 Draw the figures of a study from the store. The paper's: 1 initial training, 2 retraining, 3 size and 4 accuracy
 against threshold, 5 losses and 6 sizes of tickets and hyperops, 7 loss against size, 8 what is left of the network.
 Those of criteria: 1 accuracy without training against size, 2 what each layer keeps, 3 losses of tickets, if trained.
+Those of iterative, against size: 1 iteration of the minimum, test accuracy 2 there and 3 at the end; 4 losses.
 Those of learned: 1 masks as they are learned, 2 what they come to, 3 probabilities of being kept, 4 losses.
 Any other's: 1 losses of its groups, 2 accuracy without training, 3 final loss against it, and, where a recipe tries
 several amounts, 4 size and accuracy of its masks.

@@ -85,7 +85,7 @@ ProtocolName = Annotated[
 ]
 
 
-def _in_store(name: str | None) -> str | None:
+def in_store(name: str | None) -> str | None:
     """What the store knows the protocol of a file by: its fingerprint; its name, where that needs the data's content."""
     if name is None or not name.endswith(".toml"):
         return name
@@ -98,17 +98,61 @@ StoredProtocol = Annotated[
     typer.Option(
         "--protocol",
         envvar="LTSM_PROTOCOL",
-        callback=_in_store,
+        callback=in_store,
         metavar="NAME|FILE.toml|ID",
         autocompletion=completions.protocols,
         help="Which of the store's protocols, by name, number or file \\[default: the one that changed last].",
     ),
 ]
 
+FORMAT = "Format"
+"""The panel of the flags that say in which form a document is."""
+Markdown = Annotated[
+    bool, typer.Option("--markdown", help="The finding and the tables.", rich_help_panel=FORMAT)
+]
+Latex = Annotated[bool, typer.Option("--latex", help="A document for pdflatex.", rich_help_panel=FORMAT)]
+Numbers = Annotated[bool, typer.Option("--json", help="Every number, for programs.", rich_help_panel=FORMAT)]
+
 Measure = Annotated[
     Literal["loss", "accuracy"],
     typer.Option("--measure", help="What tables and curves show."),
 ]
+
+Where = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILTER",
+        help="Which runs, as in the dashboard: kind:ticket seed:0-3 state:failed 'loss<0.1'.",
+        show_default=False,
+    ),
+]
+
+OneProtocol = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        callback=in_store,
+        metavar="NAME|FILE.toml|ID",
+        autocompletion=completions.protocols,
+        help="Only runs of this one of the store's protocols, by name, number or file \\[default: all of them].",
+        show_default=False,
+    ),
+]
+
+OneStudy = Annotated[
+    str | None,
+    typer.Option(
+        "--study",
+        metavar="STUDY",
+        autocompletion=completions.studies,
+        help="Only runs of this study, by name or module:function.",
+        show_default=False,
+    ),
+]
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it may go.")]
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and drop nothing.")]
 
 Output = Annotated[
     Path | None,

@@ -8,13 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltsm.cli import say
-from ltsm.cli.options import STORE, STUDY, Measure, Output, StoredProtocol, StudyName
+from ltsm.cli.options import (
+    FORMAT,
+    STORE,
+    STUDY,
+    Latex,
+    Markdown,
+    Measure,
+    Numbers,
+    Output,
+    StoredProtocol,
+    StudyName,
+)
 from ltsm.cli.options import Store as StoreFile
 from ltsm.errors import StoreError, UsageError
 from ltsm.grammar import protocol_words, sweep_words, typed
 from ltsm.protocol import IN_SMALL, PAPER
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ltsm.report.evaluation import Evaluation
     from ltsm.store.engine import Store
 
@@ -51,7 +64,6 @@ SUFFIXES = {
 }
 FOR_PROGRAMS = ("json", "csv")
 """Formats in which nothing is something: who waits for results reads them again and again."""
-_PANEL = "Format"
 
 
 def report(
@@ -62,28 +74,22 @@ def report(
         bool, typer.Option("--against-paper", help="Show the published values and Welch's test, too.")
     ] = False,
     measure: Measure = "loss",
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="The finding and the tables.", rich_help_panel=_PANEL)
-    ] = False,
-    latex: Annotated[
-        bool, typer.Option("--latex", help="A document for pdflatex.", rich_help_panel=_PANEL)
-    ] = False,
+    markdown: Markdown = False,
+    latex: Latex = False,
     fragment: Annotated[
         bool,
         typer.Option(
             "--fragment",
             help="Of LaTeX the tables alone, each with its \\label, to \\input.",
-            rich_help_panel=_PANEL,
+            rich_help_panel=FORMAT,
         ),
     ] = False,
     html: Annotated[
-        bool, typer.Option("--html", help="One self-contained page with all figures.", rich_help_panel=_PANEL)
+        bool, typer.Option("--html", help="One self-contained page with all figures.", rich_help_panel=FORMAT)
     ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Every number, for programs.", rich_help_panel=_PANEL)
-    ] = False,
+    json: Numbers = False,
     csv: Annotated[
-        bool, typer.Option("--csv", help="The study's table alone.", rich_help_panel=_PANEL)
+        bool, typer.Option("--csv", help="The study's table alone.", rich_help_panel=FORMAT)
     ] = False,
     output: Output = None,
 ) -> None:
@@ -94,10 +100,9 @@ def report(
         UsageError: there is no such study.
         StoreError: no store, no such protocol, or the file cannot be written.
     """
-    chosen = [name for name, on in zip(FORMATS, (markdown, latex, html, json, csv), strict=True) if on]
-    if len(chosen) > 1:
-        raise UsageError(f"--{chosen[0]} and --{chosen[1]} exclude each other.", f"ltsm report --{chosen[0]}")
-    form = _form(chosen[0] if chosen else "latex" if fragment else None, output)
+    flags = dict(zip(FORMATS, (markdown, latex, html, json, csv), strict=True))
+    flags["latex"] |= fragment and not any(flags.values())
+    form = format_of("report", flags, output)
     if fragment and form != "latex":
         raise UsageError(f"--fragment is for LaTeX, not for {form}.", "ltsm report --fragment -o tables.tex")
     from ltsm.report import document
@@ -148,20 +153,29 @@ def _sweep(store: Store, evaluation: Evaluation, study: str) -> str:
     return typed([*sweep_words(study), *words], store.path)
 
 
-def _form(flag: str | None, output: Path | None) -> str:
-    """The format of the document: the flag's, or the file's by its suffix.
+def format_of(command: str, flags: Mapping[str, bool], output: Path | None) -> str:
+    """The format of the document: that of the flag given, or the file's by its suffix, of those that have a flag.
 
     Raises:
-        UsageError: the suffix says nothing, or a program that goes by it would misread the file.
+        UsageError: two flags, a suffix that says nothing, or one by which a program would misread the file.
     """
+    chosen = [name for name, on in flags.items() if on]
+    if len(chosen) > 1:
+        raise UsageError(
+            f"--{chosen[0]} and --{chosen[1]} exclude each other.", f"ltsm {command} --{chosen[0]}"
+        )
+    flag = chosen[0] if chosen else None
+    suffixes = {suffix: form for suffix, form in SUFFIXES.items() if form in {"text", *flags}}
     suffix = output.suffix if output else ""
-    by_suffix = SUFFIXES.get(suffix.lower())
+    by_suffix = suffixes.get(suffix.lower())
     if flag is None and by_suffix is None:
-        known = ", ".join(s for s in SUFFIXES if s)
-        raise UsageError(f"there is no format for {suffix}: there are {known}.", "ltsm report -o report.html")
+        known = ", ".join(s for s in suffixes if s)
+        raise UsageError(
+            f"there is no format for {suffix}: there are {known}.", f"ltsm {command} -o {command}.md"
+        )
     if flag is not None and by_suffix not in {None, "text", flag}:
         raise UsageError(
             f"{output} would not be what its suffix says: --{flag} is another format.",
-            f"ltsm report -o {output}",
+            f"ltsm {command} -o {output}",
         )
     return flag or by_suffix or "text"

@@ -19,7 +19,9 @@ from ltsm.steps.execute import Outcome, execute
 from ltsm.steps.experiment import Experiment
 from ltsm.steps.machine import cores
 from ltsm.steps.provenance import provenance
+from ltsm.steps.rebuild import Rebuilding
 from ltsm.steps.training import Setup
+from ltsm.steps.worker import WorkerProcess
 from ltsm.store import artifacts, read, schema, write
 from ltsm.store.engine import store_path
 from ltsm.studies.all import DEFAULT
@@ -27,7 +29,7 @@ from ltsm.studies.names import named
 from ltsm.studies.study import RunKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from ltsm.cli.choices import Choices
@@ -123,10 +125,23 @@ def carried_out(
         _name_gone_files(experiment, set(runs))
         return Outcome()
     jobs = options.jobs or default_jobs(experiment.setup.device)
-    with stop_signals() as stop, progress.shown(missing, plan.costs(study), "all") as watcher:
-        return execute(
-            experiment, missing, done, watcher, jobs=jobs, stop=stop, keep_going=options.keep_going
-        )
+    with stop_signals() as stop:
+        _make_again(experiment, missing, stop)
+        with progress.shown(missing, plan.costs(study), "all") as watcher:
+            return execute(
+                experiment, missing, done, watcher, jobs=jobs, stop=stop, keep_going=options.keep_going
+            )
+
+
+def _make_again(experiment: Experiment, missing: Sequence[RunKey], stop: Callable[[], int]) -> None:
+    """Make again what these runs start from and `db prune` has dropped."""
+    if not read.has_dropped_files(experiment.store, experiment.protocol_id):
+        return
+    with WorkerProcess() as worker:
+        for key in Rebuilding(experiment, worker).sources(missing):
+            say.note(f"made dropped weights again: {named(key)}")
+            if stop():
+                return
 
 
 def _name_gone_files(experiment: Experiment, runs: set[RunKey]) -> None:

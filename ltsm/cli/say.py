@@ -19,7 +19,7 @@ from ltsm.errors import StoreError
 from ltsm.notation import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rich.console import ConsoleOptions, RenderableType
 
@@ -68,6 +68,19 @@ def document(text: str) -> None:
     with _written():
         write_utf8(sys.stdout)
     data(text)
+
+
+def pieces(texts: Iterable[str]) -> None:
+    """Write a document to stdout as `document` does, piece by piece.
+
+    Raises:
+        StoreError: the disk is full.
+    """
+    with _written():
+        write_utf8(sys.stdout)
+        for text in texts:
+            sys.stdout.write(visible(text))
+        sys.stdout.flush()
 
 
 def table(renderable: RenderableType) -> None:

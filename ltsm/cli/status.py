@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
 from ltsm import grammar
 from ltsm.cli import options, say
-from ltsm.notation import format_seeds
+from ltsm.notation import duration, format_seeds
 from ltsm.store.values import FINISHED
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ltsm.store.values import Holder, ProtocolRow, RunRow
+    from ltsm.store.engine import Store
+    from ltsm.store.values import Holder, ProtocolRow, RunRow, State, Tally
 
 HELP = """Examples:
 
 [bold]ltsm status[/]
+[bold]ltsm status --protocol 2[/]
 [bold]ltsm status --json | jq .protocols[0].done[/]
 [bold]watch ltsm status[/]
 
-What the store holds of each protocol, what runs now, and what failed. Changes nothing.
+What the store holds of each protocol, what runs now, and what failed; of many protocols a line each.
+A sweep that runs and has recorded nothing for two minutes is said to be silent. Changes nothing.
 """
 
 COLOURS = {
@@ -34,78 +41,138 @@ COLOURS = {
     "diverged": "red",
     "interrupted": "yellow",
 }
+MOST_TABLES = 5
+"""Of more protocols each is a line."""
+MOST_NAMED = 20
+"""Of more runs that failed or diverged only so many are named."""
+
+_STATES = ("done", "running", "waiting", "stopped", "failed")
 
 
-def status(store: options.Store = options.STORE, json: options.Json = False) -> None:
+def status(
+    store: options.Store = options.STORE,
+    # No variable: what LTSM_PROTOCOL or the project file names may not have begun, and hides no other.
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol",
+            callback=options.in_store,
+            metavar="NAME|FILE.toml|ID",
+            help="Only this one of the store's protocols, by name, number or file.",
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
     """What the store holds."""
     from ltsm.store import claim, read, schema
     from ltsm.store.engine import store_path
 
     opened = schema.open_for_reading(store_path(store))
-    writer = claim.holder(opened.path)
-    protocols = [(p, read.runs(opened, p.id)) for p in read.protocols(opened)]
-    opened.close()
-    if json:
-        found = [_as_json(*p) for p in protocols]
-        say.as_json(
-            "ltsm-status", 2, {"store": str(opened.path), "writer": _writer(writer), "protocols": found}
+    try:
+        writer = claim.holder(opened.path)
+        every = read.protocols(opened) if protocol is None else [read.find_protocol(opened, protocol)]
+        silent = _silent(opened, writer)
+        if json:
+            alive = writer is not None
+            found = [_as_json(p, read.runs(opened, p.id, alive=alive)) for p in every]
+            values = {"store": str(opened.path), "writer": _writer(writer, silent), "protocols": found}
+            say.as_json("ltsm-status", 2, values)
+            return
+        say.data(f"{opened.path}: {_sentence(writer, silent)}")
+        if len(every) > MOST_TABLES:
+            _show_lines(opened, every, alive=writer is not None)
+        for row in every if len(every) <= MOST_TABLES else ():
+            _show(opened, row, alive=writer is not None)
+        if not every:
+            say.data(f"no runs yet: {grammar.typed(['sweep'], opened.path)}")
+    finally:
+        opened.close()
+
+
+def _silent(store: Store, writer: Holder | None) -> float | None:
+    """For how long who writes has recorded nothing, where that is unusual."""
+    from ltsm.report.progress import silence
+    from ltsm.store import read
+
+    if writer is None:
+        return None
+    newest = max(read.last_changes(store, begun=True).values(), default=None)
+    return silence(newest, writer.since, datetime.now(UTC))
+
+
+def _show(store: Store, protocol: ProtocolRow, *, alive: bool) -> None:
+    """A protocol's recipes, a line each, and the runs that went wrong."""
+    from ltsm.store import read
+
+    dataset, seeds = protocol.settings.get("dataset"), format_seeds(read.seeds(store, protocol.id))
+    title = f"{protocol.id}: {protocol.name} on {dataset}, seeds {seeds}"
+    table = Table("recipe", *_STATES, "iterations", title=title, title_justify="left")
+    tallies = read.tallies(store, protocol.id, alive=alive)
+    for _, group in groupby(tallies, key=attrgetter("fingerprint")):
+        of = list(group)
+        table.add_row(of[0].recipe, *_counts(of), f"{sum(t.iterations for t in of):,}")
+    say.table(table)
+    wrong = sum(t.runs for t in tallies if t.state in _WRONG)
+    if wrong:
+        _name(read.runs(store, protocol.id, states=_WRONG, most=MOST_NAMED, alive=alive))
+    if wrong > MOST_NAMED:
+        say.data(f"… and {wrong - MOST_NAMED:,} more: {grammar.typed(['status', '--json'], store.path)}")
+
+
+_WRONG: tuple[State, ...] = ("failed", "diverged")
+
+
+def _name(runs: Sequence[RunRow]) -> None:
+    for run in runs:
+        # Of a diverged run the error says only that, and by when.
+        what = run.error if run.state == "diverged" else f"failed: {run.error}"
+        say.table(Text(f"{run_name(run.recipe, run.seed)} {what}", style="red"))
+
+
+def _show_lines(store: Store, protocols: Sequence[ProtocolRow], *, alive: bool) -> None:
+    """Every protocol in a line."""
+    from ltsm.store import read
+
+    table = Table("", "protocol", "data", *_STATES, "last change")
+    tallies = read.tallies(store, alive=alive)
+    of = {key: list(group) for key, group in groupby(tallies, key=attrgetter("protocol_id"))}
+    newest = read.last_changes(store)
+    for row in protocols:
+        changed = newest.get(row.id, row.created_at)
+        dataset = str(row.settings.get("dataset"))
+        table.add_row(
+            str(row.id), row.name, dataset, *_counts(of.get(row.id, ())), f"{changed:%Y-%m-%d %H:%M}"
         )
-        return
-    say.data(f"{opened.path}: {_sentence(writer)}")
-    for protocol, runs in protocols:
-        say.table(_table(protocol, runs))
-        for run in runs:
-            if run.state in {"failed", "diverged"}:
-                # Of a diverged run the error says only that, and by when.
-                what = run.error if run.state == "diverged" else f"failed: {run.error}"
-                say.table(Text(f"{run_name(run.recipe, run.seed)} {what}", style="red"))
-    if not protocols:
-        say.data(f"no runs yet: {grammar.typed(['sweep'], opened.path)}")
+    say.table(table)
+    more = grammar.typed(["status", "--protocol", str(protocols[-1].id)], store.path)
+    say.data(f"{len(protocols)} protocols; one of them: {more}")
 
 
-def _table(protocol: ProtocolRow, runs: Sequence[RunRow]) -> Table:
-    title = f"{protocol.id}: {protocol.name} on {protocol.settings.get('dataset')}, seeds {format_seeds(tuple({r.seed for r in runs}))}"
-    table = Table(
-        "recipe",
-        "done",
-        "running",
-        "waiting",
-        "stopped",
-        "failed",
-        "iterations",
-        title=title,
-        title_justify="left",
-    )
-    groups: dict[str, list[RunRow]] = {}
-    for run in sorted(runs, key=lambda run: run.id):  # the order in which they were planned
-        groups.setdefault(run.fingerprint, []).append(run)
-    for group in groups.values():
-        table.add_row(group[0].recipe, *_counts(group), f"{sum(r.iteration for r in group):,}")
-    return table
-
-
-def _counts(runs: Sequence[RunRow]) -> list[Text]:
-    states = [run.state for run in runs]
-    done = states.count("done") + states.count("diverged")
-    cells = [Text(f"{done}/{len(runs)}", style=COLOURS["done"] if done == len(runs) else "")]
+def _counts(tallies: Sequence[Tally]) -> list[Text]:
+    """Runs by state: of how many none is left to do, and where there are any, the others."""
+    every = sum(tally.runs for tally in tallies)
+    done = sum(tally.runs for tally in tallies if tally.state in FINISHED)
+    cells = [Text(f"{done}/{every}", style=COLOURS["done"] if done == every else "")]
     for state in ("running", "pending", "interrupted", "failed"):
-        count = states.count(state)
+        count = sum(tally.runs for tally in tallies if tally.state == state)
         cells.append(Text(str(count) if count else "", style=COLOURS.get(state, "")))
     return cells
 
 
-def _sentence(writer: Holder | None) -> str:
+def _sentence(writer: Holder | None, silent: float | None) -> str:
     if writer is None:
         return "nothing is running"
     since = f" since {writer.since:%Y-%m-%d %H:%M} UTC" if writer.since else ""
-    return f"{writer.command} is running{since} (process {writer.pid} on {writer.host})"
+    running = f"{writer.command} is running{since} (process {writer.pid} on {writer.host})"
+    return f"{running}, but has recorded nothing for {duration(silent)}" if silent else running
 
 
-def _writer(writer: Holder | None) -> dict[str, Any] | None:
+def _writer(writer: Holder | None, silent: float | None) -> dict[str, Any] | None:
     if writer is None:
         return None
     since = writer.since.isoformat() if writer.since else None
-    return {"pid": writer.pid, "host": writer.host, "since": since, "command": writer.command}
+    names = {"pid": writer.pid, "host": writer.host, "since": since, "command": writer.command}
+    return {**names, "silent_seconds": silent}
 
 
 def _as_json(protocol: ProtocolRow, runs: Sequence[RunRow]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from ltsm.studies.recipe import Learned
 if TYPE_CHECKING:
     from ltsm.library.weights import State
     from ltsm.store.engine import Store
-    from ltsm.store.values import Artifact, MaskRow, ProtocolRow, RunRow
+    from ltsm.store.values import MaskRow, ProtocolRow, Role, RunRow
 
 MOST_DIGITS = 15
 """A longer number is no id."""
@@ -75,7 +75,7 @@ def _settings(store: Store, run: RunRow) -> dict[str, Any]:
 
 def _made(store: Store, run: RunRow, mask: MaskRow) -> Ticket:
     protocol = read.protocol(store, run.protocol_id)
-    initial = _weights(store, run.initial or _start(store, run))
+    initial = _weights(store, run if run.written("initial") else _start(store, run), "initial")
     chain = chain_of_state(initial, protocol.settings["activation"])
     if chain is None:
         hint = grammar.typed(["db", "check"], store.path)
@@ -86,7 +86,7 @@ def _made(store: Store, run: RunRow, mask: MaskRow) -> Ticket:
     return Ticket(
         mask=flags,
         initial=values if _frozen_values(store, run) else masked_state(values, flags),
-        trained=_in_order(chain, _weights(store, run.final)) if done else None,
+        trained=_in_order(chain, _weights(store, run, "final")) if done else None,
         chain=chain,
         recipe=recipe,
         about=_about(protocol, run, mask) | (_trained(store, run) if done else {}),
@@ -132,7 +132,7 @@ def _frozen_values(store: Store, run: RunRow) -> bool:
     """
     settings = read.recipe(store, run.id).settings
     changed = {name: settings[name] for name in ("kept", "pruned") if name in settings}
-    if changed and run.initial is None:
+    if changed and run.written("initial") is None:
         raise UsageError(
             f"run {run.id} evaluated values that no file has ({', '.join(changed.values())}).",
             "the id of a run that trains them",
@@ -140,10 +140,10 @@ def _frozen_values(store: Store, run: RunRow) -> bool:
     return "pruned" in changed
 
 
-def _start(store: Store, run: RunRow) -> Artifact | None:
-    """The start values of a run that trains nothing: they are another's."""
+def _start(store: Store, run: RunRow) -> RunRow:
+    """Whose the start values of a run are that has none of its own: it trains nothing."""
     source = read.needs(store, run.id).get("start")
-    return None if source is None else read.runs(store, ids=[source])[0].initial
+    return run if source is None else read.runs(store, ids=[source])[0]
 
 
 def _flags(chain: Chain, bits: bytes) -> State:
@@ -157,9 +157,13 @@ def _in_order(chain: Chain, state: State) -> State:
     return {name: state[name].clone() for name in chain.views(chain.flat(state))}
 
 
-def _weights(store: Store, artifact: Artifact | None) -> State:
+def _weights(store: Store, run: RunRow, role: Role) -> State:
     from safetensors.torch import load
 
+    artifact = run.file(role)
+    if artifact is None and run.written(role):
+        name = run_name(run.recipe, run.seed)
+        raise StoreError(f"the {role} weights of {name} were dropped.", grammar.rebuild(run, store.path))
     if artifact is None:
         raise StoreError("the run has no weights yet.", grammar.typed(["status"], store.path))
     return load(artifacts.read(store.folder, artifact))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +32,8 @@ HELP = """Examples:
 [bold]ltsm sweep controls[/]                is it the mask, the signs or the values
 [bold]ltsm sweep criteria[/]                what makes a good mask
 [bold]ltsm sweep criteria --criterion movement --amounts 0.5,0.2 --train best[/]
+[bold]ltsm sweep iterative[/]               lottery tickets by iterative pruning, twenty rounds
+[bold]ltsm sweep iterative --rounds 10 --controls all --one-shot 7,10[/]
 [bold]ltsm sweep learned[/]                 masks that are trained, and never a weight
 [bold]ltsm sweep mine:study[/]              a study of your own: a function in mine.py
 [bold]ltsm sweep --seeds 0-99 --keep-going[/]
@@ -53,6 +56,13 @@ Only = Annotated[
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="After a failed run go on with those that do not need it.")
 ]
+KeepWeights = Annotated[
+    bool,
+    typer.Option(
+        "--keep-weights",
+        help="Keep the trained weights of every round; else they go when the next one is done.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be run, and about how long.")]
 
 
@@ -66,6 +76,7 @@ def sweep(
     jobs: Jobs = None,
     dry_run: DryRun = False,
     keep_going: KeepGoing = False,
+    keep_weights: KeepWeights = False,
     force: Force = False,
     yes: Yes = False,
     wait: Wait = False,
@@ -81,16 +92,21 @@ def sweep(
     _named(early, only)
     if dry_run:
         setup = running.previewed(choices, protocol)
-        chosen = studies.study(study, setup.protocol)
+        chosen = _chosen(study, setup.protocol, keep_weights)
         show_plan(
             choices, setup, chosen, _named(chosen, only), jobs or running.default_jobs(choices.device), force
         )
         return
     setup = running.located(choices, protocol)
-    chosen = studies.study(study, setup.protocol)
+    chosen = _chosen(study, setup.protocol, keep_weights)
     options = running.Options(jobs=jobs, force=force, yes=yes, keep_going=keep_going, wait=wait)
     ran = running.run(choices, setup, chosen, _named(chosen, only), options, study)
     say.note(f"{len(ran.asked_for)} of {len(ran.asked_for)} runs are in {ran.path}: {ran.report}")
+
+
+def _chosen(name: str, protocol: Protocol, keep_weights: bool) -> Study:
+    found = studies.study(name, protocol)
+    return replace(found, passing=frozenset()) if keep_weights else found
 
 
 def _named(study: Study, only: Sequence[str] | None) -> list[str]:

@@ -14,6 +14,7 @@ HELP = """Examples:
 [bold]ltsm verify[/]
 [bold]ltsm verify paper --protocol smoke[/]
 [bold]ltsm verify criteria[/]                 the claims of the work that this study is of
+[bold]ltsm verify iterative[/]                so for iterative pruning
 [bold]ltsm verify learned[/]                  and by how much shorter masks were learned here
 [bold]ltsm verify && echo reproduced[/]
 [bold]ltsm verify --json | jq '.lines\\[] | select(.verdict == "differs")'[/]

@@ -59,8 +59,8 @@ class Values:
             raise UsageError("this criterion is chance, and nothing was drawn.")
         return self.draws
 
-    def of(self, places: Tensor) -> Values:
-        """Those at some places: indices, or True for each that is wanted."""
+    def of(self, places: Tensor | slice) -> Values:
+        """Those at some places: indices, True for each that is wanted, or a slice."""
         before, draws = (None if part is None else part[places] for part in (self.before, self.draws))
         return Values(self.trained[places], before, draws)
 

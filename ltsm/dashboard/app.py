@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from ltsm.dashboard.moment import Moment
+    from ltsm.dashboard.pins import Pin
     from ltsm.dashboard.source import Source
 
 POLL_SECONDS = 1.0
@@ -91,6 +92,7 @@ class Dashboard(App[None]):
     moment: var[Moment | None] = var(None, always_update=True)
     problem: var[LtsmError | None] = var(None)
     time: var[datetime] = var(utc_now)
+    pins: var[tuple[Pin, ...]] = var(())
 
     def __init__(
         self,
@@ -179,8 +181,12 @@ class Dashboard(App[None]):
             self.look()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The screens and the studies, beside Textual's own commands."""
+        """The screens, the studies and whatever the screen has a key for, beside Textual's own commands."""
         for number, (name, title) in enumerate(SCREENS.items(), 1):
             yield SystemCommand(title, f"Screen {number}", partial(self.switch_mode, name))
         yield SystemCommand("Protocol and study", "Choose among the store's", self.action_choose)
+        for node, binding, enabled, _ in screen.active_bindings.values():
+            if node is screen and enabled and binding.description:
+                action = partial(self.run_action, binding.action, screen)
+                yield SystemCommand(binding.description, f"Key {self.get_key_display(binding)}", action)
         yield from super().get_system_commands(screen)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ltsm.report import listing, progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -31,8 +31,8 @@ class Moment:
     """One look at the store, at one study under one protocol.
 
     `asked` is the name by which commands find the study, `stored` names those that the store has under each
-    protocol's id. `runs` are the study's, by seed, called as it calls them; `latest` holds the last record and `masks` the mask of
-    each that has one, by its id; `holder` writes to the store now.
+    protocol's id, `everything` all runs. `runs` are the study's, by seed, called as it calls them; `latest` holds the
+    last record and `masks` the mask of each that has one, by its id; `holder` writes to the store now.
     """
 
     path: Path
@@ -42,6 +42,7 @@ class Moment:
     study: Study
     asked: str
     stored: Mapping[int, tuple[str, ...]]
+    everything: Mapping[int, Sequence[RunRow]]
     runs: tuple[RunRow, ...]
     latest: Mapping[int, Metric]
     masks: Mapping[int, MaskRow]

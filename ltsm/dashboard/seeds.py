@@ -93,12 +93,22 @@ def _column(name: str, title: str, width: int) -> RecipeColumn:
 
 
 def _title(name: str, recipes: tuple[str, ...], width: int) -> str:
-    """A name in so few columns: without the word that several begin with, a line for each of two words where it must."""
+    """A name in so few columns: without the word that several begin with, a line for each of two words where it must.
+
+    Of several kinds with the same rest, such as rounds and the controls of some, the first alone goes without.
+    """
     alike = [other for other in recipes if kind(other) == kind(name)]
-    kept = {other: other.split()[len(alike) > 1 :] or [other] for other in alike}
+    before = {_rest(other) for other in recipes[: recipes.index(alike[0])]}
+    short = len(alike) > 1 and not before & set(map(_rest, alike))
+    kept = {other: _rest(other).split() if short else other.split() for other in alike}
     if all(len(" ".join(words)) <= width for words in kept.values()):
         return " ".join(kept[name])
     return "\n".join(re.sub(r"\W", "", word)[:width] for word in kept[name][:2])
+
+
+def _rest(name: str) -> str:
+    """A name without its first word, if it has more."""
+    return name.partition(" ")[2] or name
 
 
 def _text(run: RunRow, mask: MaskRow | None, *, wide: bool) -> str:

@@ -6,22 +6,29 @@ from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ltsm.dashboard.kept import Kept
 from ltsm.dashboard.moment import Choice, Moment
 from ltsm.dashboard.stored import changed_last, stored_studies
 from ltsm.errors import LtsmError, StoreError
 from ltsm.protocol import from_settings
 from ltsm.report import all as reports
 from ltsm.report.evaluation import Evaluation, cut_short, own_results, own_runs
+from ltsm.report.measure import LOSS, Measure
+from ltsm.report.paired import against_reference
+from ltsm.report.table import FINAL_ACCURACY, FINAL_LOSS
 from ltsm.store import read, schema
 from ltsm.store.claim import holder
 from ltsm.store.values import FINISHED
 from ltsm.studies.all import STUDIES
+from ltsm.studies.names import title
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    from ltsm.dashboard.pins import Pin
+    from ltsm.report.paired import Comparison
     from ltsm.report.table import Table
     from ltsm.store.engine import Store
     from ltsm.store.values import Holder, MaskRow, Metric, ProtocolRow, RunRow
@@ -34,6 +41,7 @@ class Looker(Protocol):
     moment: Moment | None
     problem: LtsmError | None
     time: datetime
+    pins: tuple[Pin, ...]
 
     @property
     def source(self) -> Source:
@@ -46,28 +54,6 @@ class _Seen(NamedTuple):
     counter: tuple[int, int]
     holder: Holder | None
     choice: Choice
-
-
-class Kept:
-    """Values by kind and key, each made again once what it is made of is another."""
-
-    def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[object, Any]] = {}
-
-    def each(
-        self, kind: str, stamps: Mapping[int, object], make: Callable[[list[int]], Mapping[int, Any]]
-    ) -> dict[int, Any]:
-        """The value of every key, made of its stamp; one that `make` does not give is None."""
-        stale = [k for k, stamp in stamps.items() if self._known.get((kind, k), (None,))[0] != stamp]
-        made = make(stale) if stale else {}
-        self._known.update({(kind, k): (stamps[k], made.get(k)) for k in stale})
-        return {k: self._known[kind, k][1] for k in stamps}
-
-    def one(self, key: Hashable, stamp: object, make: Callable[[], Any]) -> Any:
-        """The value of this key, made of this stamp."""
-        if self._known.get(key, (None,))[0] != stamp:
-            self._known[key] = (stamp, make())
-        return self._known[key][1]
 
 
 _MOST_AGAIN = 200
@@ -116,14 +102,26 @@ class Source:
             found = self.kept.each("masks", _stamps(runs), lambda ids: self._masks(moment.protocol_id, ids))
             return {run_id: masks for run_id, masks in found.items() if masks}
 
-    def table(self, moment: Moment) -> Table:
+    def table(self, moment: Moment, measure: Measure = LOSS) -> Table:
         """The study's table of everything that has ended; made again once something else has."""
-        ended = [run for run in moment.runs if run.state in {*FINISHED, "failed"}]
-        short = {*cut_short(moment.study, moment.runs)}
-        measured = [run for run in moment.runs if run.id in short]
-        key = (moment.asked, moment.protocol_id, len(moment.runs), _stamps([*ended, *measured]))
+
+        def made() -> Table:
+            return reports.table(self._evaluation(moment), measure)
+
         with self._lock:
-            found: Table = self.kept.one("table", key, lambda: self._table(moment, measured))
+            found: Table = self.kept.one(("table", measure), self._ended(moment), made)
+            return found
+
+    def differences(self, moment: Moment, measure: Measure) -> Comparison:
+        """The study's reference minus each other group in their final loss or accuracy, paired by seed."""
+        column = FINAL_LOSS if measure == LOSS else FINAL_ACCURACY
+
+        def made() -> Comparison:
+            reference = title(moment.study.reference)
+            return against_reference(self._evaluation(moment), column, reference, column.name)
+
+        with self._lock:
+            found: Comparison = self.kept.one(("differences", column), self._ended(moment), made)
             return found
 
     def close(self) -> None:
@@ -161,7 +159,7 @@ class Source:
         runs = own_runs(study, everything[row.id])
         if not runs and seen.choice.study is None:
             self._refuse_unknown(everything[row.id])
-        making = _stamps(run for run in runs if study.recipes[run.recipe].makes_mask)
+        making = _stamps(run for run in runs if run.started_at and study.recipes[run.recipe].makes_mask)
         masks = self.kept.each("selected", making, lambda ids: self._masks(row.id, ids, selected=True))
         latest = self.kept.each("latest", _stamps(runs), partial(read.latest, store))
         return Moment(
@@ -172,6 +170,7 @@ class Source:
             study=study,
             asked=asked,
             stored={protocol_id: tuple(studies) for protocol_id, studies in known.items()},
+            everything=everything,
             runs=runs,
             latest={run_id: last for run_id, last in latest.items() if last},
             masks={run_id: found[0] for run_id, found in masks.items() if found},
@@ -198,8 +197,7 @@ class Source:
             few = ids if len(ids) <= _MOST_AGAIN else None
             return {run.id: run for run in read.runs(store, protocol_id, ids=few, alive=alive)}
 
-        stamps = {run_id: (stamp, alive) for run_id, stamp in read.stamps(store, protocol_id).items()}
-        found = self.kept.each("run", stamps, again)
+        found = self.kept.each("run", read.stamps(store, protocol_id, alive=alive), again)
         # One that was taken away in between is None.
         return sorted(filter(None, found.values()), key=lambda run: (run.seed, run.id))
 
@@ -211,22 +209,33 @@ class Source:
             found.setdefault(mask.run_id, []).append(mask)
         return found
 
-    def _table(self, moment: Moment, measured: Sequence[RunRow]) -> Table:
+    def _ended(self, moment: Moment) -> Hashable:
+        """What a table is made of: another one once something else has ended."""
+        ended = [run for run in moment.runs if run.state in {*FINISHED, "failed"}]
+        stamps = tuple(_stamps([*ended, *_measured(moment)]).items())
+        return (moment.asked, moment.protocol_id, len(moment.runs), stamps)
+
+    def _evaluation(self, moment: Moment) -> Evaluation:
         making = [run for run in moment.runs if moment.study.recipes[run.recipe].makes_mask]
-        evaluation = Evaluation(
+        return Evaluation(
             protocol=moment.protocol,
             study=moment.study,
             runs=moment.runs,
             results=own_results(moment.runs, read.results(self._opened(), moment.protocol_id)),
             masks=tuple(mask for masks in self.masks(moment, making).values() for mask in masks),
-            records=self.records(measured),
+            records=self.records(_measured(moment)),
         )
-        return reports.table(evaluation)
 
     def _close(self) -> None:
         if self._store is not None:
             self._store.close()
         self._store = self._seen = None
+
+
+def _measured(moment: Moment) -> list[RunRow]:
+    """The runs of which even a table needs the records."""
+    short = {*cut_short(moment.study, moment.runs)}
+    return [run for run in moment.runs if run.id in short]
 
 
 def _stamps(runs: Iterable[RunRow]) -> dict[int, object]:

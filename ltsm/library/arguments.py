@@ -81,6 +81,21 @@ def seed_of(seed: Any) -> int:
     return value
 
 
+def whole_number(name: str, value: Any, least: int = 0) -> int:
+    """A whole number of at least so many; also one of NumPy's or torch's.
+
+    Raises:
+        UsageError: it is none, or less.
+    """
+    try:
+        found = operator.index(value)
+    except (TypeError, RuntimeError):  # the latter of a tensor without values
+        found = least - 1
+    if found < least:
+        raise UsageError(f"{name} must be a whole number of at least {least}, not {quoted(value)}.")
+    return found
+
+
 def instance(name: str, value: Any, kind: type[Any] | UnionType, words: str) -> Any:
     """The value, where it is of the kind.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import nn
 
 from ltsm.errors import UsageError
+from ltsm.notation import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +34,19 @@ class Coverage:
     left_alone: tuple[str, ...]
     total: int
     shared: dict[str, str]
+
+
+def check_kinds(only: Any) -> None:
+    """Nothing, for a kind of layer, several, or None.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    for kind in only if isinstance(only, tuple) else () if only is None else (only,):
+        if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+            raise UsageError(
+                f"only must be a kind of layer or several, not {quoted(kind)}.", "only=nn.Linear"
+            )
 
 
 def coverage(module: nn.Module, only: Kinds | None, scope: MaskScope) -> Coverage:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.hooks import unserializable_hook
 
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
@@ -15,7 +17,7 @@ from ltsm.library.weights import plain_tensor, state_of
 from ltsm.library.wrappers import unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
     from torch.utils.hooks import RemovableHandle
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 def frozen_zeros(
     module: nn.Module,
     mask: Mapping[str, Tensor],
-    optimiser: torch.optim.Optimizer,
+    optimiser: torch.optim.Optimizer | None = None,
     *,
     at: Mapping[str, Tensor] | None = None,
 ) -> Iterator[None]:
@@ -35,29 +37,31 @@ def frozen_zeros(
 
     The parameters are set to 0 on entry, or to the values that they shall be frozen at. Their gradients are 0, so that
     momentum and norms know nothing of them, and
-    before and after every step, and at the end, they are set so again, so that neither weight decay, nor momentum from
-    before, nor a forward pass that writes to them can move them. A parameter that is replaced meanwhile is followed.
+    before and after every step, before every call of the module, and at the end, they are set so again, so that neither
+    weight decay, nor momentum from before, nor who writes to them can move them. A parameter that is replaced meanwhile
+    is followed from the next step on.
 
     Args:
         module: the network; its pruned parameters change.
         mask: by parameter name, True, or 1, for what is kept.
-        optimiser: whose steps are followed; it has to be over some of the module's parameters.
+        optimiser: whose steps are followed; it has to be over some of the module's parameters. None: every one that is,
+            also one that is made in here.
         at: values by parameter name that are frozen in place of 0, as in a `Pruned`'s `state`.
 
     Raises:
         UsageError: the mask is not this network's, or the optimiser is over other parameters.
     """
-    zeros = _Zeros(unwrapped(instance("module", module, nn.Module, "a torch.nn.Module")), mask, at or {})
-    instance("optimiser", optimiser, torch.optim.Optimizer, "a torch.optim.Optimizer")
-    own = {id(p) for p in module.parameters()}
-    if not any(id(p) in own for group in optimiser.param_groups for p in group["params"]):
+    network = unwrapped(instance("module", module, nn.Module, "a torch.nn.Module"))
+    zeros = _Zeros(network, mask, at or {})
+    instance("optimiser", optimiser, torch.optim.Optimizer | None, "a torch.optim.Optimizer")
+    if optimiser is not None and not is_over(optimiser, network):
         raise UsageError(
             "the optimiser is over none of the module's parameters.", "SGD(module.parameters(), …)"
         )
     zeros.set()
     hooks = [
-        register(zeros.set)
-        for register in (optimiser.register_step_pre_hook, optimiser.register_step_post_hook)
+        *_around_steps(zeros, network, optimiser),
+        module.register_forward_pre_hook(_BeforeForward(zeros)),
     ]
     try:
         yield
@@ -66,6 +70,46 @@ def frozen_zeros(
         for hook in hooks:
             hook.remove()
         zeros.release()
+
+
+def _recording() -> bool:
+    """Whether a compiler or a CUDA graph is listening: neither can branch on a value, and the zeros wait for the step."""
+    capturing = torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    return torch.compiler.is_compiling() or capturing
+
+
+def is_over(optimiser: torch.optim.Optimizer, network: nn.Module) -> bool:
+    """Whether the optimiser moves any of the network's parameters."""
+    own = {id(p) for p in network.parameters()}
+    return any(id(p) in own for group in optimiser.param_groups for p in group["params"])
+
+
+def _around_steps(
+    zeros: _Zeros, network: nn.Module, optimiser: torch.optim.Optimizer | None
+) -> list[RemovableHandle]:
+    """Hooks before and after the steps of one optimiser, or of whichever is over the network."""
+
+    def own(one: torch.optim.Optimizer, *_: Any) -> None:
+        if is_over(one, network):
+            zeros.set()
+
+    if optimiser is None:
+        return [register_optimizer_step_pre_hook(own), register_optimizer_step_post_hook(own)]
+    return [optimiser.register_step_pre_hook(zeros.set), optimiser.register_step_post_hook(zeros.set)]
+
+
+class _BeforeForward:
+    """Mends zeros before a forward pass. A copy of the module, and a file of it, has one that does nothing."""
+
+    def __init__(self, zeros: _Zeros | None = None) -> None:
+        self._zeros = zeros
+
+    def __call__(self, *_: Any) -> None:
+        if self._zeros is not None and not _recording():
+            self._zeros.mend()
+
+    def __reduce__(self) -> tuple[type[_BeforeForward], tuple[()]]:
+        return _BeforeForward, ()
 
 
 class _Zeros:
@@ -81,7 +125,7 @@ class _Zeros:
         self._module = module
         known = {name: plain_tensor(name, p).shape for name, p in self._parameters().items()}
         self._at = {name: t.detach().clone() for name, t in state_of(at).items() if name in known}
-        self._kept: State = checked_mask(mask, known)
+        self._pruned: State = {name: ~kept for name, kept in checked_mask(mask, known).items()}
         self._hooked: dict[str, tuple[nn.Parameter, RemovableHandle | None]] = {}
 
     def set(self, *_: Any) -> None:
@@ -91,39 +135,58 @@ class _Zeros:
             UsageError: a parameter is gone, or has another shape now.
         """
         parameters = self._parameters()
-        for name, flags in self._kept.items():
+        for name, pruned in self._pruned.items():
             parameter = parameters.get(name)
-            if parameter is None or parameter.shape != flags.shape:
+            if parameter is None or parameter.shape != pruned.shape:
                 raise UsageError(f"the mask is of another network: {name!r} has gone, or has another shape.")
-            if name not in self._hooked or self._hooked[name][0] is not parameter:
+            followed, hook = self._hooked.get(name, (None, None))
+            if followed is not parameter or (hook is None and parameter.requires_grad):
                 self._follow(name, parameter)
-            with torch.no_grad():
-                # not a product, which would leave -0.0, and NaN where training diverges
-                kept, frozen = self._kept[name], self._at.get(name, 0.0)
-                parameter.copy_(torch.where(kept, parameter, frozen))
+            self._write(name, parameter)
+
+    def mend(self) -> None:
+        """Set to 0 again what has been written to; nothing else is touched, as autograd may still need it unchanged."""
+        for name, (parameter, _) in self._hooked.items():
+            pruned, frozen = self._beside(name, parameter)
+            moved = parameter if frozen is None else parameter != frozen
+            if bool(torch.logical_and(moved, pruned).any()):
+                self._write(name, parameter)
 
     def release(self) -> None:
-        """Leave the gradients alone again."""
+        """Leave the gradients alone again, and zeros behind."""
+        self.mend()
         for _, hook in self._hooked.values():
             if hook is not None:
                 hook.remove()
         self._hooked.clear()
 
+    @torch.no_grad()
+    def _write(self, name: str, parameter: nn.Parameter) -> None:
+        pruned, frozen = self._beside(name, parameter)
+        # not a product, which would leave -0.0, and NaN where training diverges
+        if frozen is None:
+            parameter.masked_fill_(pruned, 0.0)
+        else:
+            parameter.copy_(torch.where(pruned, frozen, parameter))
+
+    def _beside(self, name: str, tensor: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What is pruned of a parameter, and at what it is frozen, on the tensor's device: a network may move meanwhile."""
+        self._pruned[name] = self._pruned[name].to(tensor.device)
+        if name in self._at:
+            self._at[name] = self._at[name].to(tensor.device, tensor.dtype)
+        return self._pruned[name], self._at.get(name)
+
     def _follow(self, name: str, parameter: nn.Parameter) -> None:
         """From now on this one's gradient is 0 where it is pruned."""
-        self._kept[name] = self._kept[name].to(parameter.device)
-        if name in self._at:
-            self._at[name] = self._at[name].to(parameter.device, parameter.dtype)
         if (before := self._hooked.get(name, (None, None))[1]) is not None:
             before.remove()
-        hook = None
-        if parameter.requires_grad:
-            hook = parameter.register_hook(_gradient(self._kept[name]))  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+        @unserializable_hook  # type: ignore[untyped-decorator]  # torch's own; a person may save the whole module meanwhile
+        def pruned_is_zero(gradient: Tensor) -> Tensor:
+            return gradient.masked_fill(self._beside(name, gradient)[0], 0.0)
+
+        hook = parameter.register_hook(pruned_is_zero) if parameter.requires_grad else None  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self._hooked[name] = (parameter, hook)
 
     def _parameters(self) -> dict[str, nn.Parameter]:
         return dict(self._module.named_parameters(remove_duplicate=False))
-
-
-def _gradient(flags: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda gradient: torch.where(flags, gradient, 0.0)

@@ -12,7 +12,7 @@ from ltsm.core.activations import ACTIVATIONS
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance, one_of, seed_of
 from ltsm.library.chains import Chain, chain_of_module, chain_of_state, obstacle
-from ltsm.library.coverage import Coverage, Kinds, coverage, coverage_of_state
+from ltsm.library.coverage import Coverage, Kinds, check_kinds, coverage, coverage_of_state
 from ltsm.library.masked import TRAINED, Making
 from ltsm.library.ranking import Ranking, checked_criterion, ranked
 from ltsm.library.weights import (
@@ -25,7 +25,6 @@ from ltsm.library.weights import (
     under_all_names,
 )
 from ltsm.library.wrappers import aligned, unwrapped
-from ltsm.notation import quoted
 from ltsm.protocol import MaskScope
 from ltsm.studies.recipe import By, Scope
 
@@ -125,7 +124,7 @@ def making_of(
         UsageError: as `prepared`.
         RunError: the caller's own code failed.
     """
-    _check_kinds(only)
+    check_kinds(only)
     one_of("mask", mask, get_args(MaskScope))
     one_of("activation", activation, ACTIVATIONS)
     one_of("kept", kept, (*KEPT, TRAINED))
@@ -156,14 +155,6 @@ def check_fractions(name: str, values: list[float] | tuple[float, ...]) -> None:
     """
     if wrong := [value for value in values if not 0 <= value <= 1]:
         raise UsageError(f"{name} must be a fraction from 0 to 1, not {wrong[0]:g}.", "0.2 keeps a fifth")
-
-
-def _check_kinds(only: Any) -> None:
-    for kind in only if isinstance(only, tuple) else () if only is None else (only,):
-        if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
-            raise UsageError(
-                f"only must be a kind of layer or several, not {quoted(kind)}.", "only=nn.Linear"
-            )
 
 
 def _module(initial: Weights | None, trained: Weights, model: nn.Module | None) -> nn.Module | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,6 +35,7 @@ class Ranking:
         together: names of parameters of which a fraction is kept: all, or each layer's; a shared one's first name.
         by: what an amount is: a threshold of the score, or the fraction kept.
         shared: further names of parameters, each with the first.
+        within: by parameter name, True for what alone is ranked, the rest being pruned already; empty: everything is.
         keeps: what an amount makes of scores; None: what `ltsm.core.masking` makes of it.
     """
 
@@ -41,18 +43,22 @@ class Ranking:
     together: tuple[tuple[str, ...], ...]
     by: str
     shared: Mapping[str, str]
+    within: State = field(default_factory=dict)
     keeps: Callable[[Tensor, float], Tensor] | None = None
 
-    def mask(self, amount: float) -> State:
-        """True for what an amount keeps, by parameter name."""
+    def mask(self, amount: float, last: float | None = None) -> State:
+        """True for what an amount keeps, by parameter name; `last` is the amount of the last that are ranked together."""
         # A threshold is rounded to each parameter's own type; a fraction is of all that are ranked together.
         parts = (
             self.together if self.by == "fraction" else [(name,) for names in self.together for name in names]
         )
         keeps, found = self.keeps or AMOUNTS[self.by], dict[str, "Tensor"]()
         for names in parts:
-            scores = [self.scores[name] for name in names]
-            found |= dict(zip(names, split(keeps(pooled(scores), amount), scores), strict=True))
+            scores, among = [self.scores[name] for name in names], _among(names, self.within)
+            ranked, own = pooled(scores), amount if last is None or names is not parts[-1] else last
+            kept = torch.zeros_like(ranked, dtype=torch.bool)
+            kept[among] = keeps(ranked[among], own)
+            found |= dict(zip(names, split(kept, scores), strict=True))
         return {name: found[self.shared.get(name, name)] for name in self.scores}
 
 
@@ -65,8 +71,9 @@ def ranked(
     by: str,
     scope: str,
     seed: int,
+    within: State | None = None,
 ) -> Ranking:
-    """Score what a mask covers.
+    """Score what a mask covers, or what of that an earlier mask keeps.
 
     A criterion of ours sees what is ranked together as one vector, which a percentile of both magnitudes needs; a
     function of the caller's sees one parameter after the other, in its own shape.
@@ -78,7 +85,7 @@ def ranked(
     together = ranked_together(covered, scope)
     names = [name for group in together for name in group]
     if isinstance(criterion, str):
-        scores = _ours(initial, trained, together, criterion, seed)
+        scores = _ours(initial, trained, together, criterion, seed, within or {})
     else:
         scores = {name: _theirs(criterion, name, initial, trained) for name in names}
     return Ranking(
@@ -86,6 +93,7 @@ def ranked(
         together=together,
         by=by,
         shared=covered.shared,
+        within=within or {},
     )
 
 
@@ -127,8 +135,18 @@ def ranked_together(covered: Coverage, scope: str) -> tuple[tuple[str, ...], ...
     return tuple(map(tuple, groups.values()))
 
 
+def _among(names: Iterable[str], within: State) -> Tensor | slice:
+    """Where in the vector of these parameters something may be kept."""
+    return pooled(within[name] for name in names) if within else slice(None)
+
+
 def _ours(
-    initial: State | None, trained: State, together: Sequence[Sequence[str]], criterion: str, seed: int
+    initial: State | None,
+    trained: State,
+    together: Sequence[Sequence[str]],
+    criterion: str,
+    seed: int,
+    within: State,
 ) -> State:
     found: State = {}
     counts = [sum(trained[name].numel() for name in names) for names in together]
@@ -136,7 +154,10 @@ def _ours(
     for names, drawn in zip(together, draws, strict=True):
         after = [trained[name] for name in names]
         before = None if initial is None else pooled(initial[name] for name in names)
-        scores = CRITERIA[criterion](Values(pooled(after), before, drawn))
+        values, among = Values(pooled(after), before, drawn), _among(names, within)
+        ranked = CRITERIA[criterion](values.of(among))
+        scores = ranked.new_full((len(values.trained),), -math.inf)
+        scores[among] = ranked
         mixed = len({tensor.dtype for tensor in after}) > 1
         for name, part, tensor in zip(names, split(scores, after), after, strict=True):
             found[name] = part.to(tensor.dtype) if mixed else part

@@ -50,3 +50,24 @@ def band(seeds: Iterable[Sequence[tuple[float, float]]]) -> Band:
         squares = np.bincount(place, (values - mean[place]) ** 2, minlength=len(x))
         deviation = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
     return Band(x, mean, deviation, n)
+
+
+def smoothed(points: Sequence[tuple[float, float]], records: int) -> list[tuple[float, float]]:
+    """The curve with the mean of so many records around each in its place, fewer at the ends; NaN values are left out.
+
+    Args:
+        points: (x, value), by x.
+        records: an odd number; 1 changes nothing.
+    """
+    found = np.array(points, dtype=np.float64).reshape(-1, 2)
+    good = np.isfinite(found[:, 1])
+    if not len(found):
+        return []
+    around, first = np.ones(records), records // 2
+    total, n = (
+        np.convolve(part, around)[first : first + len(found)]
+        for part in (np.where(good, found[:, 1], 0.0), good.astype(np.float64))
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = np.where(good, total / n, np.nan)
+    return list(zip(found[:, 0].tolist(), values.tolist(), strict=True))

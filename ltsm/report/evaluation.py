@@ -176,7 +176,8 @@ def of_store(name: str, protocol: Protocol, runs: Iterable[RunRow]) -> Study:
     """
     if name != paper.NAME:
         return studies.study(name, protocol)
-    return paper.study(protocol, tuple(run.hidden for run in runs if run.recipe == paper.hyperop(run.hidden)))
+    networks = dict.fromkeys((run.recipe, run.hidden) for run in runs)
+    return paper.study(protocol, tuple(hidden for name, hidden in networks if name == paper.hyperop(hidden)))
 
 
 def own_runs(study: Study, runs: Iterable[RunRow]) -> tuple[RunRow, ...]:
@@ -229,15 +230,19 @@ def load(
     of_study = of_store(study, protocol, everything)
     runs = own_runs(of_study, everything)
     ids = [run.id for run in runs]
+    ours = set(ids)
+    making = [run.id for run in runs if run.started_at and of_study.recipes[run.recipe].makes_mask]
     return Evaluation(
         protocol=protocol,
         study=of_study,
         runs=runs,
         results=own_results(runs, results),
-        masks=tuple(read.masks(store, found.id, run_ids=ids)),
+        masks=tuple(read.masks(store, found.id, run_ids=making)),
         records=read.metrics(store, ids if records else cut_short(of_study, runs)),
-        supermasks=tuple(read.masks(store, found.id, run_ids=ids, selected=True, bits=True)) if bits else (),
-        others=tuple(dict.fromkeys(r.recipe for r in everything if r.id not in set(ids))),
+        supermasks=tuple(read.masks(store, found.id, run_ids=making, selected=True, bits=True))
+        if bits
+        else (),
+        others=tuple(dict.fromkeys(r.recipe for r in everything if r.id not in ours)),
     )
 
 

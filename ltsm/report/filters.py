@@ -13,6 +13,7 @@ from __future__ import annotations
 import operator
 import re
 from collections import deque
+from functools import reduce
 from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from ltsm.errors import UsageError
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
     Test = Callable[[Listed], bool]
 
 NUMBERS: Final[dict[str, Callable[[Listed], float | None]]] = {
-    "loss": lambda one: one.loss,
-    "accuracy": lambda one: one.accuracy,
+    "loss": lambda one: one.last.val_loss,
+    "accuracy": lambda one: one.last.val_accuracy,
     "size": lambda one: one.run.relative_size,
     "seed": lambda one: one.run.seed,
     "iteration": lambda one: one.run.iteration,
     "best": lambda one: one.run.best_iteration,
     "seconds": lambda one: one.run.seconds,
+    "id": lambda one: one.run.id,
 }
 """What can be compared with a number: the last record's validation loss and accuracy (0 to 1), the share of parameters that
 is left (0 to 1), …; `97%` is 0.97. A run that has no such number passes no comparison."""
@@ -91,14 +93,14 @@ class _Reader:
         tests = [self._all_of()]
         while self._took("or"):
             tests.append(self._all_of())
-        return tests[0] if len(tests) == 1 else lambda one: any(test(one) for test in tests)
+        return reduce(_either, tests)
 
     def _all_of(self) -> Test:
         tests = [self._one()]
         while self._left and not (self._next("or") or self._next(")")):
             self._took("and")
             tests.append(self._one())
-        return tests[0] if len(tests) == 1 else lambda one: all(test(one) for test in tests)
+        return reduce(_both, tests)
 
     def _one(self) -> Test:
         if self._took("not"):
@@ -133,6 +135,14 @@ class _Reader:
         if found:
             self._left.popleft()
         return found
+
+
+def _either(a: Test, b: Test) -> Test:
+    return lambda one: a(one) or b(one)
+
+
+def _both(a: Test, b: Test) -> Test:
+    return lambda one: a(one) and b(one)
 
 
 def _refusal(what: str) -> UsageError:

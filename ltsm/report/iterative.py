@@ -28,7 +28,7 @@ from ltsm.report.words import left_out, nothing_yet, over_seeds
 from ltsm.studies.iterative import NAME, ONE_SHOT, REINITIALISED, TICKET, level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ltsm.report.contents import Contents
     from ltsm.report.evaluation import Evaluation
@@ -82,7 +82,7 @@ def by_size(evaluation: Evaluation, _table: Table, number: int, column: Column, 
         Axis(
             "Weights kept (%)", min(sizes) * (1 - _ONE_LOG_STEP), max(sizes) * (1 + _ONE_LOG_STEP), log=True
         ),
-        Axis(f"{column.heading}{unit}", *limits((*areas, *(y for layer in points for y in layer.y)))),
+        Axis(f"{column.heading}{unit}", *limits((*areas, *(v for layer in points for v in _reach(layer))))),
         tuple(drawn),
     )
     caption = (
@@ -146,6 +146,12 @@ def _drawn(evaluation: Evaluation, series: _Series, column: Column) -> list[Laye
         error = tuple(np.nan_to_num(found.deviation).tolist())
         return [Points(x, mean, series.style, series.label, y_error=error)] if x else []
     return [*layers(found, series.style, series.label), Points(x, mean, series.style, small=True)]
+
+
+def _reach(points: Points) -> Iterator[float]:
+    """Markers, and the ends of their bars."""
+    for y, error in zip(points.y, points.y_error or (0.0,) * len(points.y), strict=True):
+        yield from (y - error, y + error)
 
 
 def _is_drawn(row: Row) -> bool:

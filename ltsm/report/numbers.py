@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.plain import plain
-from ltsm.report.provenance import origins
+from ltsm.report.provenance import WEIGHTS, origins
 from ltsm.report.statistics import welch
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def report(found: Contents) -> dict[str, Any]:
         "schema": "ltsm-report",
         "version": VERSION,
         "study": {"name": evaluation.study.name, "title": evaluation.study.title},
-        "protocol": _protocol(evaluation),
+        "protocol": protocol(evaluation),
         "seeds": list(evaluation.seeds),
         "finding": plain(found.claims),
         "table": {
@@ -56,7 +56,8 @@ def report(found: Contents) -> dict[str, Any]:
     }
 
 
-def _protocol(evaluation: Evaluation) -> dict[str, Any]:
+def protocol(evaluation: Evaluation) -> dict[str, Any]:
+    """The protocol of an evaluation."""
     p = evaluation.protocol
     return {
         "name": p.name,
@@ -112,6 +113,6 @@ _OF_A_RUN = (
 
 
 def _run(run: RunRow) -> dict[str, Any]:
-    files = {"initial_weights_sha256": run.initial, "final_weights_sha256": run.final}
+    files = {f"{role}_weights_sha256": run.written(role) for role in WEIGHTS}
     hashes = {name: file.sha256 if file else None for name, file in files.items()}
     return {name: plain(getattr(run, name)) for name in _OF_A_RUN} | hashes

@@ -37,6 +37,20 @@ def newest(runs: Sequence[RunRow]) -> datetime | None:
     return max((run.updated_at for run in runs if run.started_at is not None), default=None)
 
 
+SILENT_S = 120.0
+"""A sweep records something every few seconds, on slow machines and large networks within a minute or two."""
+
+
+def silence(newest: datetime | None, since: datetime | None, now: datetime) -> float | None:
+    """Seconds for which who writes has recorded nothing, from when it began; None where that is nothing unusual.
+
+    It may be stopped by a signal, hang, or be very slow: which, only whoever started it can tell.
+    """
+    last = max((moment for moment in (newest, since) if moment is not None), default=now)
+    silent = (now - last).total_seconds()
+    return silent if silent > SILENT_S else None
+
+
 def speed(run: RunRow) -> float | None:
     """Iterations per second over all of the run's training so far, None before its first segment."""
     return run.iteration / run.seconds if run.seconds > 0 and run.iteration else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ltsm.protocol import format_sizes, format_value
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ltsm.report.evaluation import Evaluation
-    from ltsm.store.values import RunRow
+    from ltsm.store.values import Role, RunRow
 
 _NAMES = {
     "ltsm": "ltsm",
@@ -23,6 +23,10 @@ _NAMES = {
     "git": "Git commit",
     "command": "Command",
 }
+
+
+WEIGHTS: Final[tuple[Role, ...]] = ("initial", "final")
+"""The files whose digests a report gives, also where they have been dropped since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,11 @@ def settings(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 def weights(evaluation: Evaluation) -> list[Weights]:
     """The hashes of every run that has files, by seed."""
-    return [_weights(run) for run in evaluation.runs if run.initial or run.final]
+    return [_weights(run) for run in evaluation.runs if any(map(run.written, WEIGHTS))]
 
 
 def _weights(run: RunRow) -> Weights:
-    initial, final = (file.sha256 if file else "–" for file in (run.initial, run.final))
+    initial, final = (file.sha256 if file else "–" for file in map(run.written, WEIGHTS))
     return Weights(run.seed, run.recipe, format_sizes(run.hidden), run.state, initial, final)
 
 

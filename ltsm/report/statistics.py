@@ -50,11 +50,28 @@ def summarise(values: Iterable[float]) -> Summary:
 
 def welch(a: Summary, b: Summary) -> float:
     """Two-sided p of Welch's t-test between two means; NaN where a spread is missing or both are 0."""
+    error, freedom = _of_difference(a, b)
+    return _two_sided((a.mean - b.mean) / error, freedom) if error > 0 else math.nan
+
+
+def two_sample(a: Summary, b: Summary) -> tuple[Interval, float]:
+    """The 95 % interval of the first mean minus the second, and Welch's p that they are the same; NaN as in `welch`."""
+    error, freedom = _of_difference(a, b)
+    if not error > 0:
+        return Interval(math.nan, math.nan), math.nan
+    from scipy.special import stdtrit
+
+    half, mean = float(stdtrit(freedom, 1 - LEVEL / 2)) * error, a.mean - b.mean
+    return Interval(mean - half, mean + half), _two_sided(mean / error, freedom)
+
+
+def _of_difference(a: Summary, b: Summary) -> tuple[float, float]:
+    """The standard error of the difference of two means, and Welch's degrees of freedom; NaN where a spread is missing."""
     if min(a.n, b.n) < 2 or math.isnan(a.sd + b.sd) or a.sd == b.sd == 0:  # noqa: PLR2004 - a spread needs two
-        return math.nan
+        return math.nan, math.nan
     of_a, of_b = a.sd**2 / a.n, b.sd**2 / b.n
     freedom = (of_a + of_b) ** 2 / (of_a**2 / (a.n - 1) + of_b**2 / (b.n - 1))
-    return _two_sided((a.mean - b.mean) / math.sqrt(of_a + of_b), freedom)
+    return math.sqrt(of_a + of_b), freedom
 
 
 def equal_spreads(values: Sequence[float], other: Summary) -> float:

@@ -66,7 +66,8 @@ def _of_recipe(setup: Setup, study: Study, name: str, pace: _Pace) -> Estimate:
     records = iterations // setup.protocol.record_every + 1
     amounts = len(recipe.mask.amounts) if isinstance(recipe.mask, Masking) else int(recipe.makes_mask)
     trains = recipe.trains != "nothing"
-    files = (trains + (trains and recipe.owns_start) + len(recipe.keep)) * 4 * pace.parameters
+    stays = trains and name not in study.passing
+    files = (stays + (trains and recipe.owns_start) + len(recipe.keep)) * 4 * pace.parameters
     rows = BYTES_A_RUN + trains * records * BYTES_A_RECORD + amounts * (pace.parameters // 8 + 100)
     evaluated = amounts + trains * records * (2 if recipe.trains == "mask" else 1)  # drawn masks, too
     return Estimate(trains * iterations * pace.iteration + evaluated * pace.record, files + rows)

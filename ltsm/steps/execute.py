@@ -13,6 +13,7 @@ from ltsm.errors import InterruptedRunError, LtsmError, RunError
 from ltsm.steps.jobs import Job
 from ltsm.steps.lanes import lane_size, together
 from ltsm.steps.plan import Plan
+from ltsm.steps.spent import drop_spent
 from ltsm.steps.worker import WorkerDiedError, WorkerProcess
 from ltsm.store.values import FINISHED
 from ltsm.studies.names import named
@@ -179,6 +180,7 @@ class Execution:
         elif state in FINISHED:
             self._plan.finish(work.key)
             self.outcome.done.append(work.key)
+            drop_spent(self._experiment, work.key)
         self._watcher.ended(work.key, state, message)
 
     def _fail(self, active: _Active, error: BaseException) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ltsm.errors import RunError, StoreError
+from ltsm.grammar import rebuild
 from ltsm.store import artifacts, read
 from ltsm.store.values import FINISHED
 from ltsm.studies.names import named
@@ -14,7 +15,8 @@ from ltsm.studies.study import RunKey
 
 if TYPE_CHECKING:
     from ltsm.steps.experiment import Experiment
-    from ltsm.store.values import Artifact
+    from ltsm.store.values import Artifact, Role
+    from ltsm.studies.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +31,25 @@ class Inputs:
     covers: str = "all"
 
 
-def gather(experiment: Experiment, key: RunKey) -> Inputs:
-    """What the worker needs to make a run's first state.
-
-    Raises:
-        RunError: what it is made from will never be there.
-        StoreError: a file is missing or damaged, or a run has no mask.
-    """
-    recipe = experiment.study.recipes[key.recipe]
+def weights_of(recipe: Recipe) -> dict[str, Weights]:
+    """Whose weights a first state is made from, by role."""
     mask = recipe.mask
     weights = {"start": recipe.start, "after": recipe.after}
-    masks = {"mask": mask}
     if isinstance(mask, Masking):
         weights |= {"before": mask.before, "after": mask.after}
-        masks = {"within": mask.within}
-    wanted = {role: w for role, w in weights.items() if isinstance(w, Weights)}
+    return {role: w for role, w in weights.items() if isinstance(w, Weights)}
+
+
+def gather(experiment: Experiment, key: RunKey, recipe: Recipe | None = None) -> Inputs:
+    """What the worker needs to make a run's first state, by its recipe or by this one.
+
+    Raises:
+        RunError: what it is made from will never be there, or was dropped.
+        StoreError: a file is missing or damaged, or a run has no mask.
+    """
+    recipe = recipe or experiment.study.recipes[key.recipe]
+    mask, wanted = recipe.mask, weights_of(recipe)
+    masks = {"within": mask.within} if isinstance(mask, Masking) else {"mask": mask}
     # each file once: in a search the start values are those before training
     content = {w: _weights(experiment, w, key.seed) for w in dict.fromkeys(wanted.values())}
     return Inputs(
@@ -53,17 +59,27 @@ def gather(experiment: Experiment, key: RunKey) -> Inputs:
     )
 
 
+def place(weights: Weights) -> tuple[Role, int | None]:
+    """The role of the file that these weights are in, and its iteration where that is asked for."""
+    return ("kept", weights.at) if isinstance(weights.at, int) else (weights.at, None)
+
+
 def file_of(experiment: Experiment, weights: Weights, seed: int) -> Artifact:
     """The file that these weights are in.
 
     Raises:
-        RunError: their run has ended and never came to that iteration.
+        RunError: their run has ended and never came to that iteration; or they were dropped.
         StoreError: their run has none yet.
     """
     key = RunKey(weights.of, seed)
     run = experiment.run(key)
     at = weights.at
-    found = run.file("kept", at) if isinstance(at, int) else run.file(at)
+    role, iteration = place(weights)
+    found = run.file(role, iteration)
+    if found is None and run.written(role, iteration) is not None:
+        raise RunError(
+            f"the {at} weights of {named(key)} were dropped: {rebuild(run, experiment.store.path)} makes them again."
+        )
     if found is None and run.state in FINISHED:
         raise RunError(
             f"{named(key)} has no weights of iteration {at}: {run.error or 'it ended before'}",

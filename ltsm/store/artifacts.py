@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, BinaryIO
 
 from ltsm import regular
 from ltsm.errors import StoreError
@@ -44,13 +44,24 @@ def write_whole(target: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written, or something that is no file has the name; what was begun is gone.
     """
+    with whole(target) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[BinaryIO]:
+    """A file to be written piece by piece, which has its name when all of it is there.
+
+    Raises:
+        OSError: as `write_whole`.
+    """
     target = regular.replaceable(target)
     partial = target.with_name(f".{target.name}.partial")
     _make_folder(target.parent)
     partial.unlink(missing_ok=True)  # a killed command's, or a link that somebody put there
     try:
         with partial.open("xb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
@@ -121,6 +132,15 @@ def remove(folder: Path, artifact: Artifact) -> None:
         target.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"cannot delete {target}: {error.strerror}.", "ltsm db check") from error
+
+
+def remove_empty_folders(folder: Path, artifact: Artifact) -> None:
+    """Delete the folder that a file was in, and those above it, as far as nothing is left in them."""
+    root, empty = folder.resolve(), _inside(folder, artifact.path).parent
+    with suppress(OSError):  # the first that is not empty
+        while empty != root:
+            empty.rmdir()
+            empty = empty.parent
 
 
 FOLDERS = ("weights", "logs")

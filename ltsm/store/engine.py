@@ -9,7 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, event
@@ -23,11 +23,13 @@ from ltsm.store import locked
 from ltsm.store.filesystem import is_network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SQLITE_VERSION = sqlite3.sqlite_version
 OLDEST_SQLITE = (3, 24, 0)
@@ -54,6 +56,12 @@ class Store:
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+def chunks(ids: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
+    """SQLite takes only so many values in one statement."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
 
 
 def store_path(url: str | Path) -> Path:
@@ -204,6 +212,20 @@ def _journal(connection: sqlite3.Connection, wanted: str) -> str:
     if wanted == "delete" and found == "wal":
         raise sqlite3.OperationalError("its write-ahead log cannot be turned off on this network file system")
     return found
+
+
+def compact(store: Store) -> None:
+    """Give the file's free pages back to the disk; where that fails, nothing is lost but the space.
+
+    The copy that SQLite makes meanwhile needs as much room as the store.
+    """
+    try:
+        with store.engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - `connect` makes no other
+            driver.execute("VACUUM")
+    except (DatabaseError, sqlite3.Error) as error:
+        log.warning("the space that is free in %s stays in it: %s", store.path, getattr(error, "orig", error))
 
 
 def journal_mode(path: Path) -> str:

@@ -124,7 +124,7 @@ file = Table(
     Column("path", String, nullable=False),
     Column("sha256", String, nullable=False),
 )
-"""A file of a run: `role` initial, final, kept or checkpoint, of an iteration.
+"""A file of a run: `role` initial, final, kept or checkpoint, of an iteration; `dropped final` if it was deleted since.
 
 Paths are relative to the store's folder. Initial values may be another run's file. While a run goes on it has its last
 two checkpoints, should the later one turn out damaged.

@@ -5,12 +5,15 @@ Each sees one consistent moment of the store, also while a sweep writes to it.
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Row, column, func, select, table
+from sqlalchemy import Row, String, column, func, select, table, type_coerce
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError, UsageError
@@ -18,7 +21,9 @@ from ltsm.grammar import typed
 from ltsm.notation import parse_sizes
 from ltsm.store import models, seal
 from ltsm.store.claim import holder
+from ltsm.store.engine import chunks
 from ltsm.store.values import (
+    DROPPED,
     FINISHED,
     Artifact,
     File,
@@ -28,19 +33,22 @@ from ltsm.store.values import (
     RecipeSpec,
     ResultRow,
     RunRow,
+    Tally,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import ColumnElement, Connection, Select
 
     from ltsm.store.engine import Store
     from ltsm.store.values import Role, State
 
 FINGERPRINT_DIGITS = 8
 """As many digits of a fingerprint name a protocol."""
+MOST_NAMED = 10
+"""Of more protocols an error names the newest ones."""
 _RESULT = table("result", *(column(name) for name in ("protocol_id", *ResultRow.__slots__)))
 
 
@@ -68,7 +76,7 @@ def find_protocol(store: Store, name: str | None = None) -> ProtocolRow:
     if not known:
         raise StoreError(f"the store {store.path} holds no runs yet.", typed(["sweep"], store.path))
     if name is None:
-        newest = _last_changes(store)
+        newest = last_changes(store)
         return max(known, key=lambda p: (newest.get(p.id, p.created_at), p.id))
     found = [
         p
@@ -76,11 +84,11 @@ def find_protocol(store: Store, name: str | None = None) -> ProtocolRow:
         if name in {p.name, str(p.id)} or (len(name) >= FINGERPRINT_DIGITS and p.fingerprint.startswith(name))
     ]
     if len(found) != 1:
-        has = ", ".join(f"{p.id} ({p.name})" for p in known)
+        has = ", ".join(f"{p.id} ({p.name})" for p in known[-MOST_NAMED:])
+        more = f"{len(known) - MOST_NAMED} more, and " if len(known) > MOST_NAMED else ""
         count = "no" if not found else "more than one"
-        raise StoreError(
-            f"the store has {count} protocol {name!r}: it has {has}.", "--protocol with one of these numbers"
-        )
+        hint = f"--protocol with one of these numbers; {typed(['status'], store.path)} lists them"
+        raise StoreError(f"the store has {count} protocol {name!r}: it has {more}{has}.", hint)
     return found[0]
 
 
@@ -89,9 +97,11 @@ def runs(
     protocol_id: int | None = None,
     *,
     ids: Sequence[int] | None = None,
+    states: Collection[State] | None = None,
+    most: int | None = None,
     alive: bool | None = None,
 ) -> list[RunRow]:
-    """All runs (of one protocol, or the few with these ids), by protocol, seed and id.
+    """All runs (of one protocol, the few with these ids, those in these states, the first few), by protocol, seed, id.
 
     A run that says `running` while no process holds the store's claim is shown as interrupted; who knows whether
     one does says so by `alive`.
@@ -102,8 +112,10 @@ def runs(
         wanted.append(run.protocol_id == protocol_id)
     if ids is not None:
         wanted.append(run.id.in_(ids))
-    query = select(models.run, models.recipe.c.name, models.recipe.c.fingerprint)
-    query = query.join(models.recipe).where(*wanted).order_by(run.protocol_id, run.seed, run.id)
+    if states is not None:
+        wanted.append(run.state.in_(states))
+    query = select(*_RUN.values()).join_from(models.run, models.recipe)
+    query = query.where(*wanted).order_by(run.protocol_id, run.seed, run.id).limit(most)
     its = select(file.run_id, file.role, file.iteration, file.path, file.sha256)
     its = its.join(models.run, run.id == file.run_id).where(*wanted)
     alive = holder(store.path) is not None if alive is None else alive
@@ -121,6 +133,14 @@ def ended(store: Store, protocol_id: int) -> set[tuple[str, int]]:
     with _reading(store) as connection:
         rows = connection.execute(query.where(run.protocol_id == protocol_id, run.state.in_(FINISHED)))
         return {(row.fingerprint, row.seed) for row in rows}
+
+
+def has_dropped_files(store: Store, protocol_id: int) -> bool:
+    """Whether a run of the protocol has a file that was dropped."""
+    file = models.file.c
+    query = select(file.run_id).join(models.run).where(models.run.c.protocol_id == protocol_id)
+    with _reading(store) as connection:
+        return connection.execute(query.where(file.role.like(f"{DROPPED}%")).limit(1)).first() is not None
 
 
 def data_digests(store: Store, protocol_id: int) -> set[str]:
@@ -164,18 +184,24 @@ def needs(store: Store, run_id: int) -> dict[str, int]:
 
 def dependents(store: Store, run_ids: Iterable[int]) -> set[int]:
     """These runs and all that are built on them, of whatever study."""
-    need = models.need.c
-    with _reading(store) as connection:
-        built_on: dict[int, list[int]] = defaultdict(list)
-        for run_id, needs_id in connection.execute(select(need.run_id, need.needs_id)):
-            built_on[needs_id].append(run_id)
+    built_on = needed_by(store)
     found, waiting = set[int](), list(run_ids)
     while waiting:
         run_id = waiting.pop()
         if run_id not in found:
             found.add(run_id)
-            waiting += built_on[run_id]
+            waiting += (other for other, _ in built_on.get(run_id, ()))
     return found
+
+
+def needed_by(store: Store) -> dict[int, list[tuple[int, str]]]:
+    """The runs that are made from each run, and as what they need it; a run that none needs is left out."""
+    need = models.need.c
+    built_on: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    with _reading(store) as connection:
+        for run_id, role, needs_id in connection.execute(select(need.run_id, need.role, need.needs_id)):
+            built_on[needs_id].append((run_id, role))
+    return dict(built_on)
 
 
 def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
@@ -184,7 +210,7 @@ def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
     found: dict[int, list[Metric]] = defaultdict(list)
     query = select(models.metric)
     with _reading(store) as connection:
-        for some in _chunks(run_ids):
+        for some in chunks(run_ids):
             for run_id, *values in connection.execute(query.where(metric.run_id.in_(some))):
                 found[run_id].append(Metric(*map(_number, values)))  # type: ignore[arg-type]  # iteration stays whole
     return dict(found)
@@ -192,13 +218,15 @@ def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
 
 def latest(store: Store, run_ids: Sequence[int]) -> dict[int, Metric]:
     """Each run's last record; a run without any is left out. NaN for NULL."""
-    metric, again = models.metric.c, models.metric.alias().c
-    last = select(func.max(again.iteration)).where(again.run_id == metric.run_id).scalar_subquery()
-    query = select(models.metric)
+    run, metric, again = models.run.c, models.metric.c, models.metric.alias().c
+    # Asked once a run: of each record it would be asked as often as there are records.
+    last = select(func.max(again.iteration)).where(again.run_id == run.id).scalar_subquery()
+    of_it = (run.id == metric.run_id) & (metric.iteration == last.correlate(models.run))
+    query = select(models.metric).select_from(models.run).join(models.metric, of_it)
     found: dict[int, Metric] = {}
     with _reading(store) as connection:
-        for some in _chunks(run_ids):
-            rows = connection.execute(query.where(metric.run_id.in_(some), metric.iteration == last))
+        for some in chunks(run_ids):
+            rows = connection.execute(query.where(run.id.in_(some)))
             for run_id, *values in rows:
                 found[run_id] = Metric(*map(_number, values))  # type: ignore[arg-type]  # iteration stays whole
     return found
@@ -238,7 +266,7 @@ def masks(
     with _reading(store) as connection:
         if run_ids is None:
             return [_mask(row) for row in connection.execute(query)]
-        for some in _chunks(run_ids):
+        for some in chunks(run_ids):
             found += [_mask(row) for row in connection.execute(query.where(models.mask.c.run_id.in_(some)))]
     return found
 
@@ -272,19 +300,51 @@ def change_counter(store: Store) -> tuple[int, int]:
     return hash(moments), int(count)
 
 
-def stamps(store: Store, protocol_id: int) -> dict[int, str]:
-    """When each run of a protocol changed last, in the store's own words: what tells which to read again."""
-    query = "SELECT id, updated_at FROM run WHERE protocol_id = ?"
+def stamps(store: Store, protocol_id: int, *, alive: bool) -> dict[int, str]:
+    """When each run of a protocol changed last, in the store's own words, and where it says `running`, whether it is.
+
+    That is what tells which to read again; `alive` as in `runs`.
+    """
+    left = "CASE WHEN state = 'running' THEN ' left' ELSE '' END"
+    query = f"SELECT id, updated_at{'' if alive else f' || {left}'} FROM run WHERE protocol_id = ?"  # noqa: S608 - our own words
     with _reading(store) as connection:
         return {row[0]: row[1] for row in connection.exec_driver_sql(query, (protocol_id,))}
 
 
-def _last_changes(store: Store) -> dict[int, datetime]:
-    """When a run of each protocol changed last."""
+def last_changes(store: Store, *, begun: bool = False) -> dict[int, datetime]:
+    """When a run of each protocol, or one that has begun, changed last."""
     run = models.run.c
     query = select(run.protocol_id, func.max(run.updated_at)).group_by(run.protocol_id)
     with _reading(store) as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}
+        rows = connection.execute(query.where(run.started_at.is_not(None)) if begun else query)
+        return {row[0]: row[1] for row in rows}
+
+
+def tallies(store: Store, protocol_id: int | None = None, *, alive: bool | None = None) -> list[Tally]:
+    """How many runs (of one protocol) are in each state, recipe by recipe in the order in which they were planned.
+
+    Counted by SQLite: it takes no longer to say of a hundred thousand runs than of a hundred. `alive` as in `runs`.
+    """
+    run, recipe = models.run.c, models.recipe.c
+    first = func.min(func.min(run.id)).over(partition_by=[run.protocol_id, run.recipe_id])
+    sums = func.count(), func.sum(run.iteration)
+    query = select(run.protocol_id, recipe.fingerprint, recipe.name, run.state, *sums)
+    query = query.join_from(models.run, models.recipe).group_by(run.protocol_id, run.recipe_id, run.state)
+    if protocol_id is not None:
+        query = query.where(run.protocol_id == protocol_id)
+    alive = holder(store.path) is not None if alive is None else alive
+    with _reading(store) as connection:
+        rows = connection.execute(query.order_by(run.protocol_id, first))
+        found = [Tally(*row) for row in rows]
+    return [tally._replace(state=_state(tally.state, alive=alive)) for tally in found]
+
+
+def seeds(store: Store, protocol_id: int) -> tuple[int, ...]:
+    """The seeds of a protocol's runs."""
+    run = models.run.c
+    query = select(run.seed).distinct().where(run.protocol_id == protocol_id).order_by(run.seed)
+    with _reading(store) as connection:
+        return tuple(connection.execute(query).scalars())
 
 
 @contextmanager
@@ -303,27 +363,35 @@ def _reading(store: Store) -> Iterator[Connection]:
         ) from error
 
 
-def _chunks(ids: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
-    """SQLite takes only so many values in one statement."""
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
-
-
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-_AS_STORED = set(RunRow.__slots__) - {"recipe", "hidden", "state", "files"}
+_RUN: dict[str, ColumnElement[Any]] = {
+    name: models.run.c[name] for name in RunRow.__slots__ if name in models.run.c
+}
+_RUN |= {"recipe": models.recipe.c.name, "fingerprint": models.recipe.c.fingerprint}
+# As text: all runs of a command have the same, which is read once and kept once, also of a hundred thousand.
+_RUN["provenance"] = type_coerce(models.run.c.provenance, String)
+_sizes, _parsed = lru_cache(parse_sizes), lru_cache(json.loads)
 
 
 def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
-    return RunRow(
-        recipe=row.name,
-        hidden=parse_sizes(row.hidden),
-        state=cast("State", "interrupted" if row.state == "running" and not alive else row.state),
-        files=files,
-        **{name: getattr(row, name) for name in _AS_STORED},
-    )
+    values = dict(zip(_RUN, row, strict=True))
+    values["state"] = _state(values["state"], alive=alive)
+    values["hidden"], values["provenance"] = _sizes(values["hidden"]), _parsed(values["provenance"])
+    there = tuple(file for file in files if not file.role.startswith(DROPPED))
+    return RunRow(**values, files=there, dropped=_dropped(files) if len(there) < len(files) else ())
+
+
+def _dropped(files: Iterable[File]) -> tuple[File, ...]:
+    """Those that were dropped, by the roles that they had."""
+    gone = (file for file in files if file.role.startswith(DROPPED))
+    return tuple(replace(file, role=cast("Role", file.role.removeprefix(DROPPED))) for file in gone)
+
+
+def _state(stored: str, *, alive: bool) -> State:
+    return cast("State", "interrupted" if stored == "running" and not alive else stored)
 
 
 _NUMBERS = [

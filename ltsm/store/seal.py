@@ -16,11 +16,12 @@ from operator import itemgetter
 from struct import Struct, error
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.store import models, seal_0002
+from ltsm.store.engine import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -78,7 +79,7 @@ def seal_runs(connection: Connection, run_ids: Sequence[int], since: int = 0) ->
         since: no record of an earlier iteration has been changed.
     """
     first = since // BLOCK
-    for some in _chunks(run_ids):
+    for some in chunks(run_ids, _AT_ONCE):
         fresh, known = _block_digests(connection, some, first * BLOCK), _known_blocks(connection, some)
         blocks: Blocks = {}
         for run_id in some:
@@ -87,6 +88,14 @@ def seal_runs(connection: Connection, run_ids: Sequence[int], since: int = 0) ->
             _forget(connection, [f"{run_id}:{b}" for b in known[run_id].keys() - blocks[run_id].keys()])
         seals = {f"{run_id}:{block}": d for run_id, found in fresh.items() for block, d in found.items()}
         _write(connection, seals | {str(i): d for i, d in _run_digests(connection, some, blocks).items()})
+
+
+def unseal_runs(connection: Connection, run_ids: Sequence[int]) -> None:
+    """Forget the seals of runs that are deleted; for the transaction that deletes them."""
+    for some in chunks(run_ids, _AT_ONCE):
+        for run_id, blocks in _known_blocks(connection, some).items():
+            _forget(connection, [f"{run_id}:{block}" for block in blocks])
+        _forget(connection, [str(run_id) for run_id in some])
 
 
 def seal_all(connection: Connection) -> None:
@@ -98,10 +107,10 @@ def seal_all(connection: Connection) -> None:
 
 def broken(connection: Connection) -> Iterator[str]:
     """What is not as it was written, each named in a few words."""
-    seals = {row.name: row.sha256 for row in connection.execute(select(models.seal))}
+    seals = dict(_driver(connection).execute("SELECT name, sha256 FROM seal"))
     if seals.get(PLAN) != _plan_digest(connection):
         yield "the tables, the protocols, the recipes or the list of runs are not as they were written"
-    for some in _chunks(_run_ids(connection)):
+    for some in chunks(_run_ids(connection), _AT_ONCE):
         blocks = _block_digests(connection, some)
         for run_id, digest in _run_digests(connection, some, blocks).items():
             same = all(seals.get(f"{run_id}:{block}") == d for block, d in blocks[run_id].items())
@@ -195,7 +204,7 @@ def _packed_rows(rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def _run_ids(connection: Connection) -> list[int]:
-    return list(connection.exec_driver_sql("SELECT id FROM run ORDER BY id").scalars())
+    return [run_id for (run_id,) in _driver(connection).execute("SELECT id FROM run ORDER BY id")]
 
 
 def _write(connection: Connection, digests: dict[str, str]) -> None:
@@ -203,8 +212,3 @@ def _write(connection: Connection, digests: dict[str, str]) -> None:
     row = row.on_conflict_do_update(index_elements=["name"], set_={"sha256": row.excluded.sha256})
     if digests:
         connection.execute(row, [{"name": name, "sha256": digest} for name, digest in digests.items()])
-
-
-def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), _AT_ONCE):
-        yield ids[start : start + _AT_ONCE]

@@ -19,6 +19,8 @@ FINISHED: frozenset[State] = frozenset({"done", "diverged"})
 
 Role = Literal["initial", "final", "kept", "checkpoint"]
 """What a run's file holds: its values before and after training, at an iteration kept for others, or its state."""
+DROPPED = "dropped "
+"""Before the role of a file that was deleted for its space: its digest stays, by which the same made again is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ class RunRow:
     updated_at: datetime
     error: str | None
     provenance: dict[str, Any]
+    dropped: tuple[File, ...] = ()
+    """Files that were deleted for their space; see `ltsm.store.drop`."""
 
     @property
     def kind(self) -> str:
@@ -168,8 +172,11 @@ class RunRow:
 
     def file(self, role: Role, iteration: int | None = None) -> Artifact | None:
         """The newest file of that role, or the one of that iteration; None where there is none."""
-        found = [f for f in self.files if f.role == role and iteration in {None, f.iteration}]
-        return max(found, key=lambda f: f.iteration).artifact if found else None
+        return _newest(self.files, role, iteration)
+
+    def written(self, role: Role, iteration: int | None = None) -> Artifact | None:
+        """The same of a file that may have been dropped since: what it was."""
+        return _newest((*self.files, *self.dropped), role, iteration)
 
     @property
     def initial(self) -> Artifact | None:
@@ -185,6 +192,22 @@ class RunRow:
     def checkpoint(self) -> Artifact | None:
         """The state to go on from, while it has not ended."""
         return self.file("checkpoint")
+
+
+def _newest(files: Sequence[File], role: Role, iteration: int | None) -> Artifact | None:
+    found = [f for f in files if f.role == role and iteration in {None, f.iteration}]
+    return max(found, key=lambda f: f.iteration).artifact if found else None
+
+
+class Tally(NamedTuple):
+    """How many runs of a recipe are in a state, and how many iterations they have made in all."""
+
+    protocol_id: int
+    fingerprint: str
+    recipe: str
+    state: State
+    runs: int
+    iterations: int
 
 
 @dataclass(frozen=True, slots=True)

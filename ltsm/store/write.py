@@ -15,7 +15,7 @@ from ltsm.notation import format_sizes
 from ltsm.store import models
 from ltsm.store.locked import cannot_write
 from ltsm.store.seal import seal_plan, seal_runs
-from ltsm.store.values import Artifact
+from ltsm.store.values import DROPPED, Artifact
 from ltsm.studies.names import kind
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def add_protocol(store: Store, protocol: Protocol, now: datetime) -> int:
     """The id of the stored protocol with this fingerprint, stored now if it was not."""
-    with _transaction(store) as connection:
+    with transaction(store) as connection:
         values = {"name": protocol.name, "fingerprint": protocol.fingerprint, "settings": protocol.settings()}
         row = insert_or(models.protocol).values(**values, created_at=now)
         connection.execute(row.on_conflict_do_nothing(index_elements=["fingerprint"]))
@@ -46,7 +46,7 @@ def add_runs(
     """Add the recipes and the runs that are not there yet, these as pending; what a run needs comes before it."""
     if not specs:
         return
-    with _transaction(store) as connection:
+    with transaction(store) as connection:
         ids = _recipe_ids(connection, recipes)
         run = models.run.c
         newest = connection.execute(select(func.coalesce(func.max(run.id), 0))).scalar_one()
@@ -67,6 +67,15 @@ def add_runs(
         seal_plan(connection)
 
 
+def rename_protocol(store: Store, protocol_id: int, name: str) -> None:
+    """Give a protocol another name, which is a label: its settings and its runs are the same."""
+    with transaction(store) as connection:
+        connection.execute(
+            update(models.protocol).where(models.protocol.c.id == protocol_id).values(name=name)
+        )
+        seal_plan(connection)
+
+
 def begin(store: Store, run_id: int, beginning: Beginning, now: datetime) -> None:
     """A run begins at iteration 0, its files written already; one that trains nothing is done with its masks."""
     b = beginning
@@ -75,7 +84,7 @@ def begin(store: Store, run_id: int, beginning: Beginning, now: datetime) -> Non
     values |= {"state": "running", "iteration": 0, "started_at": now, "error": None}
     if b.initial is None:
         values |= {"state": "done", "finished_at": now}
-    with _transaction(store) as connection:
+    with transaction(store) as connection:
         connection.execute(delete(models.mask).where(models.mask.c.run_id == run_id))
         _add_masks(connection, run_id, b.masks)
         if b.initial is not None:
@@ -85,7 +94,7 @@ def begin(store: Store, run_id: int, beginning: Beginning, now: datetime) -> Non
 
 def go_on(store: Store, run_id: int, *, provenance: dict[str, Any], now: datetime) -> None:
     """An interrupted or failed run is taken up again from its checkpoint."""
-    with _transaction(store) as connection:
+    with transaction(store) as connection:
         _change(connection, run_id, {"state": "running", "error": None, "provenance": provenance}, now)
 
 
@@ -109,7 +118,7 @@ def record(store: Store, run_id: int, segment: Segment, now: datetime) -> list[A
     if segment.final is not None:
         values["finished_at"] = now
         added["final", segment.iteration] = segment.final
-    with _transaction(store) as connection:
+    with transaction(store) as connection:
         before, best = _standing(connection, run_id)
         if segment.metrics:
             connection.execute(insert(models.metric), [_metric(run_id, m) for m in segment.metrics])
@@ -123,13 +132,13 @@ def record(store: Store, run_id: int, segment: Segment, now: datetime) -> list[A
 
 def stop(store: Store, run_id: int, state: State, error: str | None, now: datetime) -> None:
     """A run stops before its end: interrupted or failed. What it recorded is kept."""
-    with _transaction(store) as connection:
+    with transaction(store) as connection:
         _change(connection, run_id, {"state": state, "error": error}, now)
 
 
 def mark_interrupted(store: Store, now: datetime) -> None:
     """Runs that say `running` though the caller holds the claim were left by a process that died."""
-    with _transaction(store) as connection:
+    with transaction(store) as connection:
         left = (
             connection.execute(select(models.run.c.id).where(models.run.c.state == "running")).scalars().all()
         )
@@ -145,21 +154,22 @@ def reset(store: Store, run_ids: Sequence[int], now: datetime) -> list[Artifact]
     """
     values = {"state": "pending", "iteration": 0, "seconds": 0.0, "provenance": {}, "updated_at": now}
     file = models.file.c
-    with _transaction(store) as connection:
+    with transaction(store) as connection:
         named = _artifacts(connection, file.run_id.in_(run_ids))
         for table in (models.metric, models.mask, models.file):
             connection.execute(delete(table).where(table.c.run_id.in_(run_ids)))
         cleared = update(models.run).where(models.run.c.id.in_(run_ids))
         connection.execute(cleared.values(**dict.fromkeys(_RESULT_COLUMNS), **values))
         seal_runs(connection, run_ids)
-        still = set(connection.execute(select(file.path)).scalars())
+        there = file.role.not_like(f"{DROPPED}%")
+        still = set(connection.execute(select(file.path).where(there)).scalars())
     return [artifact for artifact in named if artifact.path not in still]
 
 
 def rewind(store: Store, run_id: int, now: datetime) -> None:
     """A run goes back to the checkpoint before its last, which is damaged; it must have one. Later records go."""
     file, metric = models.file.c, models.metric.c
-    with _transaction(store) as connection:
+    with transaction(store) as connection:
         last, found = _checkpoints(connection, run_id)[:2]
         connection.execute(
             delete(models.file).where(
@@ -178,7 +188,7 @@ _RESULT_COLUMNS = (
 
 
 @contextmanager
-def _transaction(store: Store) -> Iterator[Connection]:
+def transaction(store: Store) -> Iterator[Connection]:
     """One transaction; a full disk or a vanished store becomes a sentence."""
     try:
         with store.engine.begin() as connection:

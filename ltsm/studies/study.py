@@ -53,6 +53,8 @@ class Study:
         reference: the label of the group that the others are compared with; empty: the first.
         seeds_together: a recipe is run for all seeds before the next one, as suits long chains; else seed by seed, so
             that tables fill evenly.
+        passing: recipes whose weights after training are for one other recipe alone: they are dropped when that one's
+            run is done, and can be made again.
 
     Raises:
         UsageError: a recipe that cannot be, or refers to one that is not there; the recipe is named.
@@ -64,6 +66,7 @@ class Study:
     groups: tuple[Group, ...] = ()
     reference: str = ""
     seeds_together: bool = False
+    passing: frozenset[str] = frozenset()
     _identities: dict[str, tuple[str, dict[str, Any]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

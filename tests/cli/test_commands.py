@@ -25,7 +25,9 @@ COMMANDS = [
     "sweep", "train-baseline", "find-supermask", "train-ticket", "train-hyperop", "status", "report", "figures", "verify", "dashboard", "init", "doctor",
     "study list", "study show", "study",
     "benchmark", "prune", "ticket export", "ticket show", "ticket evaluate", "data get", "data check", "db path",
-    "db upgrade", "db check", "db backup", "ticket", "data", "db",
+    "db upgrade", "db check", "db backup", "db size", "db prune", "db rebuild", "ticket", "data", "db",
+    "runs list", "runs show", "runs delete", "runs", "export",
+    "protocols list", "protocols show", "protocols rename", "protocols delete", "protocols",
 ]  # fmt: skip
 
 
@@ -85,6 +87,8 @@ def test_the_prose_of_every_help_fills_the_terminal(monkeypatch, command, width)
         ["status"],
         ["db", "path"],
         ["study", "list"],
+        ["runs", "--help"],
+        ["export", "--help"],
         ["doctor", "--help"],
         ["benchmark", "--help"],
     ],

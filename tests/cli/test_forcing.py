@@ -51,7 +51,7 @@ def test_what_is_built_on_a_run_goes_only_if_somebody_says_so(room):
     done = run(*BASELINE, "--yes", "--jobs", "1")
     assert done.exit_code == 0
     assert (
-        f"--force drops 4 runs, 4 files, 0 s of work; 2 of the runs are built on what is redone: {BUILT_ON}"
+        f"--force drops 4 runs, 4 files, 0 s of work; 2 of the runs are built on the others: {BUILT_ON}"
         in (" ".join(done.stderr.split()))
     )
     assert results("results/ltsm.db")[0, paper.TICKET][0] == "pending"

@@ -42,3 +42,38 @@ def test_a_study_refuses_options_that_it_has_not(command):
     found = run(*command, "controls", "--criterion", "sign", *SMALL)
     assert found.exception is not None
     assert "the study controls has no option '--criterion': it has none" in str(found.exception)
+
+
+def test_options_of_two_words_are_part_of_the_name_as_they_are_typed():
+    options = (
+        "--rounds",
+        "2",
+        "--controls",
+        "2",
+        "--one-shot",
+        "all",
+        "--rewind-to",
+        "100",
+        "--output-rate",
+        "0.3",
+    )
+    found = shown("iterative", *options)
+    assert [recipe["name"] for recipe in found["recipes"]] == [
+        "round 0", "round 1", "round 2", "reinitialised 2", "one-shot 1", "one-shot 2",
+    ]  # fmt: skip
+    assert found["recipes"][1]["settings"]["mask"]["output"] == [0.7]
+    name = "iterative/rounds=2/controls=2/one-shot=all/rewind-to=100/output-rate=0.3"
+    assert found == shown(name)
+    planned = run("sweep", "iterative", *options, "--dry-run", *SMALL)
+    assert "12 of 12 runs to do" in planned.stdout
+
+
+def test_weights_that_go_take_no_disk_in_the_plan():
+    plans = [
+        run("sweep", "iterative", "--dry-run", *SMALL, *more).stdout.splitlines()[-1]
+        for more in ((), ("--keep-weights",))
+    ]
+    dropped, kept = (float(plan.rsplit(", ", 1)[1].split()[0]) for plan in plans)
+    assert all("MB of disk" in plan for plan in plans), plans
+    # of two seeds the weights of nineteen rounds, 50,610 numbers of four bytes each
+    assert kept - dropped == pytest.approx(2 * 19 * 50_610 * 4 / 1e6, abs=0.11)

@@ -140,8 +140,8 @@ def multiplied():
             UPDATE mask SET bits = x'';
             INSERT INTO run (id, seed, {names}) SELECT id + {runs} * n, n, {names} FROM run, other WHERE id <= {runs};
             INSERT INTO metric (run_id, iteration, train_loss, val_loss, val_accuracy, test_loss, test_accuracy)
-                SELECT run_id + {runs} * n, iteration, train_loss, val_loss, val_accuracy, test_loss, test_accuracy
-                FROM metric, other;
+                SELECT run_id + {runs} * n, iteration, train_loss, val_loss, val_accuracy,
+                test_loss, test_accuracy FROM metric, other;
             INSERT INTO mask
                 (run_id, amount, amount_by, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits)
                 SELECT run_id + {runs} * n, amount, amount_by, relative_size, layer_sizes, val_loss, val_accuracy, selected, bits

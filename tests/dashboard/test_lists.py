@@ -7,6 +7,7 @@ import pytest
 from single_runs import DONE, PENDING
 
 from ltsm.dashboard import curve_groups, selection
+from ltsm.dashboard.curve_groups import Asked
 from ltsm.dashboard.selection import Selection
 from ltsm.dashboard.source import Source
 from ltsm.dashboard.widgets.columns import Column
@@ -71,7 +72,7 @@ def test_first_seen_is_what_there_is(moment):
 def test_a_group_that_ends_early_is_drawn_so_far_and_no_further(controlled):
     """The dense network of the controls is the beginning of the initial training."""
     source = Source(controlled)
-    drawn = curve_groups.drawing(source, source.look(), ["dense", "initial training"], "val_loss")
+    drawn = curve_groups.drawing(source, source.look(), Asked(["dense", "initial training"]))
     assert drawn.curves["dense"].band.x[-1] == 5000
     assert drawn.curves["initial training"].band.x[-1] == 20_000
 
@@ -86,5 +87,5 @@ def test_a_group_of_several_recipes_is_averaged_by_seed(tmp_path):
         for seed in (1, 2)
     }
     source = Source(made_up.exact(tmp_path / "ltsm.db", paper.study(PAPER), curves))
-    drawn = curve_groups.drawing(source, replace(source.look(), study=study), ["both"], "val_loss")
+    drawn = curve_groups.drawing(source, replace(source.look(), study=study), Asked(["both"]))
     assert drawn.curves["both"].band.at(100) == (2.0, pytest.approx(2**-0.5), 2)

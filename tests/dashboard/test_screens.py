@@ -84,6 +84,7 @@ async def test_a_look_that_changes_one_run_draws_one_line_of_the_grid(watching, 
     path = shutil.copytree(underway.parent, tmp_path / "results") / underway.name
     async with watching(path, size=(160, 50)) as watched:
         lines = []
+        await watched.settle()  # the curves come after the first look
         watched.screen.grid.refresh = lambda *regions, **_: lines.append(regions)
         drawn = watched.screen.query_one(Chart).panel
         store = schema.open_for_writing(path)
@@ -251,14 +252,19 @@ async def test_the_considered_range_is_shaded(watching, finished):
         assert (shade.low, shade.high) == pytest.approx((-0.005, 0.205))
 
 
-async def test_the_papers_table_has_ours_and_the_published_and_sorts(watching, finished):
+async def test_the_papers_table_has_ours_and_on_demand_the_published_and_sorts(watching, finished):
     async with watching(finished, size=(200, 30)) as watched:
         await watched.press("4")
         grid = watched.screen.grid
+        assert "paper" not in {word for column in grid.columns for word in column.title.split()}
+        await watched.press("a")
+        assert "paper" in {word for column in grid.columns for word in column.title.split()}
+        assert "p: Welch's t-test" in watched.text
         assert [row.group.label for row in grid.rows][:2] == ["ticket", "hyperop (200, 30)"]
         for expected in ("0.091 ± 0.007", "4340.0 ± 222.1", "38.7% ± 17.9"):
             assert expected in watched.text
         await watched.press("right", "right", "s")
+        assert watched.screen.published, "s is for the order, a for what is shown"
         losses = [row.cells[1].ours.mean for row in grid.rows]
         assert losses == sorted(losses)
         await watched.press("s")
@@ -372,7 +378,7 @@ async def test_copy_and_export(watching, finished, tmp_path, monkeypatch):
             }
         assert "Wrote ltsm-paper-runs.svg" in {note.message for note in watched.app._notifications}
     table = (tmp_path / "ltsm-paper-table.csv").read_text()
-    assert table.splitlines()[0].startswith("network,n,final loss ours,final loss ours ±,final loss paper,")
+    assert table.splitlines()[0].startswith("network,n,final loss,final loss ±,minimal loss,")
     assert len((tmp_path / "ltsm-paper-runs.csv").read_text().splitlines()) == 43
     assert (tmp_path / "ltsm-paper-curves.svg").read_text().startswith("<svg")
 
@@ -442,7 +448,7 @@ async def test_what_is_exported_has_every_deviation_that_is_shown(watching, fini
     """A ± in the table is a column in the file."""
     monkeypatch.chdir(tmp_path)
     async with watching(finished, size=(200, 50)) as watched:
-        await watched.press("4", "e")
+        await watched.press("4", "a", "e")
         grid = watched.screen.grid
         shown = [c.title.replace("\n", " ") for c in grid.columns if any("±" in c.text(r) for r in grid.rows)]
         assert len(shown) >= 6

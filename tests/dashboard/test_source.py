@@ -44,7 +44,8 @@ def test_a_look_has_everything_the_overview_needs(source):
     assert {searches[run_id] for run_id in moment.masks} == {0, 1, 2}
     assert (moment.asked, moment.study.name, moment.stored) == ("paper", "paper", {1: ("paper",)})
     assert moment.holder is None
-    assert moment.latest == {}, "without a writer nothing runs"
+    begun = {run.id: run.iteration for run in moment.runs if run.iteration}
+    assert {run_id: last.iteration for run_id, last in moment.latest.items()} == begun
 
 
 def test_a_claim_that_begins_and_ends_is_seen(source, path):

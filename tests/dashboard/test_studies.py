@@ -11,9 +11,9 @@ from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.seeds import columns
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.protocol import PAPER
-from ltsm.report.figures.values import Band, Points
+from ltsm.report.figures.values import Band, Curve, Points
 from ltsm.store import schema, write
-from ltsm.studies import controls, paper
+from ltsm.studies import controls, iterative, paper
 from ltsm.studies.study import Study
 
 SCREENS = {"1": "overview", "2": "curves", "3": "masks", "4": "table", "5": "runs"}
@@ -191,3 +191,35 @@ def test_short_titles_of_any_names_fit_and_tell_recipes_apart(width):
         assert len(set(titles)) == len(titles)
         assert sum(column.width + 1 for column in found) <= width
         assert all(len(line) <= column.width for column in found for line in column.title.split("\n"))
+
+
+def rounds(path):
+    """A store of three rounds and a control, one mask of each round for two seeds."""
+    study = iterative.study(PAPER, rounds="3", controls="2")
+    curve = [(0, 2.3, 0.1), (100, 0.9, 0.5), (200, 0.5, 0.8)]
+    curves = {(name, seed): curve for name in study.recipes for seed in (0, 1)}
+    masks = {
+        (f"round {k}", seed): [(0.8, 0.8**k, 2.0, 0.1 * k + 0.1 * seed, True)]
+        for k in (1, 2, 3)
+        for seed in (0, 1)
+    }
+    return made_up.exact(path, study, curves, masks=masks)
+
+
+async def test_the_masks_of_all_rounds_are_one_line_by_size(watching, tmp_path):
+    """Each makes a single mask, and says little alone."""
+    path = rounds(tmp_path / "ltsm.db")
+    async with watching(path, choice=Choice(None, "iterative/rounds=3/controls=2")) as watched:
+        await watched.press("3")
+        size, accuracy = (chart.panel for chart in watched.screen.query(Chart))
+        assert size.title.startswith("round · ")
+        (line, *_) = [layer for layer in accuracy.layers if isinstance(layer, Curve)]
+        assert line.x == pytest.approx((0.512, 0.64, 0.8))
+        assert line.y == pytest.approx((35, 25, 15))
+        assert accuracy.x.label == "relative size"
+
+
+def test_rounds_stand_by_their_numbers_and_a_control_says_what_it_is():
+    titles = [column.title for column in columns(("round 0", "round 1", "round 7", "reinitialised 7"), 40)]
+    assert titles[1:4] == ["0", "1", "7"]
+    assert titles[4].replace("\n", "").startswith("rein")

@@ -74,3 +74,22 @@ def test_the_first_part_imports_nothing_of_ours() -> None:
     before, after = PAGE.block("python").split("# From here on")
     assert "ltsm" not in before
     assert "import ltsm" in after
+
+
+def rounds(printed: str) -> list[tuple[int, float, float]]:
+    """Number, density and accuracy of each."""
+    found = re.findall(r"^round +(\d+): .*?([\d.]+)%, accuracy ([\d.]+)%", printed, re.MULTILINE)
+    return [(int(number), float(density), float(accuracy)) for number, density, accuracy in found]
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_the_scripts_that_prune_iteratively_print_what_the_guide_says(tmp_path, place) -> None:
+    """The same rounds and sizes, and accuracies that say the same; the first leaves a ticket of each round."""
+    found, promised = rounds(PAGE.script(tmp_path, place)), rounds(PAGE.block("text", place))
+    assert [row[:2] for row in found] == [row[:2] for row in promised]
+    assert found[-1][1] < 5
+    for (_, _, ours), (_, _, said) in zip(found, promised, strict=True):
+        assert abs(ours - said) < 12
+    if place == 1:
+        assert len([*tmp_path.glob("round-*.ticket")]) == 19
+        assert re.search(r"kept +265\b", command("ltsm ticket show round-18.ticket", tmp_path))

@@ -66,3 +66,20 @@ def test_the_run_that_began_last_comes_first():
     first = replace(DONE, state="running")
     second = replace(first, started_at=made_up.NOW + timedelta(minutes=1))
     assert progress.running([first, second, PENDING]) == [second, first]
+
+
+@pytest.mark.parametrize(
+    ("newest", "since", "silent"),
+    [
+        (10, 600, None),
+        (600, 700, 600.0),
+        (7200, 30, None),
+        (None, 300, 300.0),
+        (None, None, None),
+        (120, 120, None),
+    ],
+)
+def test_who_writes_is_silent_after_two_minutes_from_when_it_began(newest, since, silent):
+    """Seconds ago: the last record, and the beginning; yesterday's records do not make a new sweep silent."""
+    ago = [None if s is None else made_up.NOW - timedelta(seconds=s) for s in (newest, since)]
+    assert progress.silence(*ago, made_up.NOW) == silent

@@ -1,10 +1,11 @@
 """Iterative pruning with rewinding: what the study is made of, and a small one that is run and worked out again."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
-from small import SMALL, execution, experiment, results, stopped_again_and_again
+from small import SMALL, Here, execution, experiment, results, stopped_again_and_again
 
 from ltsm.core.criteria import CRITERIA, Values
 from ltsm.core.masking import covered_by, masks, unpack_bits
@@ -15,6 +16,7 @@ from ltsm.protocol import FRANKLE
 from ltsm.steps import inputs, plan, training
 from ltsm.steps.check import check
 from ltsm.steps.first import first_state
+from ltsm.steps.rebuild import Rebuilding
 from ltsm.store import artifacts, read, schema
 from ltsm.studies import all as studies
 from ltsm.studies import criteria
@@ -31,6 +33,7 @@ TINY = SMALL.changed(
 )
 NETWORK = Network((64, 12, 6, 10))
 STUDY = studies.study("iterative/rounds=3/controls=2/one-shot=3/rewind-to=20", TINY)
+KEEPING = replace(STUDY, passing=frozenset())
 INITIAL = studies.study("iterative/rounds=3/controls=none", TINY)
 
 
@@ -108,7 +111,7 @@ def test_an_option_that_cannot_be_is_refused_in_a_sentence(options, words):
         check(studies.study(f"iterative/{options}", FRANKLE), FRANKLE)
 
 
-def swept(path, study=STUDY, **how):
+def swept(path, study=KEEPING, **how):
     store = schema.open_for_writing(path)
     runs = plan.keys(study.recipes, TINY.seeds, together=study.seeds_together)
     try:
@@ -225,3 +228,42 @@ def test_at_once_the_dense_networks_smallest_weights_go(store, seed):
 def test_stopped_anywhere_and_gone_on_it_gives_the_same_bits(tmp_path, path, segments):
     stopped_again_and_again(partial(swept, tmp_path / "ltsm.db"), segments)
     assert results(tmp_path / "ltsm.db") == results(path)
+
+
+def files(path):
+    """Of every run its files that are there and that were dropped, by role; each that is there is what was written."""
+    store = schema.open_for_reading(path)
+    found = {}
+    for run in read.runs(store, 1):
+        for file in run.files:
+            artifacts.check(store.folder, file.artifact)
+        found[run.recipe, run.seed] = [
+            sorted((file.role, file.artifact.sha256) for file in some) for some in (run.files, run.dropped)
+        ]
+    on_disk = len([*store.folder.rglob("*.safetensors")])
+    store.close()
+    return found, on_disk
+
+
+def test_trained_weights_go_when_the_next_round_is_done_and_come_again_bit_for_bit(tmp_path, path):
+    """Nothing else goes: not the dense network's, which others may be made from, nor the last round's."""
+    kept, on_disk = files(path)
+    assert swept(tmp_path / "ltsm.db", STUDY).failed == {}
+    found, left = files(tmp_path / "ltsm.db")
+    passing = [(name, seed) for name in ("round 1", "round 2") for seed in TINY.seeds]
+    for key, (there, dropped) in found.items():
+        assert sorted(there + dropped) == kept[key][0]
+        assert [role for role, _ in dropped] == ["final"] * (key in passing)
+    assert left == on_disk - len(passing)
+    store = schema.open_for_writing(tmp_path / "ltsm.db")
+    shared, _ = experiment(store, TINY, STUDY)
+    again = [*Rebuilding(shared, Here()).runs(RunKey(*key) for key in passing)]
+    store.close()
+    assert again == passing
+    assert files(tmp_path / "ltsm.db") == (kept, on_disk)
+
+
+def test_stopped_anywhere_it_drops_no_more_and_ends_the_same(tmp_path):
+    swept(tmp_path / "a" / "ltsm.db", STUDY)
+    stopped_again_and_again(partial(swept, tmp_path / "b" / "ltsm.db", STUDY), 2)
+    assert files(tmp_path / "a" / "ltsm.db") == files(tmp_path / "b" / "ltsm.db")

@@ -10,11 +10,18 @@ from functools import partial
 from pathlib import Path
 
 from ltsm.steps import jobs
-from ltsm.store import artifacts, claim, schema, seal, write
+from ltsm.store import artifacts, claim, drop, schema, seal, write
 
 TRANSACTIONS = (
     *("add_protocol", "add_runs", "mark_interrupted", "begin", "go_on", "record", "stop", "reset", "rewind"),
+    "rename_protocol",
 )
+DROPS = ("drop_files", "drop_runs", "restore_files")
+BY_STATEMENT = ("migration", *DROPS)
+"""Doing these, each statement is a point."""
+
+
+A_STATEMENT = "a statement"
 
 
 def at_every(reached):
@@ -27,7 +34,7 @@ def at_every(reached):
         def wrapped(*args, **kwargs):
             if during:
                 doing.append(during)
-            if before and (name != "do_execute" or doing[-1] == "migration"):
+            if before and (before != A_STATEMENT or doing[-1] in BY_STATEMENT):
                 reached(f"{doing[-1]}: {before}")
             result = function(*args, **kwargs)
             if after:
@@ -41,6 +48,9 @@ def at_every(reached):
     _files(reached)
     for name in TRANSACTIONS:
         wrap(write, name, during=name)
+    for name in DROPS:
+        wrap(drop, name, during=name)
+    wrap(drop, "compact", "before it is compacted", "compacted")
     wrap(jobs.Job, "commit", "a segment came back", "a segment is committed", during="segment")
     wrap(claim, "_sign", "the store is claimed", "the claim is signed")
     wrap(schema, "_upgrade", "to be migrated", "migrated", during="migration")
@@ -53,7 +63,8 @@ def _commits(wrap):
     from sqlalchemy.engine.default import DefaultDialect
 
     wrap(DefaultDialect, "do_commit", "before the commit", "after the commit")
-    wrap(DefaultDialect, "do_execute", "a statement")
+    wrap(DefaultDialect, "do_execute", A_STATEMENT)
+    wrap(DefaultDialect, "do_executemany", A_STATEMENT)
 
 
 def _files(reached):

@@ -7,17 +7,21 @@ from functools import partial
 import pytest
 from small import results
 from torture.counts import counted, tell
-from torture.oracle import check_if_any, finish
+from torture.oracle import check, check_if_any, finish
 from torture.points import killed_at, noted
 from torture.program import Program
 
 from ltsm.cli import db
-from ltsm.store import schema
+from ltsm.store import read, schema
 
 SWEEP = ("sweep", "--protocol", "small.toml", "--jobs", "1")
 REDO = ("train-baseline", "--protocol", "small.toml", "--jobs", "1", "--seed", "0", "--force", "--yes")
 BACKUP = ("db", "backup", "copy/ltsm.db")
 UPGRADE = ("db", "upgrade")
+DELETE = ("runs", "delete", "kind:baseline", "--yes")
+DELETE_ALL = ("protocols", "delete", "small", "--yes")
+PRUNE = ("db", "prune", "--yes")
+REBUILD = ("db", "rebuild")
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +153,83 @@ def test_killed_at_a_named_point_a_copy_is_whole_or_none(trial, stores, undistur
             assert program.start(*BACKUP).ended() == 0, program.words
         check_if_any(copy)
         assert results(copy) == undisturbed
+
+
+@counted("kills at each named point")
+@pytest.mark.parametrize("command", [DELETE, DELETE_ALL], ids=["runs", "protocol"])
+def test_killed_at_a_named_point_a_deletion_is_whole_or_not_begun(
+    trial, stores, undisturbed, tmp_path, command, count
+):
+    """Each statement of it is a point too. What it leaves beside the store is named, is no damage and goes with
+    `db prune`; what it deleted comes back by a sweep, to the same bits.
+
+    Taken out: deleting the files after their rows, in `drop.drop_runs`; a row named a file that was gone. One
+    transaction for the rows and the seals there; the store was called damaged.
+    """
+    for name, program in each_point(trial, stores["whole"], command, count):
+        print(name)
+        check(program.store)
+        named_by_check(program)
+        left = results(program.store)
+        deleted = results(tmp_path / "first" / "results" / "ltsm.db")
+        assert left in (undisturbed, deleted)
+        if left != deleted:
+            assert program.start(*command).ended() == 0, program.words
+        without_strays(program)
+        finish(program, undisturbed)
+
+
+@counted("kills at each named point")
+def test_killed_at_a_named_point_weights_are_dropped_or_not_yet(trial, stores, tmp_path, count):
+    """The runs stay done. Taken out: deleting the files after their rows, in `drop.drop_files`; a row named a file that
+    was gone.
+    """
+    for name, program in each_point(trial, stores["whole"], PRUNE, count):
+        print(name)
+        check(program.store)
+        named_by_check(program)
+        assert states_of(program.store) == {"done"}
+        assert program.start(*PRUNE).ended() == 0, program.words
+        without_strays(program)
+        assert files_of(program.store.parent) == files_of(tmp_path / "first" / "results")
+        assert files_of(program.store.parent).keys() < files_of(stores["whole"]).keys()
+
+
+@counted("kills at each named point")
+def test_killed_at_a_named_point_what_was_dropped_is_made_again_in_the_end(trial, stores, undisturbed, count):
+    """The same files by the same paths. Taken out: writing a file before its row says that it is there, in
+    `rebuild._write`; a row named a file that was not there.
+    """
+    pruned, whole = trial("pruned", stores["whole"]), files_of(stores["whole"])
+    assert pruned.start(*PRUNE).ended() == 0, pruned.words
+    for name, program in each_point(trial, pruned.store.parent, REBUILD, count):
+        print(name)
+        check(program.store)
+        named_by_check(program)
+        assert program.start(*REBUILD).ended() == 0, program.words
+        assert files_of(program.store.parent) == whole
+        assert results(program.store) == undisturbed
+
+
+def without_strays(program):
+    """`db prune` takes what a kill left, and then nothing is left to be named."""
+    run = program.start("db", "prune", "--only", "strays", "--yes")
+    assert run.ended() == 0, run.words
+    store = schema.open_for_reading(program.store)
+    assert list(db.strangers(store)) == []
+    store.close()
+
+
+def states_of(path):
+    store = schema.open_for_reading(path)
+    found = {run.state for run in read.runs(store)}
+    store.close()
+    return found
+
+
+def files_of(folder):
+    """What lies among the weights, by path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in (folder / "weights").rglob("*.safetensors")
+    }

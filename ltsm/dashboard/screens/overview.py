@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 
 from ltsm.dashboard import seeds
-from ltsm.dashboard.curve_groups import Drawing, drawing, panel
+from ltsm.dashboard.curve_groups import Asked, Drawing, drawing, panel
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.seeds import SeedRow
@@ -71,8 +71,8 @@ class Overview(Page):
         nothing = not self._drawn.curves
         if moment.holder is None or nothing or monotonic() - self._glanced_at >= GLANCE_SECONDS:
             self._glanced_at = monotonic()
-            keys = first_selection(moment).keys
-            self.ask(lambda source: drawing(source, moment, keys, "val_loss"))
+            asked = Asked(first_selection(moment).keys)
+            self.ask(lambda source: drawing(source, moment, asked))
 
     def answered(self, answer: Drawing) -> None:
         """Draw the curves if they are others; their names stand in the title, for want of a legend."""
@@ -81,7 +81,7 @@ class Overview(Page):
             return
         selection = first_selection(moment)
         names = [f"{tag} {line.name}" for line in answer.lines if (tag := selection.tag(line.key))]
-        drawn = panel(answer, selection, "val_loss", single=False)
+        drawn = panel(answer, selection, Asked(selection.keys), single=False)
         self.query_one(Chart).panel = replace(drawn, title=f"{drawn.title}    {'   '.join(names)}")
 
     def on_resize(self, event: events.Resize) -> None:

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ltsm.dashboard import words
+from ltsm.dashboard import pins, words
 from ltsm.dashboard.curve_groups import MEASURES, measures
 from ltsm.dashboard.files import Table
 from ltsm.dashboard.screens.exporting import Exporting
@@ -19,11 +19,13 @@ from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.view import View, settled_axes
 from ltsm.notation import quoted
 from ltsm.protocol import format_value
+from ltsm.report import listing
 from ltsm.report.figures.values import Curve, Panel
 from ltsm.report.progress import speed
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from textual.app import ComposeResult
@@ -56,6 +58,7 @@ class OneRun(Exporting, ModalScreen[None]):
         Binding("escape,q,enter", "dismiss", "Close"),
         Binding("v", "measure", "Measure"),
         Binding("l", "log", "Log"),
+        Binding("i", "pin", "Pin its curve"),
     ]
 
     def __init__(self, run_id: int) -> None:
@@ -67,7 +70,7 @@ class OneRun(Exporting, ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The curve above, the facts below."""
         with VerticalScroll(classes="window") as window:
-            window.border_subtitle = "v measure · l log · e CSV · Esc closes"
+            window.border_subtitle = "v measure · l log · i pin · e CSV · Esc closes"
             yield Chart()
             yield Static(id="facts")
 
@@ -115,6 +118,7 @@ class OneRun(Exporting, ModalScreen[None]):
         again = {"again": words.command(run, moment)}
         return [
             *_section("Run", _state(run, moment.masks.get(run.id)) | again),
+            *_section("Measured", _measured(run, details.records, moment)),
             *_section("Files", dict(_file(*file) for file in details.files)),
             *_section("Recipe", _recipe(recipe)),
             *_section("Provenance", run.provenance),
@@ -125,6 +129,11 @@ class OneRun(Exporting, ModalScreen[None]):
         """The next of loss, accuracy, training loss, and what masks have that are trained."""
         self._measure = (self._measure + 1) % len(self._measures)
         self._draw()
+
+    def action_pin(self) -> None:
+        """Draw it on the curves screen, whatever else is shown there; or no longer."""
+        if self._details is not None:
+            self.notify(pins.toggle(self.dashboard, pins.of_run(self._details.run)), markup=False)
 
     def action_log(self) -> None:
         """A logarithmic axis, or a linear one again."""
@@ -181,6 +190,25 @@ def _state(run: RunRow, mask: MaskRow | None) -> dict[str, str]:
         },
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _measured(run: RunRow, records: Sequence[Metric], moment: Moment) -> dict[str, str]:
+    """The last record and the one of the minimal loss; of a run that trains nothing its mask's."""
+    (one,) = listing.listed([run], dict(zip([run.id], records[-1:], strict=False)), moment.masks)
+    best = [record for record in records if record.iteration == run.best_iteration]
+    facts = {"last": one.last, **({"at the best": best[0]} if best else {})}
+    return {
+        name: f"{record.iteration:,}: validation loss {words.number(record.val_loss, 4) or '–'}, "
+        f"accuracy {words.number(100 * record.val_accuracy, 2) or '–'} %{_tested(record)}"
+        for name, record in facts.items()
+        if record != listing.NOTHING
+    }
+
+
+def _tested(record: Metric) -> str:
+    """The same on the test set, where there is one."""
+    loss, accuracy = words.number(record.test_loss, 4), words.number(100 * record.test_accuracy, 2)
+    return f"; test loss {loss}, accuracy {accuracy} %" if loss or accuracy else ""
 
 
 def _recipe(recipe: Recipe) -> dict[str, str]:

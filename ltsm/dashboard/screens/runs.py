@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding
 from textual.widgets import Input, Static
 
+from ltsm.dashboard import pins
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.widgets.columns import Column, numbered, worded
@@ -31,9 +32,12 @@ class Runs(Page):
     """The list, and the line that filters it."""
 
     NAME = "runs"
+    AUTO_FOCUS = "#runs"
+    """The list has the keys first, not the filter."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open run"),
         Binding("slash", "filter", "Filter"),
+        Binding("i", "pin", "Pin its curve"),
         Binding("escape", "list", "Back to the list", show=False),
     ]
 
@@ -47,11 +51,6 @@ class Runs(Page):
     def grid(self) -> SortedGrid[Listed]:
         """The list."""
         return self.query_one("#runs", SortedGrid)
-
-    def on_mount(self) -> None:
-        """The list has the keys first, not the filter."""
-        super().on_mount()
-        self.grid.focus()
 
     def show(self, moment: Moment) -> None:
         """The runs that pass, in order; a filter half typed leaves the list as it is."""
@@ -83,6 +82,11 @@ class Runs(Page):
         """The run under the cursor."""
         if (one := self.grid.current) is not None:
             self.app.push_screen(OneRun(one.run.id))
+
+    def action_pin(self) -> None:
+        """Draw the run under the cursor on the curves screen, whatever else is shown there; or no longer."""
+        if (one := self.grid.current) is not None:
+            self.notify(pins.toggle(self.dashboard, pins.of_run(one.run)), markup=False)
 
     def action_filter(self) -> None:
         """Type one."""

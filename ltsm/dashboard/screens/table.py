@@ -5,33 +5,55 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from textual.binding import Binding
 from textual.content import Content
+from textual.reactive import var
 from textual.widgets import Static
 
 from ltsm.dashboard.screens.page import Page
-from ltsm.dashboard.widgets.columns import Column, worded
+from ltsm.dashboard.widgets.columns import Column, averaged, worded
 from ltsm.dashboard.widgets.sorting import SortedGrid
+from ltsm.report.measure import LOSS, MEASURES
 from ltsm.studies.names import title
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.app import ComposeResult
+    from textual.binding import BindingType
 
     from ltsm.dashboard.moment import Moment
+    from ltsm.dashboard.source import Source
+    from ltsm.report.paired import Comparison
     from ltsm.report.table import Cell, Row, Table
 
-_FIRST = ("final_val_loss", "minimal_val_loss")
+_FIRST = ("final_val_loss", "minimal_val_loss", "final_val_accuracy")
 """They are what 80 columns have room for."""
 _UNLIKELY = 0.05
+
+
+class _Shown(NamedTuple):
+    """The table, and where they are asked for the differences from its reference, by group."""
+
+    table: Table
+    differences: Comparison | None
 
 
 class StudyTable(Page):
     """The table as far as it is filled; sorted as the study is, or by any column."""
 
     NAME = "table"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "measure", "Measure"),
+        Binding("d", "differences", "Differences"),
+        Binding("a", "published", "Against paper"),
+    ]
+
+    measure: var[str] = var("loss", init=False)
+    compared: var[bool] = var(default=False, init=False)
+    published: var[bool] = var(default=False, init=False)
 
     def body(self) -> ComposeResult:
         """The table and what has to be said below it."""
@@ -46,29 +68,87 @@ class StudyTable(Page):
 
     def show(self, moment: Moment) -> None:
         """Ask for it."""
-        self.ask(lambda source: source.table(moment))
+        measure, compared = MEASURES[self.measure], self.compared
 
-    def answered(self, answer: Table) -> None:
+        def asked(source: Source) -> _Shown:
+            found = source.differences(moment, measure) if compared else None
+            return _Shown(source.table(moment, measure), found)
+
+        self.ask(asked)
+
+    def answered(self, answer: _Shown) -> None:
         """Show it."""
-        test = "; p: Welch's t-test" if answer.compared else ""
-        notes = [f"Mean ± sample standard deviation over n of {answer.seeds} seeds{test}.", *answer.notes]
-        self.query_one("#caption", Static).update(Content(" ").join(map(Content, notes)))
-        self.grid.show(answer.rows, _columns(answer))
+        table, published = answer.table, answer.table.compared and self.published
+        notes = [f"Mean ± sample standard deviation over n of {table.seeds} seeds{_said(answer, published)}."]
+        self.query_one("#caption", Static).update(Content(" ").join(map(Content, [*notes, *table.notes])))
+        found = _columns(table, published=published)
+        if answer.differences is not None:
+            found.insert(2, _difference(answer.differences))
+        self.grid.show(table.rows, found)
+
+    def watch_measure(self) -> None:
+        """Another table."""
+        self._changed()
+
+    def watch_compared(self) -> None:
+        """With differences, or without."""
+        self._changed()
+
+    def watch_published(self) -> None:
+        """Other columns."""
+        self._changed()
+
+    def action_measure(self) -> None:
+        """Losses or accuracies."""
+        names = list(MEASURES)
+        self.measure = names[(names.index(self.measure) + 1) % len(names)]
+
+    def action_differences(self) -> None:
+        """The reference minus each other group, paired by seed; or no longer."""
+        self.compared = not self.compared
+
+    def action_published(self) -> None:
+        """The published values beside ours; or no longer."""
+        self.published = not self.published
 
 
-def _columns(table: Table) -> list[Column[Row]]:
-    """The group, n, then our numbers, and where there are any the published ones and how well they agree."""
-    places = sorted(range(len(table.columns)), key=lambda i: table.columns[i].result not in _FIRST)
+def _said(shown: _Shown, published: bool) -> str:
+    """What the columns on demand are."""
+    pairs = "; differences are paired by seed" * (shown.differences is not None)
+    there = shown.table.compared and not published
+    return pairs + "; p: Welch's t-test" * published + "; a: published values" * there
+
+
+def _columns(table: Table, *, published: bool) -> list[Column[Row]]:
+    """The group, n, then our numbers, and if asked for the published ones and how well they agree."""
+    # 100 columns have no room for losses and accuracies: those are a table of their own.
+    losses = table.measure == LOSS and any("loss" in c.result for c in table.columns)
+    shown = [i for i, c in enumerate(table.columns) if not losses or "accuracy" not in c.result]
+    places = sorted(shown, key=lambda i: table.columns[i].result not in _FIRST)
     found = [_words(table, "network", _name), _N]
     for place in places:
-        ours = _numbers(table, place, "ours" * table.compared, _ours, lambda cell: cell.text)
+        ours = _numbers(table, place, "ours" * published, _ours, lambda cell: cell.text)
         found.append(replace(ours, deviation=partial(_deviation, place, "ours")))
-        if table.compared:
+        if published:
             theirs = _numbers(table, place, "paper", _theirs, lambda cell: cell.published, "muted")
             found.append(replace(theirs, deviation=partial(_deviation, place, "theirs")))
-    if table.compared:
+    if published:
         found += [_numbers(table, place, "p", lambda cell: cell.p, _agreement) for place in places]
     return [*found, *[_words(table, "group", lambda row: row.category or "–")] * table.categories]
+
+
+def _difference(found: Comparison) -> Column[Row]:
+    """The reference minus the row; nothing for the reference itself."""
+    pairs = {pair.label: pair.difference for pair in found.pairs}
+    digits = found.column.digits
+
+    def number(row: Row) -> tuple[float | None, float | None]:
+        pair = pairs.get(title(row.group.label))
+        return (None, None) if pair is None else (pair.mean, pair.sd)
+
+    heading = found.column.heading.replace("validation ", "").lower()
+    reference = found.heading.removesuffix(" minus …")
+    return averaged("\n".join([*wrap(heading, 16), *wrap(f"{reference} −", 16)[:2]]), 16, number, digits)
 
 
 def _name(row: Row) -> str:

@@ -9,16 +9,13 @@ from textual.content import Content
 from textual.widget import Widget
 
 from ltsm.notation import duration
+from ltsm.report import progress
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from ltsm.dashboard.moment import Moment
     from ltsm.dashboard.source import Looker
-
-
-SILENT_S = 120.0
-"""A sweep records something every few seconds, on slow machines and large networks within a minute or two."""
 
 
 class Piece(NamedTuple):
@@ -90,9 +87,7 @@ def _state(moment: Moment, time: datetime, *, gone: bool) -> Piece:
         return Piece("■ no sweep running", "■ idle", 0, "dim")
     since = f" since {moment.holder.since.astimezone():%H:%M}" if moment.holder.since else ""
     what = "sweep" if "sweep" in moment.holder.command else "writer"
-    silent = (time - (moment.newest or moment.holder.since or time)).total_seconds()
-    if silent > SILENT_S:
-        # Stopped by a signal, hanging, or very slow: which, only whoever started it can tell.
+    if silent := progress.silence(moment.newest, moment.holder.since, time):
         text = f"{what} silent for {duration(silent)}"
         return Piece(f"▶? {text}, process {moment.holder.pid}", f"▶? {text}", 0, "bold $text-warning")
     return Piece(f"▶ {what} running{since}", f"▶{since}", 0, "bold $text-success")

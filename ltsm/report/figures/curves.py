@@ -55,7 +55,7 @@ def curve_panel(
 ) -> tuple[Panel, str]:
     """The panel, cut where the start of the training would press all the rest flat, and a sentence on that."""
     end = max((float(b.x[-1]) for b in bands if len(b.x)), default=0.0)
-    low, high = limits(tuple(v for b in bands for v in _seen(b, end)))
+    low, high = limits(tuple(v for b in bands for v in _seen(b, end, measure)))
     means = np.concatenate([np.empty(0), *(b.mean[np.isfinite(b.mean)] for b in bands)])
     beyond = _below(means, low, measure) if measure.rises else _above(means, high)
     # Where every best iteration was 0 there is only the record at 0, and an axis needs a length.
@@ -75,8 +75,10 @@ def _below(means: Floats, low: float, measure: Measure) -> str:
     )
 
 
-def _seen(found: Band, end: float) -> Iterator[float]:
-    """What has to be in the picture: means from a fifth of the training on, deviations from a half on."""
+def _seen(found: Band, end: float, measure: Measure) -> Iterator[float]:
+    """What has to be in the picture: the best mean, means from a fifth of the training on, deviations from a half on."""
+    if (means := found.mean[np.isfinite(found.mean)]).size:
+        yield float(means.max() if measure.rises else means.min())
     yield from found.mean[found.x >= end / 5].tolist()
     late = (found.x >= end / 2) & np.isfinite(found.deviation)
     yield from (found.mean - found.deviation)[late].tolist()

@@ -142,7 +142,8 @@ def _key_columns(figure: Figure, width: float = math.inf) -> int:
     keys = [sum(bool(getattr(layer, "label", "")) for layer in panel.layers) for panel in figure.panels]
     if len(keys) == 1:
         return 2 if width >= TWO_COLUMNS else 1
-    return ACROSS if max(keys) == sum(keys) > LONG_KEY else 1
+    titled = any(panel.title for panel, key in zip(figure.panels, keys, strict=True) if key)
+    return ACROSS if max(keys) == sum(keys) and (titled or max(keys) > LONG_KEY) else 1
 
 
 def _drawn(
