@@ -52,8 +52,8 @@ def kept_and_right(printed: str) -> dict[str, list[float]]:
 
 def test_the_script_that_learns_a_mask_prints_what_the_guide_says(ran) -> None:
     """The same rows, and numbers that say the same: masks do what weights that are trained do."""
-    printed = PAGE.script(ran[0], 1)
-    found, promised = kept_and_right(printed), kept_and_right(PAGE.block("text", 1))
+    printed = PAGE.script(ran[0], 3)
+    found, promised = kept_and_right(printed), kept_and_right(PAGE.block("text", 3))
     assert found.keys() == promised.keys()
     assert len(found) == 4
     for name, numbers in promised.items():
