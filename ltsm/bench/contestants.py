@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ltsm.core.images import Labelled
     from ltsm.core.network import Network
     from ltsm.core.records import Evaluation
-    from ltsm.protocol import Protocol
+    from ltsm.protocol import Order, Protocol
 
 Kind = Literal["plain", "careful", "jax", "ltsm"]
 EVALUATION_BATCH = 1_000
@@ -129,16 +129,28 @@ class CarefulLoop:
     def __init__(
         self, data: Dataset, network: Network, protocol: Protocol, device: str, threads: int
     ) -> None:
+        made, betas = sequential(network).to(device), (protocol.beta1, protocol.beta2)
+        adam = torch.optim.Adam(
+            made.parameters(), lr=protocol.lr, betas=betas, eps=protocol.epsilon, fused=True
+        )
+        self._begin(data, device, threads, protocol.batch_size, protocol.order, made, adam)
+
+    def _begin(
+        self,
+        data: Dataset,
+        device: str,
+        threads: int,
+        size: int,
+        order: Order,
+        network: nn.Module,
+        optimiser: torch.optim.Optimizer,
+    ) -> None:
         self.name, self.threads = "careful PyTorch loop", threads
         self._images, self._labels = data.train_images.to(device), data.train_labels.to(device)
-        self._size, self._shuffled = protocol.batch_size, protocol.order == "shuffled"
+        self._size, self._shuffled = size, order == "shuffled"
         self._batches = chain.from_iterable(iter(self._epoch, None))
         self._validation = data.validation_images.to(device), data.validation_labels.to(device)
-        self._network = sequential(network).to(device)
-        betas = (protocol.beta1, protocol.beta2)
-        self._adam = torch.optim.Adam(
-            self._network.parameters(), lr=protocol.lr, betas=betas, eps=protocol.epsilon, fused=True
-        )
+        self._network, self._optimiser = network, optimiser
         self.loss = 0.0
 
     def train(self, iterations: int) -> None:
@@ -147,9 +159,9 @@ class CarefulLoop:
         for _ in range(iterations):
             images, labels = next(self._batches)
             loss = nn.functional.cross_entropy(self._network(images), labels)
-            self._adam.zero_grad()
+            self._optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch's
-            self._adam.step()
+            self._optimiser.step()
             total += loss.detach()
         self.loss = total.item() / iterations
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from ltsm.bench.contestants import CarefulLoop
 from ltsm.core.learned import kept_of
 from ltsm.core.mask_state import fresh_mask_state
 from ltsm.core.mask_training import first_scores, mask_of, masked
 from ltsm.core.network import initial_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from torch import Tensor
 
@@ -78,8 +79,8 @@ class MaskedLinear(nn.Linear):
         return nn.functional.linear(images, self.weight * mask, self.bias)
 
 
-class CarefulMaskLoop:
-    """A loop by someone who measured: the data set as two tensors, slices of them for batches, the fused SGD.
+class CarefulMaskLoop(CarefulLoop):
+    """The careful loop, with masked layers and the fused SGD, in shuffled order; it evaluates a mask that is drawn.
 
     Args:
         data: is put on the device whole.
@@ -88,49 +89,17 @@ class CarefulMaskLoop:
         device: where to compute.
     """
 
-    kind: Kind = "careful"
-    threads = models = 1
-
     def __init__(self, data: Dataset, network: Network, learned: Learned, device: str) -> None:
-        self.name = "careful PyTorch loop"
-        self._images, self._labels = data.train_images.to(device), data.train_labels.to(device)
-        self._validation = data.validation_images.to(device), data.validation_labels.to(device)
         layers = [MaskedLinear(one.inputs, one.outputs, learned, device) for one in network.layers]
-        self._network = nn.Sequential(*list(chain.from_iterable((one, nn.ReLU()) for one in layers))[:-1])
-        self._sgd = torch.optim.SGD(
+        made = nn.Sequential(*list(chain.from_iterable((one, nn.ReLU()) for one in layers))[:-1])
+        sgd = torch.optim.SGD(
             [one.scores for one in layers],
             lr=learned.lr,
             momentum=learned.momentum,
             weight_decay=learned.decay,
             fused=True,
         )
-        self._size = learned.batch_size
-        self._batches = chain.from_iterable(iter(self._epoch, None))
-        self.loss = 0.0
-
-    def train(self, iterations: int) -> None:
-        """Go on by so many iterations."""
-        total: Tensor = torch.zeros((), device=self._labels.device)
-        for _ in range(iterations):
-            images, labels = next(self._batches)
-            loss = nn.functional.cross_entropy(self._network(images), labels)
-            self._sgd.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch's
-            self._sgd.step()
-            total += loss.detach()
-        self.loss = total.item() / iterations
-
-    def _epoch(self) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.split(torch.randperm(len(self._labels), device=self._labels.device), self._size)
-        return ((self._images[chosen], self._labels[chosen]) for chosen in order)
-
-    @torch.no_grad()
-    def evaluate(self) -> tuple[float, float]:
-        """Loss and accuracy on the validation set, of a drawn mask."""
-        images, labels = self._validation
-        logits = self._network(images)
-        loss = nn.functional.cross_entropy(logits, labels)
-        return loss.item(), (logits.argmax(1) == labels).float().mean().item()
+        self._begin(data, device, 1, learned.batch_size, "shuffled", made, sgd)
 
 
 class OurMasks:

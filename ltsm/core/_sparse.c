@@ -200,4 +200,4 @@ int sparse_network_evaluate(struct network *n, struct images *s, double *loss, d
 
 /* ---- masks that are trained --------------------------------------------------------------------- */
 
-#include "_sparse_learner.h"
+#include "_sparse_scores.h"
