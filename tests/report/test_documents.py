@@ -126,12 +126,13 @@ def test_a_fragment_is_the_documents_tables_each_with_a_label_of_its_own(evaluat
 
 
 def test_every_table_of_the_page_is_cards_on_a_phone(evaluations):
-    """Which have a heading above each number."""
+    """Which have a heading above each number, and say what is subtracted from what."""
     page = WRITERS["html"](evaluations("full"), True).partition("<h2>Figures")[0]
     assert page.count("<table") == page.count('<table class="cards">') > 1
     cells = re.findall(r"<td(?! class)([^>]*)>", page)
     assert cells
     assert all("data-label=" in cell for cell in cells)
+    assert '<th scope="row" data-label="Ticket minus …">' in page
 
 
 def test_latex_rows_have_as_many_cells_as_columns(evaluations):
