@@ -1,5 +1,7 @@
 """Every screen for masks that are learned: while they are, and when they are done."""
 
+import math
+
 import made_up
 import pytest
 
@@ -9,7 +11,7 @@ from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.protocol import FRANKLE
 from ltsm.report.figures.values import Points
-from ltsm.store import schema, write
+from ltsm.store import read, schema, write
 from ltsm.store.values import Artifact, MaskRow, Metric, Segment
 from ltsm.studies import all as studies
 from ltsm.studies import paper
@@ -100,6 +102,19 @@ async def test_a_run_says_what_it_learned(watching, path):
         assert table.titles[-2:] == ["density", "sampled_accuracy"]
         assert table.rows[-1][-2:] == [0.4, pytest.approx(0.88)]
         assert "200 of 200" in watched.text
+
+
+def test_the_store_gives_back_probabilities_and_what_drawn_masks_do(path):
+    store = schema.open_for_reading(path)
+    try:
+        assert [mask.probabilities for mask in read.masks(store, 1)] == [(1,) * 20] * 2
+        sampled = {r.seed: (r.sampled_val_accuracy, r.sampled_test_accuracy) for r in read.results(store, 1) if r.recipe == BERNOULLI}  # fmt: skip
+        assert sampled == {0: pytest.approx((0.88, 0.87)), 1: pytest.approx((0.89, 0.88))}
+        assert all(
+            math.isnan(r.sampled_val_accuracy) for r in read.results(store, 1) if r.recipe == paper.INITIAL
+        )
+    finally:
+        store.close()
 
 
 def test_other_studies_have_no_such_measures():
