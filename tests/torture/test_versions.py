@@ -23,6 +23,13 @@ NEEDED = {
     ("prune",): ["--initial", "a.pt", "--trained", "b.pt", "--data", "digits"],
     ("ticket", "export"): ["--seed", "0"],
     ("study", "show"): ["--protocol", "1"],
+    ("compare",): ["1", "2"],
+    ("export",): ["runs"],
+    ("runs", "show"): ["1"],
+    ("runs", "delete"): ["id:1", "--yes"],
+    ("protocols", "show"): ["1"],
+    ("protocols", "rename"): ["1", "another"],
+    ("protocols", "delete"): ["1", "--yes"],
 }
 """What a command asks for beside a store."""
 WITHOUT_VERDICT = {("db", "path"), ("config", "show"), ("doctor",)}
