@@ -161,7 +161,8 @@ class Source:
             self._refuse_unknown(everything[row.id])
         making = _stamps(run for run in runs if run.started_at and study.recipes[run.recipe].makes_mask)
         masks = self.kept.each("selected", making, lambda ids: self._masks(row.id, ids, selected=True))
-        latest = self.kept.each("latest", _stamps(runs), partial(read.latest, store))
+        begun = _stamps(run for run in runs if run.started_at)
+        latest = self.kept.each("latest", begun, partial(read.latest, store))
         return Moment(
             path=self.path,
             protocols=protocols,

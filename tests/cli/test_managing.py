@@ -244,7 +244,7 @@ class TestExport:
 def failing(*_):
     from ltsm.report.records import CurveRecord
 
-    yield CurveRecord(1, 1, "", "", 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    yield CurveRecord(1, 1, "", "", 0, 0, *[0.0] * 9)
     raise StoreError("the disk is gone.")
 
 

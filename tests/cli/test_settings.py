@@ -181,7 +181,7 @@ def test_no_option_is_given_twice(words):
         ("reprot", "report"),
         ("dash", "dashboard"),
         ("train", "train-baseline"),
-        ("runs", "--help"),
+        ("rums", "runs"),
         ("xyz", "--help"),
     ],
 )

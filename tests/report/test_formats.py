@@ -113,7 +113,7 @@ def test_without_pyarrow_parquet_is_a_sentence(monkeypatch):
 def endless():
     n = 0
     while True:
-        yield records.CurveRecord(n, 1, "paper", "ticket", 0, 100 * n, 0.5, 0.25, 0.9, math.nan, math.nan)
+        yield records.CurveRecord(n, 1, "paper", "ticket", 0, 100 * n, 0.5, 0.25, 0.9, *[math.nan] * 6)
         n += 1
 
 
