@@ -1,11 +1,12 @@
 """Stores to look at, and a dashboard that looks when it is told to."""
 
 import sqlite3
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import made_up
 import pytest
+from textual.worker import WorkerCancelled
 
 from ltsm.dashboard.app import Dashboard
 from ltsm.dashboard.moment import Choice
@@ -38,7 +39,8 @@ class Watched:
         for _ in range(3):
             await self.pilot._wait_for_screen()
         while not all(worker.is_finished for worker in self.app.workers):
-            await self.app.workers.wait_for_complete()
+            with suppress(WorkerCancelled):  # one whose question another one has replaced
+                await self.app.workers.wait_for_complete()
             await self.pilot._wait_for_screen()
 
     async def press(self, *keys):
