@@ -52,7 +52,7 @@ def study(
     """The study with its options as they are typed, lists with commas between.
 
     Args:
-        protocol: its network and data; every network is trained for its `iterations`.
+        protocol: its network and data; every network is trained to the last of its `iterations`.
         rounds: how often the network is pruned; default: 20.
         controls: the rounds whose mask is also trained with values drawn afresh, or all, or none; default: 7 and 15.
         one_shot: the rounds whose size is also reached by pruning the dense network once, or all; default: none.
@@ -67,7 +67,7 @@ def study(
     """
     last = _round(rounds or str(ROUNDS), MOST_ROUNDS, "--rounds 20")
     scope = one("scope", scope or "layer", ("layer", "global"))
-    back = 0 if rewind_to in {"", "0"} else _round(rewind_to, protocol.iterations, "--rewind-to 500")
+    back = 0 if rewind_to in {"", "0"} else _round(rewind_to, protocol.iterations - 1, "--rewind-to 500")
     kept = _kept(rate, output_rate, scope)
     dense = ticket(0)
     made = Recipe(
@@ -83,12 +83,13 @@ def study(
             scope=cast("Scope", scope),
             covers=protocol.mask,
         ),
-        iterations=protocol.iterations,
+        iterations=protocol.iterations - back,  # Frankle et al. (2020), section 2: from iteration k on to T
     )
-    first = replace(made, start=Random(("initial",)), mask=None, keep=(back,) * bool(back))
+    whole = replace(made, iterations=protocol.iterations)
+    first = replace(whole, start=Random(("initial",)), mask=None, keep=(back,) * bool(back))
     recipes = {dense: first} | {ticket(k): _pruned(made, k) for k in range(1, last + 1)}
     recipes |= {
-        f"{REINITIALISED} {k}": _redrawn(made, k) for k in _chosen("controls", controls, last, CONTROLS)
+        f"{REINITIALISED} {k}": _redrawn(whole, k) for k in _chosen("controls", controls, last, CONTROLS)
     }
     recipes |= {f"{ONE_SHOT} {k}": _at_once(made, k) for k in _chosen("one-shot", one_shot, last, ())}
     return Study(

@@ -79,7 +79,10 @@ def test_all_controls_one_shot_and_rewinding_are_recipes_like_others():
     check(study, FRANKLE)
     assert [*study.recipes][3:] == ["reinitialised 1", "reinitialised 2", "one-shot 1", "one-shot 2"]
     assert study.recipes["round 0"].keep == (500,)
-    assert study.recipes["round 2"].start.at == study.recipes["one-shot 2"].start.at == 500
+    for name in ("round 1", "round 2", "one-shot 2"):
+        rewound = study.recipes[name]
+        assert (rewound.start.at, rewound.iterations) == (500, 49_500), "from iteration k on to T"
+    assert study.recipes["round 0"].iterations == study.recipes["reinitialised 2"].iterations == 50_000
     at_once = study.recipes["one-shot 2"].mask
     assert (at_once.amounts, at_once.output, at_once.after.of) == ((0.25,), (0.5625,), "round 0")
     together = studies.study("iterative/rounds=1/scope=global", FRANKLE).recipes["round 1"].mask
@@ -95,7 +98,7 @@ def test_all_controls_one_shot_and_rewinding_are_recipes_like_others():
         ("controls=21", "'21' is no whole number from 1 to 20"),
         ("one-shot=-1", "'-1' is no whole number"),
         ("one_shots=1", "has no option '--one-shots': it has --rounds, --controls, --one-shot"),
-        ("rewind-to=50001", "'50001' is no whole number from 1 to 50,000"),
+        ("rewind-to=50000", "'50000' is no whole number from 1 to 49,999"),
         ("rewind-to=150", "keeps iteration 150, which has no record"),
         ("rate=1", "--rate lies between 0 and 1, and 1 does not"),
         ("rate=nan", "--rate lies between 0 and 1, and nan does not"),
