@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ltsm.errors import RunError
 from ltsm.steps import inputs
 from ltsm.steps.first import first_state
-from ltsm.steps.training import train
+from ltsm.steps.jobs import segment
 from ltsm.store import artifacts, drop
 from ltsm.studies.names import named
 from ltsm.studies.recipe import Mask, Weights
@@ -82,11 +82,13 @@ class Rebuilding:
     def _contents(self, key: RunKey, recipe: Recipe, files: Sequence[File]) -> Contents:
         """The bytes of a run's files by role and iteration, trained no further than they ask for."""
         setup, given = self.experiment.setup, inputs.gather(self.experiment, key, recipe)
+        end = inputs.iterations(self.experiment, key)
         first = self.worker.submit(first_state, setup, recipe, key.seed, given).result()
         found: Contents = {("initial", 0): first.initial}
         state = first.state
         for at in sorted({file.iteration for file in files if file.role != "initial"}):
-            trained = self.worker.submit(train, setup, state, at, at).result()
+            call = segment(setup, recipe, state, at, end)
+            trained = self.worker.submit(call.function, *call.arguments).result()
             state, weights = trained.state, trained.weights
             found |= {("kept", at): weights, ("final", at): weights}
         return found
@@ -95,9 +97,10 @@ class Rebuilding:
 def _with_stored_mask(key: RunKey, recipe: Recipe) -> Recipe:
     """The recipe with the mask that its run has made, so that nobody needs the weights which that was made from.
 
-    What becomes of weights may follow from those, too: then they are needed.
+    What becomes of weights may follow from those, too: then they are needed. A mask that is trained is no part of the
+    first state.
     """
-    if not recipe.makes_mask or (recipe.kept, recipe.pruned) != ("initial", "zero"):
+    if not recipe.makes_mask or recipe.trains == "mask" or (recipe.kept, recipe.pruned) != ("initial", "zero"):
         return recipe
     return replace(recipe, mask=Mask(key.recipe))
 
