@@ -100,9 +100,9 @@ def _with_stored_mask(key: RunKey, recipe: Recipe) -> Recipe:
     What becomes of weights may follow from those, too: then they are needed. A mask that is trained is no part of the
     first state.
     """
-    if not recipe.makes_mask or recipe.trains == "mask" or (recipe.kept, recipe.pruned) != ("initial", "zero"):
-        return recipe
-    return replace(recipe, mask=Mask(key.recipe))
+    made = recipe.makes_mask and recipe.trains != "mask"
+    as_they_are = (recipe.kept, recipe.pruned) == ("initial", "zero")
+    return replace(recipe, mask=Mask(key.recipe)) if made and as_they_are else recipe
 
 
 def _write(experiment: Experiment, key: RunKey, files: Sequence[File], contents: Contents) -> None:
