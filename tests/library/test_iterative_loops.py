@@ -520,6 +520,17 @@ def test_a_loop_that_trains_something_else_is_refused(images):
         next(found)
 
 
+def test_who_prunes_until_nothing_is_left_is_told_so(images):
+    """And not that the loop trains nothing."""
+    found = ltsm.prune_iteratively(
+        network(), lambda n: learn(n, images, torch.optim.Adam(n.parameters(), 0.01)), rounds=9, rate=0.99
+    )
+    assert [next(found).ticket.kept, next(found).ticket.kept] == [72, 0]
+    with pytest.raises(UsageError, match="round 1 keeps no weight that a mask covers") as caught:
+        next(found)
+    assert "rate" in caught.value.hint
+
+
 @pytest.mark.parametrize("change", ["layer", "buffer"])
 def test_a_loop_that_changes_the_structure_is_refused(change, images):
     def train(network):
