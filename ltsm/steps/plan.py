@@ -6,7 +6,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from ltsm.store.values import RecipeSpec, RunSpec
-from ltsm.studies.recipe import BestOf, Learned, Masking, effort
+from ltsm.studies.recipe import BestOf, Masking, effort
 from ltsm.studies.study import RunKey
 
 if TYPE_CHECKING:
@@ -112,5 +112,4 @@ def costs(study: Study) -> Mapping[str, float]:
 
 def _cost(study: Study, name: str, recipe: Recipe) -> float:
     amounts = len(recipe.mask.amounts) if isinstance(recipe.mask, Masking) else 1
-    learned = recipe.mask if isinstance(recipe.mask, Learned) else None
-    return amounts + expected_iterations(study, name) * effort(recipe.hidden, learned)
+    return amounts + expected_iterations(study, name) * effort(recipe.hidden, recipe.learned)
