@@ -115,6 +115,7 @@ def test_what_is_recorded_is_what_plain_torch_measures(untrained, halves, method
     before = untrained.state_dict()
     for name, flags in found.mask.items():
         assert torch.equal(found.state[name], torch.where(flags, before[name], 0.0))
+        assert not found.state[name][~flags].signbit().any(), "0, and not -0.0"
     biases = [name for name in before if name.endswith("bias")]
     assert all(torch.equal(found.state[name], before[name]) for name in biases)
     assert set(found.left_alone) >= set(biases)
