@@ -16,8 +16,8 @@ import ltsm
 from ltsm.core.learned import METHODS
 from ltsm.core.streams import uniform
 from ltsm.errors import DataError, LtsmError, RunError, UsageError
-from ltsm.library.learning import USUAL
 from ltsm.library.ticket_evaluation import evaluate_ticket
+from ltsm.studies.learned import OF
 
 SGD = partial(torch.optim.SGD, lr=20.0, momentum=0.9)
 learn = partial(ltsm.learn_supermask, iterations=30, batch_size=60, record_every=10)
@@ -448,5 +448,5 @@ def test_scores_that_become_no_numbers_are_an_error(halves, optimiser):
 
 
 def test_every_method_has_its_usual_settings():
-    assert USUAL.keys() == METHODS.keys()
-    assert all(settings.method == name for name, settings in USUAL.items())
+    assert OF.keys() == METHODS.keys()
+    assert all(settings.method == name for name, settings in OF.items())
