@@ -47,10 +47,10 @@ def length(recipe: Recipe) -> int | None:
     return None if isinstance(recipe.iterations, BestOf) else recipe.iterations
 
 
-def finished(study: Study, ended: Iterable[tuple[str, int]]) -> set[RunKey]:
-    """The runs of a study among those that have ended, by fingerprint and seed."""
+def of_study(study: Study, runs: Iterable[tuple[str, int]]) -> set[RunKey]:
+    """The runs of a study among these, which are given by fingerprint and seed."""
     names = {fingerprint: name for name, fingerprint in study.fingerprints().items()}
-    return {RunKey(names[fingerprint], seed) for fingerprint, seed in ended if fingerprint in names}
+    return {RunKey(names[fingerprint], seed) for fingerprint, seed in runs if fingerprint in names}
 
 
 class Plan:

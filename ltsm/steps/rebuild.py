@@ -13,7 +13,8 @@ from ltsm.errors import RunError
 from ltsm.steps import inputs
 from ltsm.steps.first import first_state
 from ltsm.steps.jobs import segment
-from ltsm.store import artifacts, drop
+from ltsm.steps.plan import of_study
+from ltsm.store import artifacts, drop, read
 from ltsm.studies.names import named
 from ltsm.studies.recipe import Mask, Weights
 from ltsm.studies.study import RunKey
@@ -53,10 +54,14 @@ class Rebuilding:
 
     def sources(self, keys: Iterable[RunKey]) -> Iterator[RunKey]:
         """What these runs are to be made from and was dropped. Raises as `runs` does."""
-        recipes = self.experiment.study.recipes
-        wanted = ((w, key.seed) for key in keys for w in inputs.weights_of(recipes[key.recipe]).values())
+        store, study = self.experiment.store, self.experiment.study
+        lacking = of_study(study, read.lacking(store, self.experiment.protocol_id))
+        wanted = (
+            (w, key.seed) for key in keys for w in inputs.weights_of(study.recipes[key.recipe]).values()
+        )
         for weights, seed in dict.fromkeys(wanted):
-            yield from self._source(weights, seed)
+            if RunKey(weights.of, seed) in lacking:  # one query of all: one of each takes milliseconds
+                yield from self._source(weights, seed)
 
     def _again(self, key: RunKey, wanted: Sequence[File]) -> Iterator[RunKey]:
         recipe = self.experiment.study.recipes[key.recipe]
