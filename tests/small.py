@@ -104,7 +104,7 @@ def experiment(store, protocol=SMALL, study=None, runs=None):
 def execution(store, protocol=SMALL, study=None, runs=None, workers=None, watcher=None, **how):
     """A plan over what the store has already, executed in this thread unless workers are given."""
     shared, runs = experiment(store, protocol, study, runs)
-    done = plan.finished(shared.study, read.ended(store, shared.protocol_id))
+    done = plan.of_study(shared.study, read.ended(store, shared.protocol_id))
     return Execution(shared, runs, done, workers or [Here()], watcher or Silent(), **how)
 
 

@@ -116,7 +116,7 @@ def carried_out(
 ) -> Outcome:
     """Run what is missing of these, with progress on the screen, until done or told to stop."""
     study = experiment.study
-    done = plan.finished(study, read.ended(experiment.store, experiment.protocol_id))
+    done = plan.of_study(study, read.ended(experiment.store, experiment.protocol_id))
     missing = [run for run in runs if run not in done]
     if first := [named(run) for run in missing if run not in asked_for]:
         say.note(f"runs what is missing first: {', '.join(first[:4])}{' …' if len(first) > 4 else ''}")  # noqa: PLR2004
@@ -135,8 +135,6 @@ def carried_out(
 
 def _make_again(experiment: Experiment, missing: Sequence[RunKey], stop: Callable[[], int]) -> None:
     """Make again what these runs start from and `db prune` has dropped."""
-    if not read.has_dropped_files(experiment.store, experiment.protocol_id):
-        return
     with WorkerProcess() as worker:
         for key in Rebuilding(experiment, worker).sources(missing):
             say.note(f"made dropped weights again: {named(key)}")

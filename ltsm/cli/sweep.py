@@ -183,7 +183,7 @@ def already(
     An absent store has nothing.
     """
     from ltsm.cli.dropping import Dropped, built_on
-    from ltsm.steps.plan import finished
+    from ltsm.steps.plan import of_study
     from ltsm.store import read, schema
     from ltsm.store.engine import store_path
 
@@ -197,6 +197,6 @@ def already(
             return set(), Dropped()
         dropped = built_on(store, same[0], study, forced)
         gone = {(run.fingerprint, run.seed) for run in dropped.runs}
-        return finished(study, read.ended(store, same[0]) - gone), dropped
+        return of_study(study, read.ended(store, same[0]) - gone), dropped
     finally:
         store.close()

@@ -1,4 +1,4 @@
-"""The training of a mask: `learn` takes a state to a later iteration, and gives what is recorded on the way."""
+"""The training of a mask: `learn_by` takes a state to a later iteration, and gives what is recorded on the way."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ltsm.core.mask_engine import choose_mask_engine
 from ltsm.core.mask_training import mask_of, masked
 from ltsm.core.records import Evaluation
 from ltsm.core.training import record_points
@@ -16,7 +15,7 @@ from ltsm.core.training import record_points
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ltsm.core.datasets import Dataset, TestSet
+    from ltsm.core.datasets import TestSet
     from ltsm.core.engine import Engine
     from ltsm.core.mask_engine import MaskEngine
     from ltsm.core.mask_state import MaskState
@@ -49,38 +48,6 @@ class MaskRecord:
     sampled_test_accuracy: float
 
 
-def learn(
-    data: Dataset,
-    judge: Engine,
-    course: Course,
-    state: MaskState,
-    until: int,
-    every: int,
-    test: TestSet | None = None,
-    device: str = "cpu",
-) -> tuple[MaskState, list[MaskRecord]]:
-    """The state at iteration `until`, and the records made on the way.
-
-    A pure function. There is a record at iteration 0, at every multiple of `every` and at `until`. Segments that end at
-    such multiples give the same bits, records included, as one uninterrupted call.
-
-    Args:
-        data: trains, and validates.
-        judge: evaluates networks of the state's shape on that data.
-        course: method, rates and length.
-        state: where to start.
-        until: the iteration to end at.
-        every: iterations from record to record.
-        test: measured too, and decides nothing.
-        device: where to compute.
-
-    Raises:
-        UsageError: this machine has no such device.
-    """
-    engine = choose_mask_engine(data, state.network, course, device)
-    return learn_by(engine, judge, course, state, until, every, test)
-
-
 def learn_by(
     engine: MaskEngine,
     judge: Engine,
@@ -90,7 +57,20 @@ def learn_by(
     every: int,
     test: TestSet | None = None,
 ) -> tuple[MaskState, list[MaskRecord]]:
-    """As `learn`, by an engine that serves the course and the state's network."""
+    """The state at iteration `until`, and the records made on the way.
+
+    A pure function. There is a record at iteration 0, at every multiple of `every` and at `until`. Segments that end at
+    such multiples give the same bits, records included, as one uninterrupted call.
+
+    Args:
+        engine: trains; it serves the course and the state's network.
+        judge: evaluates networks of the state's shape.
+        course: method, rates and length.
+        state: where to start.
+        until: the iteration to end at.
+        every: iterations from record to record.
+        test: measured too, and decides nothing.
+    """
     engine.load(state)
     records = [record(judge, course, state, math.nan, test)] if state.iteration == 0 else []
     for point in record_points(state.iteration, until, every):

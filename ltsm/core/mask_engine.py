@@ -1,4 +1,4 @@
-"""Engines that train masks: what stands behind `learn`, and which one serves which case."""
+"""Engines that train masks: what stands behind `learn_by`, and which one serves which case."""
 
 from __future__ import annotations
 

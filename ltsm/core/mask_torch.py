@@ -9,7 +9,7 @@ import torch
 
 from ltsm.core.backprop import Backprop
 from ltsm.core.draws import draws
-from ltsm.core.mask_training import factors, mask_of, masked, scored
+from ltsm.core.mask_training import factors, mask_of, rescaled, scored
 from ltsm.core.torch_engine import denormals_as_zero, resident
 
 if TYPE_CHECKING:
@@ -65,15 +65,16 @@ class TorchMaskEngine:
         """One step; the loss before it."""
         learned = self._course.learned
         mask = mask_of(self._network, learned, self._scores, self._drawn())
-        self._effective.copy_(masked(self._network, learned, self._values, mask))
+        by = factors(self._network, learned, mask)
+        self._effective.copy_(rescaled(self._network, self._values.where(mask, 0.0), by))
         images, labels = self._batch()
         size = len(images)
         if size not in self._passes:
             self._passes[size] = Backprop(self._network, self._effective, self._gradient, size)
         loss = self._passes[size].loss(images, labels)
-        self._gradient.mul_(self._values)  # by the mask, but for the layers' factors
-        for layer, factor in zip(self._network.layers, factors(self._network, learned, mask), strict=True):
-            self._change(layer, mask, factor)
+        rescaled(self._network, self._gradient.mul_(self._values), by)  # now it is by the mask
+        for layer in self._network.layers:
+            self._change(layer, mask)
         return loss
 
     def _drawn(self) -> Tensor | None:
@@ -82,12 +83,11 @@ class TorchMaskEngine:
         key = self._course.key(self._loaded.seed, self._iteration)
         return draws(self._network, key).to(self._device)
 
-    def _change(self, layer: Layer, mask: Tensor, factor: float) -> None:
+    def _change(self, layer: Layer, mask: Tensor) -> None:
         """SGD's step on a layer's scores: the gradient by its mask, straight through to the scores."""
         learned, method, part = self._course.learned, self._course.method, scored(layer, self._course.learned)
-        weight = self._gradient[layer.weight].mul_(factor)
         if learned.rescale and method.through:
-            kept = mask[layer.weight]
+            weight, kept = self._gradient[layer.weight], mask[layer.weight]
             weight += weight[kept].sum() * (method.power / max(1, int(kept.sum())))
         scores, momentum = self._scores[part], self._momentum[part]
         step = self._gradient[part] * method.slope(scores) + learned.decay * scores

@@ -108,14 +108,19 @@ def histogram(network: Network, learned: Learned, scores: Tensor) -> tuple[int, 
 
 def factors(network: Network, learned: Learned, mask: Tensor) -> list[float]:
     """What each layer's kept weights are multiplied by; a layer that keeps nothing counts as keeping one."""
-    power = METHODS[learned.method].power if learned.rescale else 0.0
+    if not learned.rescale:
+        return [1.0] * len(network.layers)
     parts = [mask[layer.weight] for layer in network.layers]
-    return [float((max(1, int(part.sum())) / len(part)) ** power) for part in parts]
+    return [float((max(1, int(part.sum())) / len(part)) ** METHODS[learned.method].power) for part in parts]
+
+
+def rescaled(network: Network, values: Tensor, by: list[float]) -> Tensor:
+    """Values (P,), each layer's weights multiplied by its factor, in place."""
+    for layer, factor in zip(network.layers, by, strict=True):
+        values[layer.weight] *= factor
+    return values
 
 
 def masked(network: Network, learned: Learned, values: Tensor, mask: Tensor) -> Tensor:
     """(P,) the network that a mask leaves of values (P,)."""
-    found = values.where(mask, 0.0)
-    for layer, factor in zip(network.layers, factors(network, learned, mask), strict=True):
-        found[layer.weight] *= factor
-    return found
+    return rescaled(network, values.where(mask, 0.0), factors(network, learned, mask))

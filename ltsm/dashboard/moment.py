@@ -67,7 +67,8 @@ class Moment:
     @cached_property
     def seconds_left(self) -> float | None:
         """How long the rest of the sweep will take; None while nothing writes."""
-        return progress.seconds_left(self.runs) if self.holder else None
+        learned = {name: r.learned for name, r in self.study.recipes.items() if r.learned}
+        return progress.seconds_left(self.runs, learned) if self.holder else None
 
     @cached_property
     def stopped(self) -> bool:

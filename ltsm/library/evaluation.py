@@ -198,14 +198,13 @@ def _masked_states(
     module: nn.Module, start: State, masked: Sequence[Callable[[], State]], names: Sequence[str]
 ) -> list[Callable[[], State]]:
     """What gives each network's state, in memory of its own: masked values, worked out once where memory allows it."""
-    device = device_of(module)
-    own = {*dict(module.named_parameters()), *dict(module.named_buffers())}
+    own = _own(module)
     others = {name: t for name, t in start.items() if name in own and name not in names}
-    covered = own & {*names} & start.keys()
+    covered = own.keys() & {*names} & start.keys()
     made: list[Callable[[], State]] = [partial(_only, make, covered) for make in masked]
     if len(made) * sum(start[name].nbytes for name in covered) <= MEMORY:
         made = [partial(dict, make()) for make in made]
-    return [partial(_with_copies, make, others, device) for make in made]
+    return [partial(_with_copies, make, others, own) for make in made]
 
 
 def _only(make: Callable[[], State], names: Container[str]) -> State:
@@ -214,13 +213,18 @@ def _only(make: Callable[[], State], names: Container[str]) -> State:
 
 def whole_states(module: nn.Module, states: Sequence[State]) -> list[Callable[[], State]]:
     """What gives each of these states, in memory of its own, as far as the module has its names."""
-    names = {*dict(module.named_parameters()), *dict(module.named_buffers())}
-    own = [{name: t for name, t in state.items() if name in names} for state in states]
-    return [partial(_with_copies, dict, state, device_of(module)) for state in own]
+    own = _own(module)
+    known = [{name: t for name, t in state.items() if name in own} for state in states]
+    return [partial(_with_copies, dict, state, own) for state in known]
 
 
-def _with_copies(masked: Callable[[], State], others: State, device: torch.device) -> State:
-    return {name: t.to(device, copy=True) for name, t in {**masked(), **others}.items()}
+def _own(module: nn.Module) -> State:
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def _with_copies(masked: Callable[[], State], others: State, own: State) -> State:
+    """Each where the module has its own, which may be on several devices."""
+    return {name: t.to(own[name].device, copy=True) for name, t in {**masked(), **others}.items()}
 
 
 def _flat(images: Tensor) -> Tensor:

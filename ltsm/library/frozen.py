@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -36,10 +36,9 @@ def frozen_zeros(
     """For a training loop of one's own: what the mask prunes is exactly 0 in here, whatever the optimiser does.
 
     The parameters are set to 0 on entry, or to the values that they shall be frozen at. Their gradients are 0, so that
-    momentum and norms know nothing of them, and
-    before and after every step, before every call of the module, and at the end, they are set so again, so that neither
-    weight decay, nor momentum from before, nor who writes to them can move them. A parameter that is replaced meanwhile
-    is followed from the next step on.
+    momentum and norms know nothing of them, and before and after every step, before every call of the module, and at
+    the end, they are set so again, so that neither weight decay, nor momentum from before, nor who writes to them can
+    move them. A parameter that is replaced meanwhile is followed from the next step or call of the module on.
 
     Args:
         module: the network; its pruned parameters change.
@@ -58,14 +57,17 @@ def frozen_zeros(
         raise UsageError(
             "the optimiser is over none of the module's parameters.", "SGD(module.parameters(), …)"
         )
-    zeros.set()
-    hooks = [
-        *_around_steps(zeros, network, optimiser),
-        module.register_forward_pre_hook(_BeforeForward(zeros)),
-    ]
+    hooks: list[RemovableHandle] = []
     try:
+        zeros.set()
+        hooks += _around_steps(zeros, network, optimiser)
+        hooks.append(module.register_forward_pre_hook(_BeforeForward(zeros)))
         yield
         zeros.set()
+    except BaseException:
+        with suppress(Exception):  # what went wrong comes out, whatever has become of the network
+            zeros.set()
+        raise
     finally:
         for hook in hooks:
             hook.remove()
@@ -129,7 +131,20 @@ class _Zeros:
         self._hooked: dict[str, tuple[nn.Parameter, RemovableHandle | None]] = {}
 
     def set(self, *_: Any) -> None:
-        """Set what is pruned to 0; also a hook of the optimiser.
+        """Set what is pruned to 0; also a hook of the optimiser. Raises as `_followed`."""
+        for name, parameter in self._followed():
+            self._write(name, parameter)
+
+    def mend(self) -> None:
+        """Set to 0 again what has been written to; nothing else is touched, as autograd may still need it unchanged."""
+        for name, parameter in self._followed():
+            pruned, frozen = self._beside(name, parameter)
+            moved = parameter if frozen is None else parameter != frozen
+            if bool(torch.logical_and(moved, pruned).any()):
+                self._write(name, parameter)
+
+    def _followed(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The parameters as the module has them now, their gradients 0 from now on; none that a functional call lends it.
 
         Raises:
             UsageError: a parameter is gone, or has another shape now.
@@ -139,22 +154,12 @@ class _Zeros:
             parameter = parameters.get(name)
             if parameter is None or parameter.shape != pruned.shape:
                 raise UsageError(f"the mask is of another network: {name!r} has gone, or has another shape.")
-            followed, hook = self._hooked.get(name, (None, None))
-            if followed is not parameter or (hook is None and parameter.requires_grad):
+            if isinstance(parameter, nn.Parameter):
                 self._follow(name, parameter)
-            self._write(name, parameter)
-
-    def mend(self) -> None:
-        """Set to 0 again what has been written to; nothing else is touched, as autograd may still need it unchanged."""
-        for name, (parameter, _) in self._hooked.items():
-            pruned, frozen = self._beside(name, parameter)
-            moved = parameter if frozen is None else parameter != frozen
-            if bool(torch.logical_and(moved, pruned).any()):
-                self._write(name, parameter)
+                yield name, parameter
 
     def release(self) -> None:
-        """Leave the gradients alone again, and zeros behind."""
-        self.mend()
+        """Leave the gradients alone again."""
         for _, hook in self._hooked.values():
             if hook is not None:
                 hook.remove()
@@ -178,7 +183,10 @@ class _Zeros:
 
     def _follow(self, name: str, parameter: nn.Parameter) -> None:
         """From now on this one's gradient is 0 where it is pruned."""
-        if (before := self._hooked.get(name, (None, None))[1]) is not None:
+        followed, before = self._hooked.get(name, (None, None))
+        if followed is parameter and (before is not None or not parameter.requires_grad):
+            return
+        if before is not None:
             before.remove()
 
         @unserializable_hook  # type: ignore[untyped-decorator]  # torch's own; a person may save the whole module meanwhile

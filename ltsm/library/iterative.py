@@ -82,7 +82,7 @@ def prune_iteratively(
 
     Raises:
         UsageError: an argument cannot be, or the network is none that can be pruned; while rounds go on: `train` has
-            changed no weight or the network's structure, has made too few steps, or a weight is no number.
+            changed no weight or the network's structure, has made too few steps, or a weight is no number; or none is left.
     """
     instance("train", train, Callable, "a function of the network")  # type: ignore[arg-type]  # no class to mypy
     checked_criterion(criterion)
@@ -175,10 +175,15 @@ class _Plan:
         """What the round after this one keeps.
 
         Raises:
-            UsageError: nothing has been trained, or a weight is no number.
+            UsageError: nothing has been trained, nothing is left, or a weight is no number.
         """
         began, after = found.ticket.initial, found.ticket.trained or {}
         check_pair(self.initial, after, self.covered.masked, one=True)
+        if not found.ticket.kept:
+            raise UsageError(
+                f"round {found.number} keeps no weight that a mask covers: none is left to prune.",
+                "fewer rounds, or a smaller rate",
+            )
         if all(torch.equal(began[name], after[name]) for name in self.covered.masked):
             raise UsageError(
                 f"round {found.number} has changed no weight that a mask covers.",

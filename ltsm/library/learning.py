@@ -23,7 +23,7 @@ from ltsm.library.ranking import Ranking, ranked_together
 from ltsm.library.supermasks import AmountResult, Supermask
 from ltsm.library.training import our_data, plan_of
 from ltsm.protocol import PAPER, MaskScope, Order
-from ltsm.studies.learned import OF_BERNOULLI, OF_EDGE_POPUP
+from ltsm.studies.learned import OF
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from ltsm.library.weights import Weights
     from ltsm.protocol import Activation
     from ltsm.studies.recipe import Learned
-
-USUAL = {settings.method: settings for settings in (OF_BERNOULLI, OF_EDGE_POPUP)}
-"""How each method is trained unless it is said otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -189,10 +186,10 @@ def _settings(method: Any, keep: Any, rescale: Any, mask: Any) -> Learned:
     Raises:
         UsageError: one cannot be.
     """
-    one_of("method", method, USUAL)
+    one_of("method", method, OF)
     one_of("mask", mask, get_args(MaskScope))
     instance("rescale", rescale, bool, "True or False")
-    settings = replace(USUAL[method], rescale=rescale, covers=mask)
+    settings = replace(OF[method], rescale=rescale, covers=mask)
     if keep is None:
         return settings
     if METHODS[method].sampled:

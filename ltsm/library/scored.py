@@ -12,7 +12,7 @@ from ltsm.core.learned import METHODS
 from ltsm.core.mask_training import MASK, SAMPLE, SCORES
 from ltsm.core.streams import uniform
 from ltsm.library.evaluation import device_of
-from ltsm.library.ranking import split
+from ltsm.library.ranking import pooled, split
 from ltsm.library.weights import state_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class Scored(nn.Module):
 
     def whole_state(self) -> State:
         """The state dict on the CPU under the mask that is learned so far, each parameter under all its names."""
-        masked = torch.cat([t.flatten() for t in self._masked(self._flags().float()).values()])
+        flags = self._flags()
+        masked = pooled(self._masked(flags.float()).values()).where(flags, 0.0)  # a product leaves -0.0
         now = state_of(self.network)
         buffers = {name: now[name] for name, _ in self.network.named_buffers() if name in now}
         return self._making.start | buffers | self._by_name(masked.cpu())

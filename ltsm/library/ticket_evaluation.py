@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
 from ltsm.core.ambient import own_state
-from ltsm.core.datasets import Dataset
-from ltsm.core.engine import choose_engine
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
-from ltsm.library.evaluation import as_dataset, as_taken, copied, evaluate_states
+from ltsm.library.by_module import at_hand
+from ltsm.library.evaluation import copied, evaluate_states, through_ours, whole_states
 from ltsm.library.tickets import checked_ticket
 from ltsm.library.weights import load_exactly
 from ltsm.library.wrappers import unwrapped
-from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ltsm.core.datasets import TestSet
+    from ltsm.core.datasets import Dataset, TestSet
     from ltsm.core.records import Evaluation
     from ltsm.library.batches import Data
-    from ltsm.library.chains import Chain
     from ltsm.library.tickets import Ticket
     from ltsm.library.weights import State
 
@@ -57,7 +52,7 @@ def evaluate_ticket(
     ticket = checked_ticket(ticket)
     states = [ticket.initial] if ticket.trained is None else [ticket.initial, ticket.trained]
     if model is None and ticket.chain is not None and ticket.chain.network.sizes[-1] > 1:
-        found = _by_ours(ticket.chain, states, validation)
+        _, found = through_ours(ticket.chain, [], validation, states)
     elif model is not None:
         found = _by_module(model, states, validation)
     else:
@@ -80,24 +75,8 @@ def evaluate_test(
     )
 
 
-def _by_ours(chain: Chain, states: Sequence[State], validation: Data | Dataset) -> Evaluation:
-    data = as_dataset(validation, chain.network)
-    engine = choose_engine(data, chain.network, PAPER.changed(activation=chain.network.activation))
-    return engine.evaluate_parameters(torch.stack([chain.flat(state) for state in states]))
-
-
 def _by_module(model: nn.Module, states: Sequence[State], validation: Data | Dataset) -> Evaluation:
     network = copied(unwrapped(instance("model", model, nn.Module, "a torch.nn.Module"))).eval()
     for state in states:
         load_exactly(network, state)
-    if isinstance(validation, Dataset):
-        validation = as_taken(network, validation, "validation")
-    own = {*dict(network.named_parameters()), *dict(network.named_buffers())}
-    calls = [partial(_placed, {n: t for n, t in state.items() if n in own}, network) for state in states]
-    return evaluate_states(network, calls, validation)
-
-
-def _placed(state: State, network: nn.Module) -> State:
-    """Copies where the network is: a forward pass may write to buffers."""
-    places = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    return {name: t.to(places[name].device, copy=True) for name, t in state.items()}
+    return evaluate_states(network, whole_states(network, states), at_hand(network, validation, "validation"))

@@ -9,7 +9,6 @@ from ltsm.report.paired import in_units
 from ltsm.report.published_claims import Verification, held_out_mnist, ordering, published, value
 from ltsm.report.table import ACHIEVED_TEST
 from ltsm.studies.learned import BERNOULLI, NAME, SAME_SIGN
-from ltsm.studies.recipe import Learned
 from ltsm.studies.study import Group
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def _with_length(evaluation: Evaluation, judged: Judged, published_epochs: float
 
 def epochs(recipe: Recipe, protocol: Protocol) -> float:
     """How often a recipe that learns its mask sees MNIST's training images under a protocol."""
-    assert isinstance(recipe.mask, Learned)  # noqa: S101 - the recipe of that name does
+    assert recipe.learned is not None  # noqa: S101 - the recipe of that name does
     assert isinstance(recipe.iterations, int)  # noqa: S101 - as above
     images = min(IMAGES - (protocol.held_out or 0), protocol.train_size or IMAGES)
     return recipe.iterations / -(-images // recipe.mask.batch_size)

@@ -9,10 +9,13 @@ from ltsm.store.values import FINISHED
 from ltsm.studies.recipe import effort
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from ltsm.store.values import RunRow
+    from ltsm.studies.recipe import Learned
+
+    Shape = tuple[tuple[int, ...], Learned | None]
 
 
 def running(runs: Sequence[RunRow]) -> list[RunRow]:
@@ -61,35 +64,39 @@ def percent(run: RunRow) -> int | None:
     return 100 * run.iteration // run.iterations if run.iterations else None
 
 
-def seconds_left(runs: Sequence[RunRow]) -> float | None:
+def seconds_left(runs: Sequence[RunRow], learned: Mapping[str, Learned]) -> float | None:
     """How long the runs that are left will take at the speed seen so far, None while none has been seen.
 
-    Each architecture has its own speed; those not seen yet are taken to be slower or faster than the others by the
-    effort of an iteration. A run whose length is unknown is taken to be as long as the known ones of its recipe, or else
-    of all.
+    Each architecture has its own speed, and each way of training a mask; those not seen yet are taken to be slower or
+    faster than the others by the effort of an iteration. A run whose length is unknown is taken to be as long as the
+    known ones of its recipe, or else of all.
+
+    Args:
+        runs: of one study.
+        learned: the masks that are trained, by recipe.
     """
-    pace = _seconds_per_iteration(runs)
+    pace = _seconds_per_iteration(runs, learned)
     if not pace:
         return None
-    usual = sum(seconds / effort(hidden) for hidden, seconds in pace.items()) / len(pace)
-    length = _usual_lengths(runs)
-    left = sum(
-        ((length[run.recipe] if run.iterations is None else run.iterations) - run.iteration)
-        * pace.get(run.hidden, usual * effort(run.hidden))
-        for run in runs
-        if run.state not in FINISHED
-    )
+    usual = sum(seconds / effort(*shape) for shape, seconds in pace.items()) / len(pace)
+    length, left = _usual_lengths(runs), 0.0
+    for run in runs:
+        if run.state not in FINISHED:
+            shape = run.hidden, learned.get(run.recipe)
+            iterations = (length[run.recipe] if run.iterations is None else run.iterations) - run.iteration
+            left += iterations * pace.get(shape, usual * effort(*shape))
     return left / max(1, len(running(runs)))
 
 
-def _seconds_per_iteration(runs: Sequence[RunRow]) -> dict[tuple[int, ...], float]:
-    seconds: dict[tuple[int, ...], float] = defaultdict(float)
-    iterations: dict[tuple[int, ...], int] = defaultdict(int)
+def _seconds_per_iteration(runs: Sequence[RunRow], learned: Mapping[str, Learned]) -> dict[Shape, float]:
+    seconds: dict[Shape, float] = defaultdict(float)
+    iterations: dict[Shape, int] = defaultdict(int)
     for run in runs:
         if speed(run) is not None:
-            seconds[run.hidden] += run.seconds
-            iterations[run.hidden] += run.iteration
-    return {hidden: seconds[hidden] / iterations[hidden] for hidden in seconds}
+            shape = run.hidden, learned.get(run.recipe)
+            seconds[shape] += run.seconds
+            iterations[shape] += run.iteration
+    return {shape: seconds[shape] / iterations[shape] for shape in seconds}
 
 
 def _usual_lengths(runs: Sequence[RunRow]) -> dict[str, float]:

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from ltsm.core.learned import METHODS
 from ltsm.steps.plan import expected_iterations
 from ltsm.steps.training import dataset, network, test_set
-from ltsm.studies.recipe import Learned, Masking
+from ltsm.studies.recipe import Masking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ltsm.core.network import Network
     from ltsm.steps.training import Setup
-    from ltsm.studies.recipe import Recipe
+    from ltsm.studies.recipe import Learned
     from ltsm.studies.study import RunKey, Study
 
 BYTES_A_RECORD, BYTES_A_RUN = 50, 3_000
@@ -49,16 +50,11 @@ def estimate(setup: Setup, study: Study, runs: Iterable[RunKey], jobs: int) -> E
         DataError: the data is not there.
     """
     counts = Counter(run.recipe for run in runs)
-    shapes = {name: _shape(study.recipes[name]) for name in counts}
+    shapes = {name: (study.recipes[name].hidden, study.recipes[name].learned) for name in counts}
     paces = {shape: _pace(setup, *shape) for shape in set(shapes.values())}
     found = {name: _of_recipe(setup, study, name, paces[shapes[name]]) for name in counts}
     seconds = sum(count * found[name].seconds for name, count in counts.items())
     return Estimate(seconds / jobs, sum(count * found[name].bytes for name, count in counts.items()))
-
-
-def _shape(recipe: Recipe) -> tuple[tuple[int, ...], Learned | None]:
-    """What decides how long an iteration takes."""
-    return recipe.hidden, recipe.mask if isinstance(recipe.mask, Learned) else None
 
 
 def _of_recipe(setup: Setup, study: Study, name: str, pace: _Pace) -> Estimate:
@@ -69,7 +65,8 @@ def _of_recipe(setup: Setup, study: Study, name: str, pace: _Pace) -> Estimate:
     stays = trains and name not in study.passing
     files = (stays + (trains and recipe.owns_start) + len(recipe.keep)) * 4 * pace.parameters
     rows = BYTES_A_RUN + trains * records * BYTES_A_RECORD + amounts * (pace.parameters // 8 + 100)
-    evaluated = amounts + trains * records * (2 if recipe.trains == "mask" else 1)  # drawn masks, too
+    drawn = recipe.learned is not None and METHODS[recipe.learned.method].sampled
+    evaluated = amounts + trains * records * (1 + drawn)
     return Estimate(trains * iterations * pace.iteration + evaluated * pace.record, files + rows)
 
 

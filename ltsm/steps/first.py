@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ltsm.steps.learning import fresh_mask, mask_engine
 from ltsm.steps.training import dataset, network, read_weights, test_set, weights_file
 from ltsm.store.values import MaskRow
-from ltsm.studies.recipe import Learned, Mask, Masking, Random
+from ltsm.studies.recipe import Mask, Masking, Random
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +110,7 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
     making = _Making(recipe, seed, net, engine, values, covered, trained, fresh)
     mask, rows = _mask(making, inputs, test_set(setup))
     values = making.masked(covered | ~covered if mask is None else mask)
-    trains, learns = recipe.trains != "nothing", isinstance(recipe.mask, Learned)
+    trains, learns = recipe.trains != "nothing", recipe.learned is not None
     state = fresh_mask(net, recipe, seed, values) if learns else _fresh(net, seed, values, mask)
     size = net.parameters if mask is None else int(mask.sum())
     return FirstState(
@@ -140,7 +140,7 @@ def _mask(making: _Making, inputs: Inputs, test: TestSet | None) -> tuple[Tensor
     from ltsm.core.masking import choose, evaluate, evaluate_masks, unpack_bits
 
     recipe, net = making.recipe, making.network
-    if recipe.mask is None or isinstance(recipe.mask, Learned):
+    if recipe.mask is None or recipe.learned:
         return None, ()
     if isinstance(recipe.mask, Mask) and not recipe.mask.control:
         return unpack_bits(inputs.masks["mask"], net.parameters), ()

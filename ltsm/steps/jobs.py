@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ltsm.steps.experiment import Experiment
+    from ltsm.steps.training import Setup
     from ltsm.store.values import Artifact, Metric, RunRow, State
     from ltsm.studies.recipe import Recipe
     from ltsm.studies.study import RunKey
@@ -37,6 +38,12 @@ class Call(NamedTuple):
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+
+
+def segment(setup: Setup, recipe: Recipe, state: bytes, until: int, end: int) -> Call:
+    """What takes a run of the recipe to iteration `until`; `end` is its last."""
+    how = (setup, state, until, end, until in recipe.keep)
+    return Call(learn, (*how, recipe)) if recipe.trains == "mask" else Call(train, how)
 
 
 @dataclass(slots=True)
@@ -79,12 +86,10 @@ class Job:
         setup, seed = self.experiment.setup, self.key.seed
         if not self.state:
             return Call(first_state, (setup, self.recipe, seed, self._inputs))
-        learns = self.recipe.trains == "mask"
-        segment = self._records * setup.protocol.record_every
-        stops = [(self.iteration // segment + 1) * segment, self.iterations, *self.recipe.keep]
+        length = self._records * setup.protocol.record_every
+        stops = [(self.iteration // length + 1) * length, self.iterations, *self.recipe.keep]
         until = min(stop for stop in stops if stop > self.iteration or stop == self.iterations)
-        how = (setup, self.state, until, self.iterations, until in self.recipe.keep)
-        return Call(learn, (*how, self.recipe)) if learns else Call(train, how)
+        return segment(setup, self.recipe, self.state, until, self.iterations)
 
     def receive(self, result: FirstState | Trained) -> None:
         """Take in what the worker made, so that the next call can be made before it is written."""

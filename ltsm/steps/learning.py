@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ltsm.steps.training import Trained, dataset, finite, network, test_set, weights_file
 from ltsm.store.values import MaskRow, Metric
-from ltsm.studies.recipe import Learned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from ltsm.core.mask_training import Course
     from ltsm.core.network import Network
     from ltsm.steps.training import Setup
-    from ltsm.studies.recipe import Recipe
+    from ltsm.studies.recipe import Learned, Recipe
 
 MASK_RECORDS_PER_SEGMENT = 10
 """A step of (300, 100) on batches of 250 takes a dozen times as long as one of the paper's network on 60."""
@@ -82,8 +81,8 @@ def course_of(setup: Setup, recipe: Recipe, iterations: int) -> Course:
 
 
 def _learned(recipe: Recipe) -> Learned:
-    assert isinstance(recipe.mask, Learned)  # noqa: S101 - a study has no other that trains its mask
-    return recipe.mask
+    assert recipe.learned is not None  # noqa: S101 - a study has no other that trains its mask
+    return recipe.learned
 
 
 def _mask_row(course: Course, state: MaskState, last: Metric) -> MaskRow:

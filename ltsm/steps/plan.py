@@ -6,7 +6,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from ltsm.store.values import RecipeSpec, RunSpec
-from ltsm.studies.recipe import BestOf, Learned, Masking, effort
+from ltsm.studies.recipe import BestOf, Masking, effort
 from ltsm.studies.study import RunKey
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ def length(recipe: Recipe) -> int | None:
     return None if isinstance(recipe.iterations, BestOf) else recipe.iterations
 
 
-def finished(study: Study, ended: Iterable[tuple[str, int]]) -> set[RunKey]:
-    """The runs of a study among those that have ended, by fingerprint and seed."""
+def of_study(study: Study, runs: Iterable[tuple[str, int]]) -> set[RunKey]:
+    """The runs of a study among these, which are given by fingerprint and seed."""
     names = {fingerprint: name for name, fingerprint in study.fingerprints().items()}
-    return {RunKey(names[fingerprint], seed) for fingerprint, seed in ended if fingerprint in names}
+    return {RunKey(names[fingerprint], seed) for fingerprint, seed in runs if fingerprint in names}
 
 
 class Plan:
@@ -112,5 +112,4 @@ def costs(study: Study) -> Mapping[str, float]:
 
 def _cost(study: Study, name: str, recipe: Recipe) -> float:
     amounts = len(recipe.mask.amounts) if isinstance(recipe.mask, Masking) else 1
-    learned = recipe.mask if isinstance(recipe.mask, Learned) else None
-    return amounts + expected_iterations(study, name) * effort(recipe.hidden, learned)
+    return amounts + expected_iterations(study, name) * effort(recipe.hidden, recipe.learned)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from ltsm.errors import RunError
 from ltsm.steps import inputs
 from ltsm.steps.first import first_state
-from ltsm.steps.training import train
-from ltsm.store import artifacts, drop
+from ltsm.steps.jobs import segment
+from ltsm.steps.plan import of_study
+from ltsm.store import artifacts, drop, read
 from ltsm.studies.names import named
 from ltsm.studies.recipe import Mask, Weights
 from ltsm.studies.study import RunKey
@@ -53,10 +54,14 @@ class Rebuilding:
 
     def sources(self, keys: Iterable[RunKey]) -> Iterator[RunKey]:
         """What these runs are to be made from and was dropped. Raises as `runs` does."""
-        recipes = self.experiment.study.recipes
-        wanted = ((w, key.seed) for key in keys for w in inputs.weights_of(recipes[key.recipe]).values())
+        store, study = self.experiment.store, self.experiment.study
+        lacking = of_study(study, read.lacking(store, self.experiment.protocol_id))
+        wanted = (
+            (w, key.seed) for key in keys for w in inputs.weights_of(study.recipes[key.recipe]).values()
+        )
         for weights, seed in dict.fromkeys(wanted):
-            yield from self._source(weights, seed)
+            if RunKey(weights.of, seed) in lacking:  # one query of all: one of each takes milliseconds
+                yield from self._source(weights, seed)
 
     def _again(self, key: RunKey, wanted: Sequence[File]) -> Iterator[RunKey]:
         recipe = self.experiment.study.recipes[key.recipe]
@@ -82,11 +87,13 @@ class Rebuilding:
     def _contents(self, key: RunKey, recipe: Recipe, files: Sequence[File]) -> Contents:
         """The bytes of a run's files by role and iteration, trained no further than they ask for."""
         setup, given = self.experiment.setup, inputs.gather(self.experiment, key, recipe)
+        end = inputs.iterations(self.experiment, key)
         first = self.worker.submit(first_state, setup, recipe, key.seed, given).result()
         found: Contents = {("initial", 0): first.initial}
         state = first.state
         for at in sorted({file.iteration for file in files if file.role != "initial"}):
-            trained = self.worker.submit(train, setup, state, at, at).result()
+            call = segment(setup, recipe, state, at, end)
+            trained = self.worker.submit(call.function, *call.arguments).result()
             state, weights = trained.state, trained.weights
             found |= {("kept", at): weights, ("final", at): weights}
         return found
@@ -95,11 +102,12 @@ class Rebuilding:
 def _with_stored_mask(key: RunKey, recipe: Recipe) -> Recipe:
     """The recipe with the mask that its run has made, so that nobody needs the weights which that was made from.
 
-    What becomes of weights may follow from those, too: then they are needed.
+    What becomes of weights may follow from those, too: then they are needed. A mask that is trained is no part of the
+    first state.
     """
-    if not recipe.makes_mask or (recipe.kept, recipe.pruned) != ("initial", "zero"):
-        return recipe
-    return replace(recipe, mask=Mask(key.recipe))
+    made = recipe.makes_mask and recipe.trains != "mask"
+    as_they_are = (recipe.kept, recipe.pruned) == ("initial", "zero")
+    return replace(recipe, mask=Mask(key.recipe)) if made and as_they_are else recipe
 
 
 def _write(experiment: Experiment, key: RunKey, files: Sequence[File], contents: Contents) -> None:

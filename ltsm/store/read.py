@@ -128,19 +128,23 @@ def runs(
 
 def ended(store: Store, protocol_id: int) -> set[tuple[str, int]]:
     """The runs of a protocol in which nothing is left to do, by their recipe's fingerprint and their seed."""
+    return _those(store, protocol_id, models.run.c.state.in_(FINISHED))
+
+
+def lacking(store: Store, protocol_id: int) -> set[tuple[str, int]]:
+    """The runs of a protocol of which a file was dropped, by the same."""
+    file = models.file.c
+    return _those(
+        store, protocol_id, models.run.c.id.in_(select(file.run_id).where(file.role.like(f"{DROPPED}%")))
+    )
+
+
+def _those(store: Store, protocol_id: int, which: ColumnElement[bool]) -> set[tuple[str, int]]:
     run = models.run.c
     query = select(models.recipe.c.fingerprint, run.seed).join(models.run)
     with _reading(store) as connection:
-        rows = connection.execute(query.where(run.protocol_id == protocol_id, run.state.in_(FINISHED)))
+        rows = connection.execute(query.where(run.protocol_id == protocol_id, which))
         return {(row.fingerprint, row.seed) for row in rows}
-
-
-def has_dropped_files(store: Store, protocol_id: int) -> bool:
-    """Whether a run of the protocol has a file that was dropped."""
-    file = models.file.c
-    query = select(file.run_id).join(models.run).where(models.run.c.protocol_id == protocol_id)
-    with _reading(store) as connection:
-        return connection.execute(query.where(file.role.like(f"{DROPPED}%")).limit(1)).first() is not None
 
 
 def data_digests(store: Store, protocol_id: int) -> set[str]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ltsm.notation import format_sizes
 from ltsm.store import models
+from ltsm.store.engine import chunks
 from ltsm.store.locked import cannot_write
 from ltsm.store.seal import seal_plan, seal_runs
 from ltsm.store.values import DROPPED, Artifact
@@ -161,9 +162,17 @@ def reset(store: Store, run_ids: Sequence[int], now: datetime) -> list[Artifact]
         cleared = update(models.run).where(models.run.c.id.in_(run_ids))
         connection.execute(cleared.values(**dict.fromkeys(_RESULT_COLUMNS), **values))
         seal_runs(connection, run_ids)
-        there = file.role.not_like(f"{DROPPED}%")
-        still = set(connection.execute(select(file.path).where(there)).scalars())
-    return [artifact for artifact in named if artifact.path not in still]
+        return unnamed(connection, named)
+
+
+def unnamed(connection: Connection, files: Iterable[Artifact]) -> list[Artifact]:
+    """Those that no row names as a file that is there."""
+    file = models.file.c
+    there, wanted = select(file.path).where(file.role.not_like(f"{DROPPED}%")), list(dict.fromkeys(files))
+    still = set[str]()
+    for some in chunks([a.path for a in wanted]):  # of one file among all of a large store's
+        still |= set(connection.execute(there.where(file.path.in_(some))).scalars())
+    return [a for a in wanted if a.path not in still]
 
 
 def rewind(store: Store, run_id: int, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Masks that are learned, and never a weight: from the paper's rule to the accuracy of a trained network.
 
-Zhou et al. (2019), section 5, and Ramanujan et al. (2020), with the settings of their programs but for the length.
+Zhou et al. (2019), section 5, and Ramanujan et al. (2020), with the settings of their programs but for the length
+and the initial values, which are the protocol's.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SAME_SIGN = f"{criteria.SAME_SIGN}, {criteria.CONSTANT}"
 OF_BERNOULLI = Learned(method=BERNOULLI, lr=100.0, batch_size=250)
 """Scores from 0, so that every probability is a half; their program's momentum, rate and batch."""
 OF_EDGE_POPUP = Learned(method=EDGE_POPUP, lr=0.1, batch_size=64, decay=5e-4, schedule="cosine", rescale=True)
-"""As their program for MNIST has it; with rescaling their scaled constants."""
+"""As their program for MNIST has it; with rescaling their scaled constants, where initial values are by Kaiming."""
 
 OF = {BERNOULLI: OF_BERNOULLI, EDGE_POPUP: OF_EDGE_POPUP}
 """How each method is trained, by its name."""

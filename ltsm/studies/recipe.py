@@ -140,6 +140,11 @@ class Recipe:
         return dict(_references("", self))
 
     @property
+    def learned(self) -> Learned | None:
+        """Its mask, where that is trained."""
+        return self.mask if isinstance(self.mask, Learned) else None
+
+    @property
     def makes_mask(self) -> bool:
         """Whether its run has a mask of its own, and not just another's."""
         return isinstance(self.mask, Masking | Learned) or (

@@ -275,6 +275,13 @@ def test_edge_popup_keeps_exactly_its_share_and_those_that_come_first() -> None:
     assert equal.tolist() == [True, True, False, True, False]
 
 
+@pytest.mark.parametrize("count", [10, 1000, 235_200, 2**31 - 8])
+def test_a_share_in_tenths_is_kept_exactly(count: int) -> None:
+    """Also where 1 - keep is a little less than a tenth as the machine has it."""
+    for tenths in range(11):
+        assert kept_of(count, tenths / 10) == count - (10 - tenths) * count // 10
+
+
 def test_rescaling_is_by_weights_over_ones() -> None:
     mask = mask_of(NETWORK, POPUP, fresh(POPUP).scores)
     values = torch.ones(NETWORK.parameters)

@@ -14,6 +14,7 @@ from torch.optim import optimizer as torch_optimizer
 
 import ltsm
 from ltsm.errors import UsageError
+from ltsm.library.frozen import frozen_zeros
 from ltsm.library.ticket_file import ticket_bytes
 
 OPTIMISERS = {
@@ -125,6 +126,39 @@ def test_whoever_writes_to_the_weights_between_two_steps(write, images):
         assert not model[0].weight[~found.mask["0.weight"]].any()
 
 
+def replaced(layer):
+    layer.weight = nn.Parameter(torch.full_like(layer.weight, 0.3))
+
+
+def unfrozen(layer):
+    layer.weight.requires_grad_()
+
+
+@pytest.mark.parametrize("change", [replaced, unfrozen])
+def test_a_parameter_that_is_new_to_training_is_followed_from_the_next_forward_pass_on(change, images):
+    """Its zeros are zero there, and have no gradient."""
+    model, kept = network(), torch.arange(48).reshape(8, 6) % 3 > 0
+    model[0].weight.requires_grad_(False)
+    with frozen_zeros(model, {"0.weight": kept}):
+        change(model[0])
+        model(images[0]).square().sum().backward()
+        assert not model[0].weight[~kept].any()
+        assert not model[0].weight.grad[~kept].any()
+        assert model[0].weight.grad.any()
+
+
+def test_values_that_stand_in_for_the_parameters_are_left_alone(images):
+    """A functional call computes with what it was given."""
+    model = network()
+    with frozen_zeros(model, {"0.weight": torch.zeros(8, 6)}):
+        others = {name: p.detach() + 0.3 for name, p in model.named_parameters()}
+        torch.func.functional_call(model, others, (images[0],))
+        torch.vmap(lambda one: torch.func.functional_call(model, one, (images[0],)))(
+            {name: torch.stack([t, t]) for name, t in others.items()}
+        )
+    assert (others["0.weight"] == 0.3).all()
+
+
 def test_a_norm_of_gradients_is_of_the_survivors_alone(images):
     model, norms = network(), []
 
@@ -207,6 +241,21 @@ def test_whatever_the_loop_raises_comes_out_and_leaves_a_plain_masked_network(er
     assert int((model[0].weight == 0).sum()) == 48 - kept
     with pytest.raises(StopIteration):
         next(found)
+
+
+def test_what_the_loop_raises_comes_out_whatever_it_has_made_of_the_network():
+    """No hook stays, on parameters that were its own either."""
+    model = network()
+    weight, before = model[0].weight, hooks_of(model)
+
+    def train(network):
+        network[0].weight.data = torch.ones(3, 6)
+        raise OwnError("enough")
+
+    with pytest.raises(OwnError, match="enough"):
+        next(ltsm.prune_iteratively(model, train, rounds=1))
+    assert hooks_of(model) == before
+    assert not weight._backward_hooks
 
 
 def test_between_two_rounds_the_network_is_ones_own(images):
@@ -469,6 +518,17 @@ def test_a_loop_that_trains_something_else_is_refused(images):
         UsageError, match=r"'0\.weight' of the trained weights holds values that are no numbers"
     ):
         next(found)
+
+
+def test_who_prunes_until_nothing_is_left_is_told_so(images):
+    """And not that the loop trains nothing."""
+    found = ltsm.prune_iteratively(
+        network(), lambda n: learn(n, images, torch.optim.Adam(n.parameters(), 0.01)), rounds=9, rate=0.99
+    )
+    assert [next(found).ticket.kept, next(found).ticket.kept] == [72, 0]
+    with pytest.raises(UsageError, match="round 1 keeps no weight that a mask covers") as caught:
+        next(found)
+    assert "rate" in caught.value.hint
 
 
 @pytest.mark.parametrize("change", ["layer", "buffer"])

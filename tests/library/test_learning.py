@@ -16,8 +16,8 @@ import ltsm
 from ltsm.core.learned import METHODS
 from ltsm.core.streams import uniform
 from ltsm.errors import DataError, LtsmError, RunError, UsageError
-from ltsm.library.learning import USUAL
 from ltsm.library.ticket_evaluation import evaluate_ticket
+from ltsm.studies.learned import OF
 
 SGD = partial(torch.optim.SGD, lr=20.0, momentum=0.9)
 learn = partial(ltsm.learn_supermask, iterations=30, batch_size=60, record_every=10)
@@ -115,6 +115,7 @@ def test_what_is_recorded_is_what_plain_torch_measures(untrained, halves, method
     before = untrained.state_dict()
     for name, flags in found.mask.items():
         assert torch.equal(found.state[name], torch.where(flags, before[name], 0.0))
+        assert not found.state[name][~flags].signbit().any(), "0, and not -0.0"
     biases = [name for name in before if name.endswith("bias")]
     assert all(torch.equal(found.state[name], before[name]) for name in biases)
     assert set(found.left_alone) >= set(biases)
@@ -447,5 +448,5 @@ def test_scores_that_become_no_numbers_are_an_error(halves, optimiser):
 
 
 def test_every_method_has_its_usual_settings():
-    assert USUAL.keys() == METHODS.keys()
-    assert all(settings.method == name for name, settings in USUAL.items())
+    assert OF.keys() == METHODS.keys()
+    assert all(settings.method == name for name, settings in OF.items())

@@ -8,6 +8,7 @@ import pytest
 from single_runs import DONE, PENDING
 
 from ltsm.report import progress
+from ltsm.studies.recipe import Learned
 
 
 def test_a_diverged_run_is_finished_and_a_failed_one_is_not():
@@ -21,32 +22,44 @@ def test_speed_is_unknown_before_the_first_segment():
 
 
 def test_time_left_is_unknown_while_nothing_has_run():
-    assert progress.seconds_left([PENDING]) is None
+    assert progress.seconds_left([PENDING], {}) is None
 
 
 def test_time_left_counts_every_run_at_its_architectures_speed():
     slow = replace(DONE, hidden=(200, 30), seconds=40.0)
     waiting = [PENDING, replace(PENDING, hidden=(200, 30))]
-    assert progress.seconds_left([DONE, slow, *waiting]) == pytest.approx(10 + 40)
+    assert progress.seconds_left([DONE, slow, *waiting], {}) == pytest.approx(10 + 40)
     as_large = replace(PENDING, hidden=(230, 0))
-    assert progress.seconds_left([slow, as_large]) == pytest.approx(40)
-    assert progress.seconds_left([slow, replace(as_large, hidden=(100,))]) == pytest.approx(20)
+    assert progress.seconds_left([slow, as_large], {}) == pytest.approx(40)
+    assert progress.seconds_left([slow, replace(as_large, hidden=(100,))], {}) == pytest.approx(20)
+
+
+def test_time_left_counts_masks_that_are_trained_at_a_speed_of_their_own():
+    """Also in a network of the same size; one that nobody has trained yet by the effort of its batches."""
+    mask, other = (Learned(method="bernoulli", lr=1.0, batch_size=size) for size in (30, 60))
+    learned = {"learned": mask, "as large": replace(mask, lr=2.0), "larger": other}
+    slow = replace(DONE, recipe="learned", seconds=40.0)
+    waiting = replace(PENDING, recipe="learned")
+    assert progress.seconds_left([DONE, slow, PENDING, waiting], learned) == pytest.approx(10 + 40)
+    larger = [replace(PENDING, recipe=name) for name in ("as large", "larger")]
+    assert progress.seconds_left([slow, *larger], learned) == pytest.approx(40 + 40 * 4 / 3)
+    assert progress.seconds_left([slow, PENDING], learned) == pytest.approx(40 / 3)
 
 
 def test_time_left_is_shared_among_runs_side_by_side():
     half = replace(DONE, state="running", iteration=2500, seconds=5.0)
-    assert progress.seconds_left([half, half]) == pytest.approx(5)
+    assert progress.seconds_left([half, half], {}) == pytest.approx(5)
 
 
 def test_a_run_of_unknown_length_is_as_long_as_the_known_ones_of_its_recipe():
     known = replace(DONE, recipe="baseline", iterations=4000, iteration=4000, seconds=8.0)
     unknown = replace(PENDING, recipe="baseline", iterations=None)
-    assert progress.seconds_left([known, replace(DONE, iterations=9), unknown]) == pytest.approx(8)
-    assert progress.seconds_left([DONE, unknown]) == pytest.approx(10), "or else of all"
+    assert progress.seconds_left([known, replace(DONE, iterations=9), unknown], {}) == pytest.approx(8)
+    assert progress.seconds_left([DONE, unknown], {}) == pytest.approx(10), "or else of all"
 
 
 def test_what_trains_nothing_takes_no_time():
-    assert progress.seconds_left([DONE, replace(PENDING, recipe="supermask", iterations=0)]) == 0
+    assert progress.seconds_left([DONE, replace(PENDING, recipe="supermask", iterations=0)], {}) == 0
 
 
 def test_percent_is_100_only_at_the_end():

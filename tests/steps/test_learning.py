@@ -1,13 +1,14 @@
 """Runs that train their mask: in the store like any other's, to the same bits however they are stopped."""
 
 import math
+import shutil
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import SMALL, execution, results, stopped_again_and_again
+from small import SMALL, Here, execution, experiment, results, stopped_again_and_again
 
 from ltsm.cli.stored_tickets import stored_ticket
 from ltsm.core.engine import choose_engine
@@ -18,8 +19,9 @@ from ltsm.library.ticket_file import load_ticket, save_ticket
 from ltsm.steps import training
 from ltsm.steps.check import check
 from ltsm.steps.estimate import estimate
+from ltsm.steps.rebuild import Rebuilding
 from ltsm.steps.training import Setup, read_weights
-from ltsm.store import artifacts, read, schema
+from ltsm.store import artifacts, drop, read, schema
 from ltsm.studies.recipe import Learned, Mask, Random, Recipe, effort
 from ltsm.studies.study import RunKey, Study
 
@@ -145,6 +147,23 @@ def test_a_network_kept_in_between_is_the_one_of_that_iterations_mask(opened):
         kept = weights(opened, run.file("kept", 50))
         assert torch.equal(kept, values.where(kept != 0, 0.0))
         assert not torch.equal(kept, weights(opened, run.final))
+
+
+def test_every_file_of_a_learned_mask_that_was_dropped_comes_again_bit_for_bit(whole, tmp_path):
+    """Start values without any mask, and networks of the masks that were learned by then."""
+    shutil.copytree(whole.parent, tmp_path, dirs_exist_ok=True)
+    store = schema.open_for_writing(tmp_path / "ltsm.db")
+    shared, keys = experiment(store, PROTOCOL, STUDY)
+    before = {run.id: run.files for run in read.runs(store, 1)}
+    drop.drop_files(store, before, shared.now())
+    assert not [*tmp_path.rglob("*.safetensors")]
+    assert {*Rebuilding(shared, Here()).runs(keys)} == {*keys}
+    after = read.runs(store, 1)
+    assert {run.id: run.files for run in after} == before
+    assert not any(run.dropped for run in after)
+    for file in (file for run in after for file in run.files):
+        artifacts.check(store.folder, file.artifact)
+    store.close()
 
 
 @pytest.mark.parametrize("name", ["drawn", "biases", "ranked"])

@@ -210,4 +210,4 @@ def test_what_has_ended_is_known_by_identity_and_not_by_name():
     """What another study's recipes are called does not matter, nor how many of them the store has."""
     mine = STUDY.fingerprints()[paper.TICKET]
     ended = [(mine, 3), ("of another study", 3), (controls.study(PAPER).fingerprints()[paper.TICKET], 4)]
-    assert plan.finished(STUDY, ended) == {RunKey(paper.TICKET, 3), RunKey(paper.TICKET, 4)}
+    assert plan.of_study(STUDY, ended) == {RunKey(paper.TICKET, 3), RunKey(paper.TICKET, 4)}
