@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ltsm.cli import completions, options, say
+from ltsm.cli import completions, options, say, sides
 from ltsm.cli.report import FOR_PROGRAMS, format_of
 from ltsm.errors import StoreError, UsageError
 from ltsm.notation import quoted
@@ -16,7 +15,6 @@ from ltsm.paths import read_path
 
 if TYPE_CHECKING:
     from ltsm.report.compared import Compared
-    from ltsm.report.evaluation import Evaluation
 
 HELP = """Examples:
 
@@ -38,14 +36,7 @@ FORMATS = ("markdown", "latex", "json", "csv")
 
 
 def compare(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="A B [C]",
-            help="Protocols by name, number or file, or STORE.db:PROTOCOL.",
-            autocompletion=completions.stored,
-        ),
-    ],
+    names: sides.Protocols,
     study: Annotated[
         str,
         typer.Option("--study", help="Of which study.", autocompletion=completions.studies),
@@ -85,8 +76,7 @@ def compare(
     from ltsm.report.compared import compare as compared
     from ltsm.report.measure import MEASURES
 
-    sides = [_side(name, store, study, records=figure is not None) for name in names]
-    found = compared(_named(names, sides), MEASURES[measure])
+    found = compared(sides.load(names, store, study, records=figure is not None), MEASURES[measure])
     _check_finished(found, form)
     if form == "text" and output is None:
         say.table(documents.terminal(found))
@@ -120,59 +110,6 @@ def _suffix(figure: Path) -> Literal["png", "svg", "pdf"]:
     raise UsageError(
         f"a figure is .png, .svg or .pdf, not {quoted(figure.suffix)}.", f"--figure {figure.stem}.png"
     )
-
-
-def _side(name: str, usual: str, study: str, *, records: bool) -> tuple[str, Evaluation]:
-    """The path of a protocol's store, and what it holds of the study under it.
-
-    Raises:
-        StoreError: there is no such store or protocol.
-    """
-    from ltsm.report.evaluation import load
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
-
-    path, protocol = _split(name, usual)
-    opened = schema.open_for_reading(store_path(path))
-    try:
-        return str(opened.path), load(opened, options.in_store(protocol), study, records=records)
-    finally:
-        opened.close()
-
-
-def _split(name: str, usual: str) -> tuple[str, str | None]:
-    """`STORE:PROTOCOL`, `STORE` for the protocol of it that changed last, or a protocol of the usual store."""
-    path, colon, protocol = name.rpartition(":")
-    if colon and Path(path).expanduser().is_file():
-        return path, protocol or None
-    if name.endswith(".db") and Path(name).expanduser().is_file():
-        return name, None
-    return usual, name
-
-
-def _named(names: list[str], sides: list[tuple[str, Evaluation]]) -> list[tuple[str, Evaluation]]:
-    """Each side by its protocol's name; where that is not enough, by what was typed.
-
-    Raises:
-        UsageError: two are the same protocol of the same store.
-    """
-    same = Counter((path, evaluation.protocol.fingerprint) for path, evaluation in sides)
-    for name, (path, evaluation) in zip(names, sides, strict=True):
-        if same[path, evaluation.protocol.fingerprint] > 1:
-            raise UsageError(f"{quoted(name)} is there twice: a protocol does not differ from itself.")
-    short = _short([evaluation.protocol.name for _, evaluation in sides])
-    return [
-        (called if short.count(called) == 1 else f"{called} ({name})", evaluation)
-        for name, called, (_, evaluation) in zip(names, short, sides, strict=True)
-    ]
-
-
-def _short(names: list[str]) -> list[str]:
-    """The names without the settings that all of them have: `smoke lr=0.003`, not `smoke dataset=digits lr=0.003`."""
-    common = set.intersection(*(set(name.split()) for name in names))
-    return [
-        " ".join(word for word in name.split() if word not in common or "=" not in word) for name in names
-    ]
 
 
 def _check_finished(found: Compared, form: str) -> None:
