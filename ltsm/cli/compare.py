@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,7 +25,7 @@ HELP = """Examples:
 [bold]ltsm compare 1 2 --measure accuracy[/]   accuracies in place of losses
 [bold]ltsm compare 1 2 --figure c.png[/]       the curves, a panel a network
 [bold]ltsm compare 1 2 --figure t.pdf --group ticket[/]
-[bold]ltsm compare 1 2 -o both.md[/]           also .tex, .csv, .json, .txt
+[bold]ltsm compare 1 2 -o both.html[/]         one page, with the curves; also .md, .tex, .csv, .json, .txt
 [bold]ltsm compare 1 2 --json | jq .settings[/]
 
 The study's rows under each protocol, mean ± deviation over seeds, and each later one minus the first, paired by seed
@@ -32,7 +33,7 @@ where they have seeds in common; and the settings that are not the same.
 The statistics are the reports': one paired t-test, p corrected after Holm over each table, none below five pairs.
 """
 
-FORMATS = ("markdown", "latex", "json", "csv")
+FORMATS = ("markdown", "latex", "html", "json", "csv")
 
 
 def compare(
@@ -51,10 +52,13 @@ def compare(
     ] = None,
     group: Annotated[
         list[str] | None,
-        typer.Option("--group", metavar="NAME", help="Of the figure: which networks; may be repeated."),
+        typer.Option(
+            "--group", metavar="NAME", help="Of the figure and the page: which networks; may be repeated."
+        ),
     ] = None,
     markdown: options.Markdown = False,
     latex: options.Latex = False,
+    html: options.Html = False,
     json: options.Numbers = False,
     csv: Annotated[
         bool, typer.Option("--csv", help="A line a row and protocol.", rich_help_panel=options.FORMAT)
@@ -67,7 +71,7 @@ def compare(
         UsageError: fewer than two protocols, the same twice, two formats, a figure or a file of no known suffix.
         StoreError: no store, no such protocol, or nothing of the study is finished under any of them.
     """
-    form = format_of("compare", dict(zip(FORMATS, (markdown, latex, json, csv), strict=True)), output)
+    form = format_of("compare", dict(zip(FORMATS, (markdown, latex, html, json, csv), strict=True)), output)
     suffix = None if figure is None else _suffix(figure)
     if len(names) < 2:  # noqa: PLR2004
         raise UsageError("one protocol is nothing to compare.", f"ltsm compare {names[0]} OTHER")
@@ -76,20 +80,23 @@ def compare(
     from ltsm.report.compared import compare as compared
     from ltsm.report.measure import MEASURES
 
-    found = compared(sides.load(names, store, study, records=figure is not None), MEASURES[measure])
+    found = compared(
+        sides.load(names, store, study, records=figure is not None or form == "html"), MEASURES[measure]
+    )
     _check_finished(found, form)
+    writers = documents.WRITERS | {"html": partial(documents.html, groups=group or ())}
     if form == "text" and output is None:
         say.table(documents.terminal(found))
     elif output is None:
-        say.document(documents.WRITERS[form](found))
+        say.document(writers[form](found))
     else:
-        document.save(output, documents.WRITERS[form](found).encode("utf-8", "backslashreplace"))
+        document.save(output, writers[form](found).encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
     if figure is not None and suffix is not None:
         from ltsm.report.figures.compared import figure as figure_of
         from ltsm.report.figures.draw import draw
 
-        shown = figure_of(found, MEASURES[measure], group or ())
+        shown = figure_of(found, group or ())
         document.save(figure, draw(shown, suffix))
         say.note(f"wrote {figure}: {shown.caption}")
 
