@@ -1,5 +1,6 @@
 """Reading the pages that the report writes."""
 
+import re
 from html.parser import HTMLParser
 
 
@@ -21,3 +22,13 @@ class WellFormed(HTMLParser):
 
     def handle_data(self, data):
         self.texts.append(data)
+
+
+def stands_alone(text):
+    """The page, which has no script, nothing from a network, and every element closed."""
+    assert "<script" not in text
+    assert not re.search(r"https?:|src=|<link|@import|url\((?!#)|xlink|<\?xml", text)
+    page = WellFormed()
+    page.feed(re.sub(r"<meta([^>]*)>", r"<meta\1/>", text.replace("<!doctype html>", "")))
+    assert page.open == []
+    return text

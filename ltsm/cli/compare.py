@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ltsm.cli import completions, options, say
+from ltsm.cli import completions, options, say, sides
 from ltsm.cli.report import FOR_PROGRAMS, format_of
 from ltsm.errors import StoreError, UsageError
 from ltsm.notation import quoted
@@ -16,7 +16,6 @@ from ltsm.paths import read_path
 
 if TYPE_CHECKING:
     from ltsm.report.compared import Compared
-    from ltsm.report.evaluation import Evaluation
 
 HELP = """Examples:
 
@@ -26,7 +25,7 @@ HELP = """Examples:
 [bold]ltsm compare 1 2 --measure accuracy[/]   accuracies in place of losses
 [bold]ltsm compare 1 2 --figure c.png[/]       the curves, a panel a network
 [bold]ltsm compare 1 2 --figure t.pdf --group ticket[/]
-[bold]ltsm compare 1 2 -o both.md[/]           also .tex, .csv, .json, .txt
+[bold]ltsm compare 1 2 -o both.html[/]         one page, with the curves; also .md, .tex, .csv, .json, .txt
 [bold]ltsm compare 1 2 --json | jq .settings[/]
 
 The study's rows under each protocol, mean ± deviation over seeds, and each later one minus the first, paired by seed
@@ -34,18 +33,11 @@ where they have seeds in common; and the settings that are not the same.
 The statistics are the reports': one paired t-test, p corrected after Holm over each table, none below five pairs.
 """
 
-FORMATS = ("markdown", "latex", "json", "csv")
+FORMATS = ("markdown", "latex", "html", "json", "csv")
 
 
 def compare(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="A B [C]",
-            help="Protocols by name, number or file, or STORE.db:PROTOCOL.",
-            autocompletion=completions.stored,
-        ),
-    ],
+    names: sides.Protocols,
     study: Annotated[
         str,
         typer.Option("--study", help="Of which study.", autocompletion=completions.studies),
@@ -60,10 +52,13 @@ def compare(
     ] = None,
     group: Annotated[
         list[str] | None,
-        typer.Option("--group", metavar="NAME", help="Of the figure: which networks; may be repeated."),
+        typer.Option(
+            "--group", metavar="NAME", help="Of the figure and the page: which networks; may be repeated."
+        ),
     ] = None,
     markdown: options.Markdown = False,
     latex: options.Latex = False,
+    html: options.Html = False,
     json: options.Numbers = False,
     csv: Annotated[
         bool, typer.Option("--csv", help="A line a row and protocol.", rich_help_panel=options.FORMAT)
@@ -76,7 +71,7 @@ def compare(
         UsageError: fewer than two protocols, the same twice, two formats, a figure or a file of no known suffix.
         StoreError: no store, no such protocol, or nothing of the study is finished under any of them.
     """
-    form = format_of("compare", dict(zip(FORMATS, (markdown, latex, json, csv), strict=True)), output)
+    form = format_of("compare", dict(zip(FORMATS, (markdown, latex, html, json, csv), strict=True)), output)
     suffix = None if figure is None else _suffix(figure)
     if len(names) < 2:  # noqa: PLR2004
         raise UsageError("one protocol is nothing to compare.", f"ltsm compare {names[0]} OTHER")
@@ -85,21 +80,23 @@ def compare(
     from ltsm.report.compared import compare as compared
     from ltsm.report.measure import MEASURES
 
-    sides = [_side(name, store, study, records=figure is not None) for name in names]
-    found = compared(_named(names, sides), MEASURES[measure])
+    found = compared(
+        sides.load(names, store, study, records=figure is not None or form == "html"), MEASURES[measure]
+    )
     _check_finished(found, form)
+    writers = documents.WRITERS | {"html": partial(documents.html, groups=group or ())}
     if form == "text" and output is None:
         say.table(documents.terminal(found))
     elif output is None:
-        say.document(documents.WRITERS[form](found))
+        say.document(writers[form](found))
     else:
-        document.save(output, documents.WRITERS[form](found).encode("utf-8", "backslashreplace"))
+        document.save(output, writers[form](found).encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
     if figure is not None and suffix is not None:
         from ltsm.report.figures.compared import figure as figure_of
         from ltsm.report.figures.draw import draw
 
-        shown = figure_of(found, MEASURES[measure], group or ())
+        shown = figure_of(found, group or ())
         document.save(figure, draw(shown, suffix))
         say.note(f"wrote {figure}: {shown.caption}")
 
@@ -120,59 +117,6 @@ def _suffix(figure: Path) -> Literal["png", "svg", "pdf"]:
     raise UsageError(
         f"a figure is .png, .svg or .pdf, not {quoted(figure.suffix)}.", f"--figure {figure.stem}.png"
     )
-
-
-def _side(name: str, usual: str, study: str, *, records: bool) -> tuple[str, Evaluation]:
-    """The path of a protocol's store, and what it holds of the study under it.
-
-    Raises:
-        StoreError: there is no such store or protocol.
-    """
-    from ltsm.report.evaluation import load
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
-
-    path, protocol = _split(name, usual)
-    opened = schema.open_for_reading(store_path(path))
-    try:
-        return str(opened.path), load(opened, options.in_store(protocol), study, records=records)
-    finally:
-        opened.close()
-
-
-def _split(name: str, usual: str) -> tuple[str, str | None]:
-    """`STORE:PROTOCOL`, `STORE` for the protocol of it that changed last, or a protocol of the usual store."""
-    path, colon, protocol = name.rpartition(":")
-    if colon and Path(path).expanduser().is_file():
-        return path, protocol or None
-    if name.endswith(".db") and Path(name).expanduser().is_file():
-        return name, None
-    return usual, name
-
-
-def _named(names: list[str], sides: list[tuple[str, Evaluation]]) -> list[tuple[str, Evaluation]]:
-    """Each side by its protocol's name; where that is not enough, by what was typed.
-
-    Raises:
-        UsageError: two are the same protocol of the same store.
-    """
-    same = Counter((path, evaluation.protocol.fingerprint) for path, evaluation in sides)
-    for name, (path, evaluation) in zip(names, sides, strict=True):
-        if same[path, evaluation.protocol.fingerprint] > 1:
-            raise UsageError(f"{quoted(name)} is there twice: a protocol does not differ from itself.")
-    short = _short([evaluation.protocol.name for _, evaluation in sides])
-    return [
-        (called if short.count(called) == 1 else f"{called} ({name})", evaluation)
-        for name, called, (_, evaluation) in zip(names, short, sides, strict=True)
-    ]
-
-
-def _short(names: list[str]) -> list[str]:
-    """The names without the settings that all of them have: `smoke lr=0.003`, not `smoke dataset=digits lr=0.003`."""
-    common = set.intersection(*(set(name.split()) for name in names))
-    return [
-        " ".join(word for word in name.split() if word not in common or "=" not in word) for name in names
-    ]
 
 
 def _check_finished(found: Compared, form: str) -> None:

@@ -111,6 +111,9 @@ Markdown = Annotated[
     bool, typer.Option("--markdown", help="The finding and the tables.", rich_help_panel=FORMAT)
 ]
 Latex = Annotated[bool, typer.Option("--latex", help="A document for pdflatex.", rich_help_panel=FORMAT)]
+Html = Annotated[
+    bool, typer.Option("--html", help="One self-contained page with all figures.", rich_help_panel=FORMAT)
+]
 Numbers = Annotated[bool, typer.Option("--json", help="Every number, for programs.", rich_help_panel=FORMAT)]
 
 Measure = Annotated[

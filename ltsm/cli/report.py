@@ -12,6 +12,7 @@ from ltsm.cli.options import (
     FORMAT,
     STORE,
     STUDY,
+    Html,
     Latex,
     Markdown,
     Measure,
@@ -84,9 +85,7 @@ def report(
             rich_help_panel=FORMAT,
         ),
     ] = False,
-    html: Annotated[
-        bool, typer.Option("--html", help="One self-contained page with all figures.", rich_help_panel=FORMAT)
-    ] = False,
+    html: Html = False,
     json: Numbers = False,
     csv: Annotated[
         bool, typer.Option("--csv", help="The study's table alone.", rich_help_panel=FORMAT)

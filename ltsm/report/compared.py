@@ -90,6 +90,7 @@ class Compared:
     sides: tuple[Side, ...]
     settings: tuple[tuple[str, tuple[str, ...]], ...]
     parts: tuple[Part, ...]
+    measure: Measure
 
     @property
     def title(self) -> str:
@@ -128,7 +129,7 @@ def compare(sides: Sequence[tuple[str, Evaluation]], measure: Measure) -> Compar
     columns = [column for side in found for column in side.table.columns]
     labels = [row.label for side in found for row in side.table.rows]
     parts = (_part(found, column, [*dict.fromkeys(labels)]) for column in dict.fromkeys(columns))
-    return Compared(found, tuple(_settings(found)), tuple(parts))
+    return Compared(found, tuple(_settings(found)), tuple(parts), measure)
 
 
 def _settings(sides: Sequence[Side]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -1,4 +1,4 @@
-"""Protocols side by side as tables for a terminal, Markdown, LaTeX, CSV and JSON."""
+"""Protocols side by side as tables for a terminal, Markdown, LaTeX, HTML, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ltsm.report.plain import plain
 from ltsm.report.words import MISSING, p_text, signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.console import RenderableType
 
@@ -49,6 +49,23 @@ def terminal(found: Compared) -> RenderableType:
 def text(found: Compared) -> str:
     """What a terminal of 160 columns shows, without its colours."""
     return document.plain(terminal(found))
+
+
+def html(found: Compared, groups: Sequence[str] = ()) -> str:
+    """One self-contained page: the tables, the curves of these groups, and of each side all settings and the provenance.
+
+    Raises:
+        UsageError: there is no such group, or there are more than fit.
+    """
+    from ltsm.report import provenance
+    from ltsm.report.figures.compared import figure
+
+    about = (
+        (f"{what} of {side.heading}", pairs(side.evaluation))
+        for side in found.sides
+        for what, pairs in (("Protocol", provenance.settings), ("Provenance", provenance.origins))
+    )
+    return document.page(found, grids(found), [figure(found, groups)], [*about])
 
 
 def csv(found: Compared) -> str:
@@ -191,6 +208,7 @@ WRITERS: Final[dict[str, Callable[[Compared], str]]] = {
     "text": text,
     "markdown": partial(_rendered, "markdown"),
     "latex": partial(_rendered, "latex"),
+    "html": html,
     "json": as_json,
     "csv": csv,
 }

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ltsm.report.figures.values import Figure
     from ltsm.report.grids import Grid
     from ltsm.report.measure import Measure
+    from ltsm.report.provenance import Weights
+
+    Section = tuple[str, Sequence[tuple[str, str]]]
 
 
 def terminal(evaluation: Evaluation, *, against_paper: bool, measure: Measure = LOSS) -> RenderableType:
@@ -78,25 +81,42 @@ def latex(
 
 def html(evaluation: Evaluation, _against_paper: bool, measure: Measure = LOSS) -> str:
     """One self-contained page: the tables, every figure, the protocol and the provenance."""
+    from ltsm.report import provenance
+
+    found = contents(evaluation, measure)
+    return page(
+        found,
+        found.grids(against_paper=True),
+        figures(evaluation, measure=measure),
+        [("Protocol", provenance.settings(evaluation)), ("Provenance", provenance.origins(evaluation))],
+        provenance.weights(evaluation),
+    )
+
+
+def page(
+    found: Sayings,
+    grids: Sequence[Grid],
+    drawn: Sequence[Figure],
+    sections: Sequence[Section],
+    weights: Sequence[Weights] = (),
+) -> str:
+    """Tables, figures, and sections of names and values, as one page that needs nothing else."""
     from markupsafe import Markup
 
-    from ltsm.report import provenance
     from ltsm.report.figures import draw
 
-    drawn, found = figures(evaluation, measure=measure), contents(evaluation, measure)
     # What is marked as safe was escaped where it was made.
     return _rendered(
         "report.html.j2",
         None,
         found,
-        found.grids(against_paper=True),
+        grids,
         figures=drawn,
         drawn={figure.number: [Markup(panel) for panel in draw.for_page(figure)] for figure in drawn},  # noqa: S704
         light_styles=Markup(draw.css(dark=False)),  # noqa: S704
         dark_styles=Markup(draw.css(dark=True)),  # noqa: S704
-        settings=provenance.settings(evaluation),
-        origins=provenance.origins(evaluation),
-        weights=provenance.weights(evaluation),
+        sections=sections,
+        weights=weights,
     )
 
 

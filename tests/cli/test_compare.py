@@ -67,14 +67,26 @@ def test_the_figure_lies_where_it_is_wanted(ltsm, tmp_path):
 
 @pytest.mark.parametrize(
     ("form", "start"),
-    [("--markdown", "# Lottery tickets"), ("--latex", r"\documentclass"), ("--csv", "column,label,side")],
+    [
+        ("--markdown", "# Lottery tickets"),
+        ("--latex", r"\documentclass"),
+        ("--html", "<!doctype html>"),
+        ("--csv", "column,label,side"),
+    ],
 )
 def test_a_format_by_its_flag_and_by_the_files_suffix(ltsm, tmp_path, form, start):
     printed = ltsm(1, 2, form).stdout
     assert printed.startswith(start)
-    suffix = {"--markdown": ".md", "--latex": ".tex", "--csv": ".csv"}[form]
+    suffix = {"--markdown": ".md", "--latex": ".tex", "--html": ".html", "--csv": ".csv"}[form]
     assert ltsm(1, 2, "-o", f"both{suffix}").exit_code == 0
     assert (tmp_path / f"both{suffix}").read_text() == printed
+
+
+def test_the_page_shows_the_group_that_is_named(ltsm):
+    page = ltsm(1, 2, "--html", "--group", "ticket").stdout
+    assert "under each protocol: Lottery ticket." in page
+    assert 'class="panels n1"' in page
+    assert 'class="panels n3"' in ltsm(1, 2, "--html").stdout
 
 
 def test_json_is_one_document(ltsm):
@@ -91,7 +103,7 @@ def test_json_is_one_document(ltsm):
         ((1, "none"), StoreError, "no protocol 'none'"),
         ((1, "none.db:paper"), StoreError, "no protocol 'none.db:paper'"),
         ((1, 2, "--csv", "--json"), UsageError, "--json and --csv exclude each other"),
-        ((1, 2, "-o", "both.html"), UsageError, "no format for .html"),
+        ((1, 2, "-o", "both.docx"), UsageError, "no format for .docx"),
         ((1, 2, "--figure", "curves.jpg"), UsageError, "a figure is .png, .svg or .pdf, not '.jpg'"),
         ((1, 2, "--figure", "c.png", "--group", "deep"), UsageError, "no group 'deep'"),
         ((1, 2, "--study", "nothing"), UsageError, "no study 'nothing'"),

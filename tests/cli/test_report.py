@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from ltsm.cli.commands import app
 from ltsm.errors import StoreError, UsageError
+from ltsm.protocol import PAPER
 from ltsm.store import schema
 from ltsm.studies.all import STUDIES
 
@@ -283,3 +284,61 @@ def test_measure_accuracy_shows_accuracies_in_tables_and_curves(ltsm, store, tmp
     assert ltsm("figures", "5", "--store", store, "--measure", "accuracy").exit_code == 0
     assert "validation accuracy" in (tmp_path / "figures" / "captions.md").read_text()
     assert ltsm("report", "--measure", "speed").exit_code == 2
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """One store that reproduces the paper, and under a second protocol does not."""
+    path = evaluation(tmp_path_factory.mktemp("two") / "ltsm.db")
+    return evaluation(path, protocol=PAPER.changed(lr=0.01), factor=1.3)
+
+
+class TestSeveralProtocols:
+    """`verify` of several: each verdict under its protocol's name, and one exit code."""
+
+    def test_each_is_judged_under_its_name(self, ltsm, two, store):
+        found = ltsm("verify", 1, 2, f"{store}:paper", "--store", two)
+        assert found.exit_code == 4
+        heads = [text for text in found.stdout.splitlines() if text[:3] in {"A: ", "B: ", "C: "}]
+        assert heads[:3] == ["A: paper (1)", "B: paper lr=0.01", f"C: paper ({store}:paper)"]
+        assert [text.rpartition(": ")[2] for text in heads[3:]] == [
+            "reproduced",
+            "not reproduced",
+            "reproduced",
+        ]
+
+    def test_the_document_holds_what_each_alone_prints(self, ltsm, two):
+        document = json.loads(ltsm("verify", "paper", 1, 2, "--store", two, "--json").stdout)
+        assert (document["schema"], document["version"]) == ("ltsm-verify-several", 1)
+        for number, side in enumerate(document["sides"], 1):
+            alone = json.loads(ltsm("verify", "--protocol", number, "--store", two, "--json").stdout)
+            assert {name: side[name] for name in side if name != "name"} == alone
+        assert [side["name"] for side in document["sides"]] == ["paper", "paper lr=0.01"]
+
+    def test_the_exit_code_is_the_worst(self, ltsm, two, store, digits):
+        def code(*words):
+            return ltsm("verify", *words, "--store", two).exit_code
+
+        assert code(1, store) == 0
+        assert code(1, digits) == 5
+        assert code(digits, 2) == 4
+        assert code("controls", 1, 2) == 5
+
+    @pytest.mark.parametrize(
+        ("words", "error", "said"),
+        [
+            ((1, 2, "--protocol", 1), UsageError, "both as words and by --protocol"),
+            ((1, "paper"), UsageError, "'1' is there twice"),
+            ((1, 7), StoreError, "no protocol '7'"),
+            (("nothing", 1), UsageError, "no study 'nothing'"),
+        ],
+    )
+    def test_what_cannot_be_judged_is_a_sentence(self, ltsm, two, words, error, said):
+        found = ltsm("verify", *words, "--store", two)
+        assert isinstance(found.exception, error)
+        assert said in found.exception.message
+
+    def test_words_come_before_the_environment(self, ltsm, two, monkeypatch):
+        monkeypatch.setenv("LTSM_PROTOCOL", "2")
+        assert ltsm("verify", "--store", two).exit_code == 4
+        assert ltsm("verify", 1, "--store", two).exit_code == 0

@@ -10,6 +10,7 @@ from dataclasses import replace
 import made_up
 import own_study
 import pytest
+from pages import stands_alone
 
 from ltsm.errors import UsageError
 from ltsm.protocol import PAPER
@@ -164,7 +165,7 @@ def test_every_form_has_every_side_and_the_same_text_twice(sides, form):
     assert text == documents.WRITERS[form](compare(both, LOSS))
     assert "one" in text
     assert "faster" in text
-    assert "nan" not in text.lower()
+    assert not re.search(r"\bnan\b", text.lower())
 
 
 def test_markdown_tables_are_whole(sides):
@@ -173,6 +174,19 @@ def test_markdown_tables_are_whole(sides):
     assert len(tables) >= 4
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
+
+
+def test_the_page_stands_alone_and_has_the_curves_and_each_sides_settings(sides):
+    found = compare(sides(own_study.curves(), own_study.curves(BETTER)), LOSS)
+    page = stands_alone(documents.html(found))
+    assert page.count("<figure") == 1
+    for letter in ("A: one", "B: faster"):
+        assert f"<h2>Protocol of {letter}" in page
+        assert f"<h2>Provenance of {letter}" in page
+    assert len(re.findall("<h2 id=", page)) == len(documents.grids(found))
+    assert "Narrow ones." in documents.html(found, ["narrow"])
+    with pytest.raises(UsageError, match="no group 'deep'"):
+        documents.html(found, ["deep"])
 
 
 def test_json_and_csv_have_every_number(sides):
@@ -197,7 +211,7 @@ def test_json_and_csv_have_every_number(sides):
 
 def test_the_figure_overlays_the_curves_of_each_group(sides):
     found = compare(sides(own_study.curves(), own_study.curves(BETTER)), LOSS)
-    drawn = figure(found, LOSS)
+    drawn = figure(found)
     assert [panel.title for panel in drawn.panels] == ["Narrow ones", "Wide ones", "Wide, half-way"]
     for panel in drawn.panels:
         curves = [layer for layer in panel.layers if isinstance(layer, Curve)]
@@ -212,14 +226,14 @@ def test_the_figure_overlays_the_curves_of_each_group(sides):
 
 def test_the_figures_groups_are_named(sides):
     found = compare(sides(own_study.curves(), own_study.curves(BETTER)), LOSS)
-    (panel,) = figure(found, ACCURACY, ["half-way"]).panels
+    (panel,) = figure(replace(found, measure=ACCURACY), ["half-way"]).panels
     assert panel.y.label == "Validation accuracy (%)"
     with pytest.raises(UsageError, match="there is no group 'deep': there are Narrow ones, Wide ones"):
-        figure(found, LOSS, ["deep"])
+        figure(found, ["deep"])
     many = [replace(found.sides[0].table.rows[0], label=f"network {i}") for i in range(7)]
     wide = [replace(side, table=replace(side.table, rows=tuple(many))) for side in found.sides]
     with pytest.raises(UsageError, match="7 groups are too many for one figure: at most 6 fit"):
-        figure(replace(found, sides=tuple(wide)), LOSS, ["network"])
+        figure(replace(found, sides=tuple(wide)), ["network"])
 
 
 def test_a_run_that_diverged_is_said_by_its_sides_letter(sides):

@@ -15,7 +15,20 @@ from pages import WellFormed
 from ltsm.protocol import PAPER
 from ltsm.report.all import figures
 from ltsm.report.figures.draw import Sheet, _panel, draw, for_page
-from ltsm.report.figures.values import Axis, Band, Bars, Curve, Level, Picture, Points, Shade, ticks
+from ltsm.report.figures.groups import STYLES
+from ltsm.report.figures.values import (
+    Axis,
+    Band,
+    Bars,
+    Curve,
+    Figure,
+    Level,
+    Panel,
+    Picture,
+    Points,
+    Shade,
+    ticks,
+)
 from ltsm.report.measure import MEASURES
 from ltsm.studies import paper
 
@@ -221,7 +234,7 @@ def drawn_names(figure, width):
     """Where matplotlib puts the names of a figure's only panel, and its markers, in pixels."""
     canvas = Canvas(figsize=(width, 4.2), layout="constrained")
     axes = canvas.subplots()
-    _panel(axes, figure.panels[0], 2)
+    _panel(axes, figure.panels[0], 2, above=False)
     renderer = FigureCanvasAgg(canvas).get_renderer()
     canvas.draw(renderer)
     names = [text.get_window_extent(renderer) for text in axes.texts if text.get_text()]
@@ -323,3 +336,13 @@ def test_by_accuracy_the_curves_are_accuracies(evaluations, name, numbers):
     assert {n: f for n, f in by_accuracy.items() if n not in numbers} == {
         n: f for n, f in by_loss.items() if n not in numbers
     }
+
+
+def test_on_a_page_a_panels_title_and_its_key_stand_below_each_other():
+    """There every panel is alone, also one of several."""
+    axis = Axis("x", 0, 1)
+    panel = Panel(axis, axis, (Curve((0, 1), (0, 1), STYLES[0], "A: paper"),), title="Lottery ticket")
+    for drawn in for_page(Figure(1, "", "", (panel, panel))):
+        words = re.findall(r'y="([\d.]+)"[^>]*>(A: paper|Lottery ticket)<', drawn)
+        heights = {word: float(y) for y, word in words}
+        assert heights["Lottery ticket"] - heights["A: paper"] > 10

@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
     from ltsm.report.compared import Compared
     from ltsm.report.figures.values import Layer, Panel
-    from ltsm.report.measure import Measure
 
 USUAL, MOST = 3, 6
 """So many panels without being asked, and side by side at the very most."""
 
 
-def figure(found: Compared, measure: Measure, groups: Sequence[str] = ()) -> Figure:
+def figure(found: Compared, groups: Sequence[str] = ()) -> Figure:
     """The curves overlaid; of the groups that are named, or of the first that every side has.
 
     Raises:
@@ -36,7 +35,8 @@ def figure(found: Compared, measure: Measure, groups: Sequence[str] = ()) -> Fig
     ]
     every = [*dict.fromkeys(row.label for side in found.sides for row in side.table.rows)]
     shown = _named(groups, every) if groups else (shared or every)[:USUAL]
-    drawn = [_panel(found, measure, label, named=i == 0) for i, label in enumerate(shown)]
+    measure = found.measure
+    drawn = [_panel(found, label, named=i == 0) for i, label in enumerate(shown)]
     # A single panel's key stands where its title would.
     panels = tuple(panel if len(drawn) > 1 else replace(panel, title="") for panel, _ in drawn)
     data = "; ".join(f"{side.letter}: {dataset_title(side.evaluation.protocol)}" for side in found.sides)
@@ -70,14 +70,14 @@ def _named(groups: Sequence[str], every: Sequence[str]) -> list[str]:
     return found
 
 
-def _panel(found: Compared, measure: Measure, label: str, *, named: bool) -> tuple[Panel, str]:
+def _panel(found: Compared, label: str, *, named: bool) -> tuple[Panel, str]:
     drawn: list[Layer] = []
     bands = []
     for i, side in enumerate(found.sides):
         row = side.row(label)
-        if row is not None and len((band := curve_band(side.evaluation, row.group, measure)).x):
+        if row is not None and len((band := curve_band(side.evaluation, row.group, found.measure)).x):
             bands.append(band)
             drawn += layers(band, STYLES[i % len(STYLES)], side.heading * named)
     drawn.sort(key=lambda layer: not isinstance(layer, Area))
-    panel, beyond = curve_panel(bands, drawn, "No run is finished yet.", measure)
+    panel, beyond = curve_panel(bands, drawn, "No run is finished yet.", found.measure)
     return replace(panel, title=label), beyond

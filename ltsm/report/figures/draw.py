@@ -138,12 +138,18 @@ def _key_height(panel: Panel, columns: int) -> float:
 
 
 def _key_columns(figure: Figure, width: float = math.inf) -> int:
-    """In how many columns a key is: a long one that is the only one stands above all panels; else beside others there is room for one."""
-    keys = [sum(bool(getattr(layer, "label", "")) for layer in panel.layers) for panel in figure.panels]
-    if len(keys) == 1:
+    """In how many columns a key is: one above all panels is as wide as they are; one of several, as its own panel."""
+    if len(figure.panels) == 1:
         return 2 if width >= TWO_COLUMNS else 1
+    return ACROSS if _key_is_above(figure) else 1
+
+
+def _key_is_above(figure: Figure) -> bool:
+    """Whether the key stands above all panels: the only one does where its panel has a title, or beside others is long."""
+    keys = [sum(bool(getattr(layer, "label", "")) for layer in panel.layers) for panel in figure.panels]
     titled = any(panel.title for panel, key in zip(figure.panels, keys, strict=True) if key)
-    return ACROSS if max(keys) == sum(keys) and (titled or max(keys) > LONG_KEY) else 1
+    long = len(keys) > 1 and max(keys) > LONG_KEY
+    return max(keys) == sum(keys) and (titled or long)
 
 
 def _drawn(
@@ -152,18 +158,18 @@ def _drawn(
     # The stubs know only the keys by name.
     defaults: dict[Any, Any] = {key: v for key, v in mpl.rcParamsDefault.items() if "backend" not in key}
     with mpl.rc_context({**defaults, **_SETTINGS, **more}):
-        columns = _key_columns(figure, size[0])
+        columns, above = _key_columns(figure, size[0]), _key_is_above(figure)
         canvas = Canvas(figsize=size, layout="constrained")
         for axes, panel in zip(
             canvas.subplots(1, len(figure.panels), squeeze=False)[0], figure.panels, strict=True
         ):
-            _panel(axes, panel, columns)
+            _panel(axes, panel, columns, above=above)
         content = io.BytesIO()
         canvas.savefig(content, format=form, dpi=dpi, metadata=_METADATA[form])
     return content.getvalue()
 
 
-def _panel(axes: Axes, panel: Panel, columns: int) -> None:
+def _panel(axes: Axes, panel: Panel, columns: int, *, above: bool) -> None:
     if panel.title:
         axes.set_title(panel.title, fontsize="medium", loc="left")
     if not panel.layers:
@@ -185,7 +191,7 @@ def _panel(axes: Axes, panel: Panel, columns: int) -> None:
     axes.set_axisbelow(True)
     if any(getattr(layer, "label", "") for layer in panel.layers):
         more: dict[str, Any] = {"ncols": columns, "frameon": False, "fontsize": "small", "handlelength": 3}
-        if columns == ACROSS:
+        if above:
             axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", **more)
         else:
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2, **more)
