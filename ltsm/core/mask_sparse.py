@@ -43,7 +43,7 @@ class SparseMaskEngine:
         self._kernel = kernel()
         self._handle = made(self._kernel.sparse_learner_new(len(sizes) - 1, address(sizes, "int64"), size))
         weakref.finalize(self, self._kernel.sparse_learner_free, self._handle)
-        self._order: tuple[int, NDArray[np.int64] | None] = (-1, None)
+        self._order: tuple[tuple[int, int], NDArray[np.int64] | None] = ((-1, -1), None)
 
     @classmethod
     def refusal(cls, data: Dataset, network: Network, course: Course, device: str) -> str:
@@ -101,8 +101,8 @@ class SparseMaskEngine:
 
     def _epoch_order(self, epoch: int) -> NDArray[np.int64] | None:
         """The epoch's order, kept from one call of `train` to the next."""
-        if self._order[0] != epoch:
-            self._order = epoch, self._course.batches.epoch_order(self._loaded.seed, epoch)
+        if self._order[0] != (which := (self._loaded.seed, epoch)):
+            self._order = which, self._course.batches.epoch_order(*which)
         return self._order[1]
 
     def state(self) -> MaskState:

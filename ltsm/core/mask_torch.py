@@ -32,7 +32,7 @@ class TorchMaskEngine:
         self._effective = torch.zeros(network.parameters, device=device)
         self._gradient = torch.zeros(network.parameters, device=device)
         self._passes: dict[int, Backprop] = {}
-        self._order: tuple[int, Tensor] | None = None
+        self._order: tuple[tuple[int, int], Tensor] | None = None
 
     @classmethod
     def refusal(cls, data: Dataset, network: Network, course: Course, device: str) -> str:
@@ -104,7 +104,8 @@ class TorchMaskEngine:
 
     def _shuffled(self, epoch: int) -> Tensor:
         """(images,) the epoch's order."""
-        if self._order is None or self._order[0] != epoch:
-            order = self._course.batches.epoch_order(self._loaded.seed, epoch)
-            self._order = epoch, torch.as_tensor(order, device=self._device)
+        which = self._loaded.seed, epoch
+        if self._order is None or self._order[0] != which:
+            order = self._course.batches.epoch_order(*which)
+            self._order = which, torch.as_tensor(order, device=self._device)
         return self._order[1]

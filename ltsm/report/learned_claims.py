@@ -66,7 +66,7 @@ def epochs(recipe: Recipe, protocol: Protocol) -> float:
     assert recipe.learned is not None  # noqa: S101 - the recipe of that name does
     assert isinstance(recipe.iterations, int)  # noqa: S101 - as above
     images = min(IMAGES - (protocol.held_out or 0), protocol.train_size or IMAGES)
-    return recipe.iterations / -(-images // recipe.mask.batch_size)
+    return recipe.iterations / -(-images // recipe.learned.batch_size)
 
 
 def _length(ours: float, theirs: float) -> str:

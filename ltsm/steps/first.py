@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ltsm.steps.learning import fresh_mask, mask_engine
 from ltsm.steps.training import dataset, network, read_weights, test_set, weights_file
 from ltsm.store.values import MaskRow
-from ltsm.studies.recipe import Mask, Masking, Random
+from ltsm.studies.recipe import Learned, Mask, Masking, Random
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +140,7 @@ def _mask(making: _Making, inputs: Inputs, test: TestSet | None) -> tuple[Tensor
     from ltsm.core.masking import choose, evaluate, evaluate_masks, unpack_bits
 
     recipe, net = making.recipe, making.network
-    if recipe.mask is None or recipe.learned:
+    if recipe.mask is None or isinstance(recipe.mask, Learned):
         return None, ()
     if isinstance(recipe.mask, Mask) and not recipe.mask.control:
         return unpack_bits(inputs.masks["mask"], net.parameters), ()

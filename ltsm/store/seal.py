@@ -79,7 +79,7 @@ def seal_runs(connection: Connection, run_ids: Sequence[int], since: int = 0) ->
         since: no record of an earlier iteration has been changed.
     """
     first = since // BLOCK
-    for some in chunks(run_ids, _AT_ONCE):
+    for some in _stretches(run_ids):
         fresh, known = _block_digests(connection, some, first * BLOCK), _known_blocks(connection, some)
         blocks: Blocks = {}
         for run_id in some:
@@ -88,6 +88,13 @@ def seal_runs(connection: Connection, run_ids: Sequence[int], since: int = 0) ->
             _forget(connection, [f"{run_id}:{b}" for b in known[run_id].keys() - blocks[run_id].keys()])
         seals = {f"{run_id}:{block}": d for run_id, found in fresh.items() for block, d in found.items()}
         _write(connection, seals | {str(i): d for i, d in _run_digests(connection, some, blocks).items()})
+
+
+def _stretches(run_ids: Iterable[int]) -> Iterator[Sequence[int]]:
+    """The ids as consecutive ones: what is read of some runs is read of all between the first and the last."""
+    ids = enumerate(sorted(run_ids))
+    for _, together in groupby(ids, key=lambda pair: pair[1] - pair[0]):
+        yield from chunks([run_id for _, run_id in together], _AT_ONCE)
 
 
 def unseal_runs(connection: Connection, run_ids: Sequence[int]) -> None:

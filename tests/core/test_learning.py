@@ -217,6 +217,20 @@ def test_segments_and_packed_states_change_no_bit(
     assert [record.iteration for record in records] == [0, 10, 20, 30, 40]
 
 
+def test_an_engine_that_has_served_another_seed_serves_this_one_as_a_new_one_does(
+    data: Dataset, kind: type[MaskEngine]
+) -> None:
+    """In the same epoch, whose order is another."""
+    course = course_of(data, BERNOULLI)
+    used, new = (engine_for(kind, data, NETWORK, course) for _ in range(2))
+    used.load(fresh(BERNOULLI, seed=4))
+    used.train(3)
+    for engine in (used, new):
+        engine.load(fresh(BERNOULLI))
+        engine.train(3)
+    assert torch.equal(used.state().scores, new.state().scores)
+
+
 def test_a_mask_is_learned(data: Dataset, protocol: Protocol, kind: type[MaskEngine]) -> None:
     """The loss of drawn masks falls, and the mask that stands for them is better than chance on other images."""
     learned = replace(BERNOULLI, lr=100.0, rescale=True)

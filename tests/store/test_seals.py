@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 - the statements are the tests' own
 
+import re
 import sqlite3
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ BLOCKS = 4
 END = (BLOCKS - 1) * seal.BLOCK + 800
 """The last block has a few records only."""
 SEGMENT = 3_000
+RANGE = re.compile(r"BETWEEN (\d+) AND (\d+)")
 
 
 def segments():
@@ -219,5 +221,20 @@ def test_ten_runs_seals_do_not_take_each_others_blocks(tmp_path):
     trained(store, 10, seal.BLOCK)
     write.reset(store, [1], NOW)
     assert "10:0" in seals(store)
+    assert read.faults(store) == []
+    store.close()
+
+
+def test_sealing_two_runs_reads_nothing_of_those_between(tmp_path):
+    """The files of one seed belong to runs all over a store that was swept recipe by recipe."""
+    store = schema.open_for_writing(tmp_path / "ltsm.db")
+    ids = [begin(store, seed) for seed in range(4)]
+    asked = []
+    with store.engine.begin() as connection:
+        connection.connection.driver_connection.set_trace_callback(asked.append)
+        seal.seal_runs(connection, [ids[3], ids[0]])
+        connection.connection.driver_connection.set_trace_callback(None)
+    ranges = {tuple(map(int, found)) for query in asked for found in RANGE.findall(query)}
+    assert ranges == {(ids[0], ids[0]), (ids[3], ids[3])}
     assert read.faults(store) == []
     store.close()
