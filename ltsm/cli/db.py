@@ -1,4 +1,4 @@
-"""`db path|upgrade|check|backup`, and of `ltsm.cli.space` size, prune and rebuild: the store itself."""
+"""`db path|upgrade|check|backup`, of `ltsm.cli.merging` merge, and of `ltsm.cli.space` size, prune and rebuild."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ltsm import grammar
-from ltsm.cli import options, say, space
+from ltsm.cli import merging, options, say, space
 from ltsm.errors import StoreError
 from ltsm.paths import read_path
 from ltsm.studies.names import run_name
@@ -55,11 +55,13 @@ HELP = """Examples:
 
 [bold]ltsm db check[/]                        damage, missing files
 [bold]ltsm db backup /backups/ltsm.db[/]      a copy, also while a sweep writes
+[bold]ltsm db merge elsewhere/ltsm.db[/]      bring the runs of another store here
 [bold]ltsm db prune[/]                        the space of what can be made again
 
-The store: where it is, bring it up to date, check it, copy it; what takes its space, and giving that back.
+The store: where it is, bring it up to date, check it, copy it, merge others into it; what takes its space, and giving
+that back.
 """
-SHORT = "The store: path, upgrade, check, backup, size, prune, rebuild."
+SHORT = "The store: path, upgrade, check, backup, merge, size, prune, rebuild."
 app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
 
 
@@ -133,6 +135,7 @@ def backup(
     say.data(str(target))
 
 
+app.command(help=merging.HELP, short_help="Bring the runs of other stores into this one.")(merging.merge)
 app.command(help=space.SIZE_HELP, short_help="What takes the space.")(space.size)
 app.command(help=space.PRUNE_HELP, short_help="Drop files that can be made again.")(space.prune)
 app.command(help=space.REBUILD_HELP, short_help="Make dropped files again.")(space.rebuild)

@@ -15,6 +15,7 @@ from rich.table import Table
 from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.errors import UsageError
+from ltsm.notation import counted
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def prune(
         found = chosen(opened, Choice(text=" ".join(where or []), protocol=protocol, study=study))
         going = _prunable(opened, None if not narrowed else found, only or list(Kind))
         size = changing.bytes_of(opened, going.every)
-        text = f"{decimal(size)} in {dropping.counted(len(going.every), 'file')}{going.text()}"
+        text = f"{decimal(size)} in {counted(len(going.every), 'file')}{going.text()}"
         if going.every and not dry_run:
             dropping.agree("db prune", text, yes=yes)
             drop.drop_files(opened, going.by_run, now(), going.by_kind.get(Kind.STRAYS, ()))

@@ -55,7 +55,7 @@ def _forgotten(store: Store, files: Mapping[int, Collection[File]], now: datetim
             [{"run": i, "was": f.role, "at": f.iteration, "becomes": f"{DROPPED}{f.role}"} for i, f in named],
         )
         _changed(connection, run_ids, now)
-        return _unnamed(connection, [f.artifact for _, f in named])
+        return unnamed(connection, [f.artifact for _, f in named])
 
 
 def restore_files(store: Store, made: Collection[Artifact], now: datetime) -> None:
@@ -87,7 +87,7 @@ def drop_runs(store: Store, run_ids: Collection[int], protocol_ids: Collection[i
         connection.execute(delete(models.recipe).where(models.recipe.c.id.not_in(used)))
         connection.execute(delete(models.protocol).where(models.protocol.c.id.in_(protocol_ids)))
         seal_plan(connection)
-        gone = _unnamed(connection, named)
+        gone = unnamed(connection, named)
     _delete(store, gone)
     compact(store)
 
@@ -104,7 +104,7 @@ def _files_of(connection: Connection, run_ids: Sequence[int]) -> list[Artifact]:
     return [Artifact(path, sha256) for path, sha256 in connection.execute(query)]
 
 
-def _unnamed(connection: Connection, files: Iterable[Artifact]) -> list[Artifact]:
+def unnamed(connection: Connection, files: Iterable[Artifact]) -> list[Artifact]:
     """Those that no row names as a file that is there."""
     file = models.file.c
     still = set(connection.execute(select(file.path).where(file.role.not_like(f"{DROPPED}%"))).scalars())

@@ -1,0 +1,98 @@
+"""Another store, whose runs are wanted here: looked at as a reader does, and copied as it is at one moment.
+
+Nothing is written to it. What is read is the copy, brought up to date where the store has an older version.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DatabaseError
+
+from ltsm.errors import StoreError
+from ltsm.store import engine, schema
+from ltsm.store.claim import holder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ltsm.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A store at one moment.
+
+    Attributes:
+        path: of the store itself, which its files lie beside.
+        store: the copy of its database, open for looking.
+        alive: somebody writes to it: runs that have not ended may go on at any moment, and their files change.
+    """
+
+    path: Path
+    store: Store
+    alive: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where the paths in the rows start."""
+        return self.path.parent
+
+
+def refuse(path: Path, own: Path) -> None:
+    """Refuse what is no other store, before anything is begun. All of its database is checked.
+
+    Raises:
+        StoreError: there is none, it is this one, damaged, foreign, newer, or cannot be read.
+    """
+    with suppress(OSError):
+        if path.samefile(own):
+            raise StoreError(f"{path} is this store itself.", "name another one; --store FILE names this one")
+    if not path.exists():
+        raise StoreError(f"there is no store at {path}.", "name the other store's file: .../results/ltsm.db")
+    schema.open_for_reading(path, older=True).close()
+
+
+@contextmanager
+def at_this_moment(path: Path, copy: Path) -> Iterator[Other]:
+    """The store at `path`, which `refuse` has checked, by way of a copy of its database that is gone afterwards.
+
+    Raises:
+        StoreError: it cannot be read, or the copy not be written.
+    """
+    forget(copy)
+    try:
+        alive = holder(path) is not None
+        store = _copied(path, copy)
+        try:
+            yield Other(path, store, alive or holder(path) is not None)
+        finally:
+            store.close()
+    finally:
+        forget(copy)
+
+
+def forget(copy: Path) -> None:
+    """Delete a copy of a database and what SQLite keeps beside it, also one that a killed command has left."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        copy.with_name(f"{copy.name}{suffix}").unlink(missing_ok=True)
+
+
+def _copied(path: Path, copy: Path) -> Store:
+    source = schema.open_for_reading(path, unchecked=True, older=True)
+    try:
+        copy.open("xb").close()  # no link that somebody put there
+        schema.backup(source, copy)
+        if schema.version(source) != schema.HEAD:
+            schema.open_for_writing(copy, unchecked=True, keep=False).close()
+    except (OSError, sqlite3.Error, DatabaseError) as error:
+        cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
+        hint = "make space if the disk is full, then type the same command again"
+        raise StoreError(f"cannot copy {path} to {copy}: {cause}.", hint) from error
+    finally:
+        source.close()
+    return engine.connect(copy, read_only=True)
