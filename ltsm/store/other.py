@@ -17,7 +17,7 @@ from ltsm.store import engine, schema
 from ltsm.store.claim import holder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ltsm.store.engine import Store
@@ -53,8 +53,8 @@ def refuse(path: Path, own: Path) -> None:
         if path.samefile(own):
             raise StoreError(f"{path} is this store itself.", "name another one; --store FILE names this one")
     if not path.exists():
-        raise StoreError(f"there is no store at {path}.", "name the other store's file: .../results/ltsm.db")
-    schema.open_for_reading(path, older=True).close()
+        raise StoreError(f"there is no store at {path}.", "name the other store's file: …/results/ltsm.db")
+    _look(path, lambda _: None)
 
 
 @contextmanager
@@ -64,10 +64,10 @@ def at_this_moment(path: Path, copy: Path) -> Iterator[Other]:
     Raises:
         StoreError: it cannot be read, or the copy not be written.
     """
-    forget(copy)
+    alive = holder(path) is not None
     try:
-        alive = holder(path) is not None
-        store = _copied(path, copy)
+        _look(path, lambda store: _copied(store, copy), unchecked=True)
+        store = engine.connect(copy, read_only=True)
         try:
             yield Other(path, store, alive or holder(path) is not None)
         finally:
@@ -82,9 +82,42 @@ def forget(copy: Path) -> None:
         copy.with_name(f"{copy.name}{suffix}").unlink(missing_ok=True)
 
 
-def _copied(path: Path, copy: Path) -> Store:
-    source = schema.open_for_reading(path, unchecked=True, older=True)
+def _look(path: Path, look: Callable[[Store], None], *, unchecked: bool = False) -> None:
+    """Look at the store in a way that leaves nothing beside it; as a reader does, where somebody writes meanwhile."""
+
+    def once(*, still: bool) -> None:
+        store = schema.open_for_reading(path, unchecked=unchecked, older=True, still=still)
+        try:
+            look(store)
+        finally:
+            store.close()
+
+    before = _still(path)
+    if before is not None:
+        try:
+            once(still=True)
+        except StoreError:
+            if _still(path) == before:
+                raise
+        else:
+            if _still(path) == before:
+                return
+    once(still=False)
+
+
+def _still(path: Path) -> tuple[int, ...] | None:
+    """What changes when the store at `path` is written; None where somebody writes, or has left a log to be read."""
+    logs = (path.with_name(path.name + suffix) for suffix in ("-wal", "-journal"))
+    if holder(path) is not None or any(log.exists() and log.stat().st_size for log in logs):
+        return None
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _copied(source: Store, copy: Path) -> None:
+    """Copy a store's database, and bring the copy up to date."""
     try:
+        forget(copy)
         copy.open("xb").close()  # no link that somebody put there
         schema.backup(source, copy)
         if schema.version(source) != schema.HEAD:
@@ -92,7 +125,4 @@ def _copied(path: Path, copy: Path) -> Store:
     except (OSError, sqlite3.Error, DatabaseError) as error:
         cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
         hint = "make space if the disk is full, then type the same command again"
-        raise StoreError(f"cannot copy {path} to {copy}: {cause}.", hint) from error
-    finally:
-        source.close()
-    return engine.connect(copy, read_only=True)
+        raise StoreError(f"cannot copy {source.path} to {copy}: {cause}.", hint) from error

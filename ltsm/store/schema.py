@@ -33,10 +33,12 @@ HEAD = VERSIONS[-1]
 _MAGIC = b"SQLite format 3\0"
 
 
-def open_for_reading(path: Path, *, unchecked: bool = False, older: bool = False) -> Store:
+def open_for_reading(
+    path: Path, *, unchecked: bool = False, older: bool = False, still: bool = False
+) -> Store:
     """The store at `path`, for looking only. All of it is checked first, unless the caller wants to see the damage.
 
-    With `older` it may have an older version, whose tables are others.
+    With `older` it may have an older version, whose tables are others; `still` as in `connect`.
 
     Raises:
         StoreError: there is none, it is damaged or foreign, or made by another version of ltsm.
@@ -47,7 +49,7 @@ def open_for_reading(path: Path, *, unchecked: bool = False, older: bool = False
             f"{typed(['sweep'], path)} makes and fills one; --store FILE names another",
         )
     _refuse_other_files(path)
-    store = connect(path, read_only=True)
+    store = connect(path, read_only=True, still=still)
     found = version(store)
     if found is None:
         store.close()
