@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -14,6 +13,7 @@ import typer
 from rich.filesize import decimal
 
 from ltsm.cli import options, say
+from ltsm.cli.steps import Wait
 from ltsm.errors import RunError
 from ltsm.grammar import typed
 from ltsm.notation import counted, format_seeds
@@ -21,7 +21,8 @@ from ltsm.paths import read_path
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from ltsm.store.engine import Store
     from ltsm.store.other import Other
@@ -69,6 +70,7 @@ def merge(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would come, and change nothing.")
     ] = False,
+    wait: Wait = False,
     json: options.Json = False,
 ) -> None:
     """Bring the runs of other stores into this one.
@@ -78,7 +80,7 @@ def merge(
             written. What came before is kept.
         RunError: runs are different here and there.
     """
-    from ltsm.store import other, verdicts
+    from ltsm.store import belief, other
     from ltsm.store.engine import store_path
 
     own = store_path(store)
@@ -86,12 +88,14 @@ def merge(
     for path in paths:
         other.refuse(path, own)
     merged = []
-    with _into(own, dry_run=dry_run) as opened, ExitStack() as stack:
+    with _into(own, dry_run=dry_run, wait=wait) as opened, ExitStack() as stack:
         moments = [
             stack.enter_context(other.at_this_moment(path, _copy(opened, number)))
             for number, path in enumerate(paths, 1)
         ]
-        verdicts.refuse_other_data(opened, moments)
+        for moment in moments:
+            belief.refuse_strange(moment)
+        belief.refuse_other_data(opened, moments)
         for moment in moments:
             merged.append(_merged(opened, moment, dry_run=dry_run))
             if not json:
@@ -102,29 +106,14 @@ def merge(
     _report_different(merged, own)
 
 
-@contextmanager
-def _into(own: Path, *, dry_run: bool) -> Iterator[Store]:
+def _into(own: Path, *, dry_run: bool, wait: bool) -> AbstractContextManager[Store]:
     """This store, for its only writer; of a dry run a copy of its database, which is gone afterwards."""
     from ltsm.cli.running import now
-    from ltsm.store import schema
+    from ltsm.store import other, schema
 
-    if not dry_run:
-        with schema.writer(own, " ".join(["ltsm", *sys.argv[1:]]), now()) as found:
-            yield found
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / own.name
-        if own.exists():
-            source = schema.open_for_reading(own, older=True)
-            try:
-                schema.backup(source, copy)
-            finally:
-                source.close()
-        opened = schema.open_for_writing(copy, keep=False)
-        try:
-            yield opened
-        finally:
-            opened.close()
+    if dry_run:
+        return other.tried(own)
+    return schema.writer(own, " ".join(["ltsm", *sys.argv[1:]]), now(), wait=wait)
 
 
 def _copy(store: Store, number: int) -> Path:

@@ -15,9 +15,10 @@ from sqlalchemy import delete, insert, select, update
 from ltsm.errors import StoreError
 from ltsm.grammar import typed
 from ltsm.store import artifacts, drop, models, read, write
+from ltsm.store.belief import protocol_of
 from ltsm.store.seal import seal_runs
 from ltsm.store.values import DROPPED, Artifact, RunSpec
-from ltsm.store.verdicts import COMING, keyed, needs, protocol_of
+from ltsm.store.verdicts import COMING, keyed, needs
 from ltsm.studies.names import files_folder, run_folder
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def _check(other: Other, artifact: Artifact) -> None:
     try:
         artifacts.check(other.folder, artifact)
     except StoreError as error:
-        hint = f"{typed(['db', 'check'], other.path)} names all such files"
+        hint = f"copy the weights beside it too; {typed(['db', 'check'], other.path)} names all such files"
         if other.alive:
             hint = "a command that writes there may have deleted it: the same command again takes what is there then"
         raise StoreError(error.message, hint) from error
@@ -200,7 +201,7 @@ def _take_rows(
         values = {name: value for name, value in row.items() if name not in _OWN} | {"state": its.state}
         connection.execute(update(models.run).where(models.run.c.id == run.id).values(**values))
         seal_runs(connection, [run.id])
-        return drop.unnamed(connection, named)
+        return drop.unnamed(connection, named) if named else []
 
 
 def _copy_rows(connection: Connection, run_id: int, there: Connection, its: int, table: Table) -> None:

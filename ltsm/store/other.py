@@ -6,8 +6,10 @@ Nothing is written to it. What is read is the copy, brought up to date where the
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DatabaseError
@@ -18,7 +20,6 @@ from ltsm.store.claim import holder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from ltsm.store.engine import Store
 
@@ -74,6 +75,28 @@ def at_this_moment(path: Path, copy: Path) -> Iterator[Other]:
             store.close()
     finally:
         forget(copy)
+
+
+@contextmanager
+def tried(path: Path) -> Iterator[Store]:
+    """A copy of the store at `path`, open for writing and gone afterwards; without a store one that has nothing.
+
+    Raises:
+        StoreError: the store is damaged, foreign, newer, or the copy cannot be written.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        if path.exists():
+            source = schema.open_for_reading(path, older=True)
+            try:
+                _copied(source, copy)
+            finally:
+                source.close()
+        store = schema.open_for_writing(copy, unchecked=True)
+        try:
+            yield store
+        finally:
+            store.close()
 
 
 def forget(copy: Path) -> None:

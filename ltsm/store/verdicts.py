@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ltsm.errors import StoreError, UsageError
-from ltsm.grammar import typed
-from ltsm.protocol import from_settings
+from ltsm.errors import StoreError
 from ltsm.store import read
 from ltsm.store.same_bits import difference
 from ltsm.store.values import FINISHED
@@ -19,10 +17,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from ltsm.protocol import Protocol
     from ltsm.store.engine import Store
     from ltsm.store.other import Other
-    from ltsm.store.values import ProtocolRow, RunRow
+    from ltsm.store.values import RunRow
 
 Verdict = Literal["new", "planned", "further", "same", "behind", "different", "apart"]
 """new: it was not begun here. planned: it was not there, and is not begun. further: it has come further than here.
@@ -67,46 +64,6 @@ def needs(store: Store) -> dict[int, dict[str, int]]:
         for run_id, role in others:
             found[run_id][role] = needed
     return found
-
-
-def protocol_of(other: Other, row: ProtocolRow) -> Protocol:
-    """A protocol of another store.
-
-    Raises:
-        StoreError: this program does not know its settings, or they are not those that its fingerprint says.
-    """
-    try:
-        found = from_settings(row.settings, row.name)
-    except UsageError as error:
-        raise StoreError(
-            f"{other.path} has a protocol {row.name!r} that this ltsm cannot read: {error.message}",
-            "pip install --upgrade ltsm, or leave that store out",
-        ) from error
-    if found.fingerprint != row.fingerprint:
-        raise StoreError(
-            f"the protocol {row.name!r} of {other.path} has other settings than its fingerprint says.",
-            "do not use that store",
-        )
-    return found
-
-
-def refuse_other_data(own: Store, others: Sequence[Other]) -> None:
-    """Refuse runs under one protocol that were computed from different data.
-
-    Raises:
-        StoreError: there are; or as `protocol_of`.
-    """
-    seen = {p.fingerprint: ("this store", read.data_digests(own, p.id)) for p in read.protocols(own)}
-    for other in others:
-        for row in read.protocols(other.store):
-            digests = read.data_digests(other.store, row.id)
-            where, known = seen.get(protocol_of(other, row).fingerprint, ("this store", set()))
-            if digests and known and digests != known:
-                raise StoreError(
-                    f"the runs of {row.name} in {other.path} were computed from other data than those in {where}.",
-                    f"keep them apart: {typed(['db', 'merge', str(other.path)], 'ANOTHER.db')}",
-                )
-            seen[row.fingerprint] = where if known else str(other.path), known | digests
 
 
 def verdicts(own: Store, other: Other) -> list[Finding]:

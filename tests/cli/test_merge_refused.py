@@ -43,7 +43,7 @@ def by_hand(path, *statements):
 
 
 def weights(path):
-    return sorted((path.parent / "weights").rglob("final.safetensors"))[0]
+    return min((path.parent / "weights").rglob("final.safetensors"))
 
 
 def missing(own, other):
@@ -111,6 +111,18 @@ def another_fingerprint(own, other):
     changed(other, "UPDATE protocol SET settings = json_set(settings, '$.lr', 0.5)")
 
 
+def another_recipe(own, other):
+    changed(other, "UPDATE recipe SET settings = json_set(settings, '$.iterations', 999)")
+
+
+def a_role_that_leads_elsewhere(own, other):
+    changed(other, "UPDATE file SET role = '../../../final' WHERE role = 'final'")
+
+
+def a_seed_that_is_text(own, other):
+    changed(other, "UPDATE run SET seed = '../../0'")
+
+
 def an_unknown_setting(own, other):
     changed(other, "UPDATE protocol SET settings = json_set(settings, '$.colour', 'red')")
 
@@ -139,7 +151,10 @@ REFUSED = {
     no_weights: ("No such file", "ltsm db check"),
     outside: ("names a file outside its folder", "ltsm db check"),
     other_data: ("were computed from other data than those in this store", "keep them apart"),
-    another_fingerprint: ("has other settings than its fingerprint says", "do not use"),
+    another_fingerprint: ("is not what its fingerprint says", "do not use"),
+    another_recipe: ("the recipe 'initial training' of .* is not what its fingerprint says", "do not use"),
+    a_role_that_leads_elsewhere: ("which none is", "do not use"),
+    a_seed_that_is_text: ("has values in run that it cannot have", "do not use"),
     an_unknown_setting: ("cannot read", "pip install --upgrade"),
     a_circle: ("made from each other", "do not use"),
     no_rights: ("cannot", ""),

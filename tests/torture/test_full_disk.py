@@ -87,7 +87,7 @@ def test_a_full_disk_leaves_no_half_copy(ltsm, shim):
     assert results(copy / "ltsm.db") == results(ltsm.store)
 
 
-@counted("writes that fail")
+@counted("full disks under merges")
 def test_full_at_any_write_of_a_merge(context, shim, tmp_path, undisturbed, count):
     """What came before is kept, and the same command goes on. Taken out: the sentence in `other._copied`; a traceback."""
     other, report = Program(context, tmp_path / "other"), tmp_path / "writes"
@@ -106,7 +106,7 @@ def test_full_at_any_write_of_a_merge(context, shim, tmp_path, undisturbed, coun
         check_if_any(program.store)
         assert program.start(*merge).ended() == 0, program.words
         assert results(program.store) == undisturbed
-    tell("writes that found the disk full", count)
+    tell("writes of merges that found the disk full", count)
 
 
 def test_a_full_disk_leaves_an_old_store_as_it_was(ltsm, shim, kept):
