@@ -199,11 +199,11 @@ def stuck(store: Store) -> Iterator[dict[str, Any]]:
 
 def strangers(store: Store) -> Iterator[dict[str, Any]]:
     """Files among the weights that no row names, and unfinished copies: a killed command may leave one."""
-    from ltsm.store import read, schema
+    from ltsm.store import read
     from ltsm.store import space as spaces
 
     unfinished = store.folder.glob(f".{glob.escape(store.path.name)}*.partial*")
-    others = ", ".join(other.name for other in schema.beside(store.path))
+    others = ", ".join(other.name for other in spaces.beside(store.path))
     do = f"perhaps it is of {others}, beside this store" if others else "it can be deleted"
     for path in [*spaces.strangers(store, read.runs(store)), *sorted(file.name for file in unfinished)]:
         yield {"what": "file without a row", "where": path, "do": do, "damage": False}

@@ -225,13 +225,14 @@ def _report_different(merged: Sequence[Merged], own: Path) -> None:
     Raises:
         RunError: runs are different here and there.
     """
-    different = [(one.other.path, finding) for one in merged for finding in one.of("different")]
+    different = [finding for one in merged for finding in one.of("different")]
     if not different:
         return
-    path, finding = different[0]
-    assert finding.own is not None  # noqa: S101 - it was compared with it
+    there = ", ".join(str(one.other.path) for one in merged if one.of("different"))
+    first = different[0].own
+    assert first is not None  # noqa: S101 - it was compared with it
     raise RunError(
-        f"{counted(len(different), 'run')} in {path} {'are' if len(different) > 1 else 'is'} not the same bits as here,"
+        f"{counted(len(different), 'run')} {'are' if len(different) > 1 else 'is'} not the same bits in {there} as here,"
         " where nothing of them was changed.",
-        f"to have those in place of these: {typed(['runs', 'delete', f'id:{finding.own.id}'], own)}, then merge again",
+        f"to have those in place of these: {typed(['runs', 'delete', f'id:{first.id}'], own)}, then merge again",
     )

@@ -186,7 +186,7 @@ class _Going:
 
 def _prunable(store: Store, found: Sequence[Chosen] | None, kinds: Sequence[Kind]) -> _Going:
     """Files of these runs, or of all, that may go; strays only of a whole store that has no other beside it."""
-    from ltsm.store import read, schema
+    from ltsm.store import read
     from ltsm.store import space as spaces
     from ltsm.store.values import Artifact
 
@@ -197,7 +197,7 @@ def _prunable(store: Store, found: Sequence[Chosen] | None, kinds: Sequence[Kind
     by_run: dict[int, list[File]] = defaultdict(list)
     for run_id, file in (one for its in named.values() for one in its):
         by_run[run_id].append(file)
-    if Kind.STRAYS in kinds and found is None and not schema.beside(store.path):
+    if Kind.STRAYS in kinds and found is None and not spaces.beside(store.path):
         by_kind[Kind.STRAYS] = [Artifact(path, "") for path in spaces.strangers(store, runs)]
     return _Going(by_kind, dict(by_run))
 

@@ -18,9 +18,9 @@ from ltsm.store.values import DROPPED, Role
 from ltsm.studies.recipe import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Connection
 
     from ltsm.protocol import Protocol
     from ltsm.store.engine import Store
@@ -45,22 +45,29 @@ def refuse_strange(other: Other) -> None:
         StoreError: there are such.
     """
     with read.reading(other.store) as connection:
-        for table in models.METADATA.tables.values():
-            strange = or_(*(_is_strange(column) for column in table.columns))
-            if connection.execute(select(1).select_from(table).where(strange).limit(1)).first():
-                raise StoreError(f"{other.path} has values in {table.name} that it cannot have.", _HINT)
-        for role in connection.execute(select(models.file.c.role).distinct()).scalars():
-            if role.removeprefix(DROPPED) not in get_args(Role):
-                raise StoreError(f"{other.path} has a file that is {quoted(role)}, which none is.", _HINT)
-        for name, found, settings in connection.execute(
-            select(models.recipe.c.name, models.recipe.c.fingerprint, models.recipe.c.settings)
-        ):
-            if fingerprint(settings) != found:
-                raise StoreError(
-                    f"the recipe {quoted(name)} of {other.path} is not what its fingerprint says.", _HINT
-                )
+        if strange := next(_strange(connection), None):
+            raise StoreError(f"{other.path} has {strange}.", _HINT)
     for row in read.protocols(other.store):
         protocol_of(other, row)
+
+
+def _strange(connection: Connection) -> Iterator[str]:
+    for table in models.METADATA.tables.values():
+        query = select(1).select_from(table).where(or_(*map(_is_strange, table.columns)))
+        if connection.execute(query.limit(1)).first():
+            yield f"values in {table.name} that it cannot have"
+    for role in connection.execute(select(models.file.c.role).distinct()).scalars():
+        if role.removeprefix(DROPPED) not in get_args(Role):
+            yield f"a file that is {quoted(role)}, which none is"
+    recipe = models.recipe.c
+    for name, found, settings in connection.execute(select(recipe.name, recipe.fingerprint, recipe.settings)):
+        if fingerprint(settings) != found:
+            yield f"a recipe {quoted(name)} that is not what its fingerprint says"
+    one, another = models.run.alias().c, models.run.alias().c
+    made_from = (models.need.c.run_id == one.id, models.need.c.needs_id == another.id)
+    apart = (one.seed != another.seed) | (one.protocol_id != another.protocol_id)
+    if connection.execute(select(1).where(*made_from, apart).limit(1)).first():
+        yield "a run that is made from one of another seed or protocol"
 
 
 def protocol_of(other: Other, row: ProtocolRow) -> Protocol:

@@ -62,7 +62,7 @@ class Merging:
     copying: bool = True
     files: int = 0
     bytes: int = 0
-    _places: dict[str, _Place] = field(default_factory=dict)
+    _places: dict[Artifact, _Place] = field(default_factory=dict)
 
     def bring(self, findings: Sequence[Finding], now: datetime, moved: Callable[[], None]) -> None:
         """Bring what comes of these, in their order; `moved` is told of each that is here.
@@ -116,7 +116,7 @@ class Merging:
         }
         for file in (*run.files, *run.dropped):
             if place := here.get((file.role, file.iteration, file.artifact.sha256)):
-                self._places.setdefault(file.artifact.path, place)
+                self._places.setdefault(file.artifact, place)
 
     def _take(self, run: RunRow, own: RunRow, protocol: ProtocolRow) -> None:
         """Let a run be what it is in the other store."""
@@ -129,15 +129,15 @@ class Merging:
 
     def _placed(self, file: File, folder: str, *, dropped: bool) -> dict[str, object]:
         """The row of a file as this store has it, the file copied before; it may be another run's, which is here."""
-        path, sha256 = file.artifact.path, file.artifact.sha256
-        if path not in self._places:
+        artifact = file.artifact
+        if artifact not in self._places:
             name = file.role if file.role in {"initial", "final"} else f"{file.role}-{file.iteration}"
-            self._places[path] = _Place(f"{folder}/{name}.safetensors", dropped)
+            place = self._places[artifact] = _Place(f"{folder}/{name}.safetensors", dropped)
             if not dropped and self.copying:
-                self._copy(file.artifact, Artifact(self._places[path].path, sha256))
-        place = self._places[path]
+                self._copy(artifact, Artifact(place.path, artifact.sha256))
+        place = self._places[artifact]
         role = f"{DROPPED}{file.role}" if place.dropped else file.role
-        return {"role": role, "iteration": file.iteration, "path": place.path, "sha256": sha256}
+        return {"role": role, "iteration": file.iteration, "path": place.path, "sha256": artifact.sha256}
 
     def _copy(self, artifact: Artifact, target: Artifact) -> None:
         """Copy a file; a killed command's that is there already is as good. What else is there no row names."""

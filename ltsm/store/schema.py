@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 VERSIONS = ("0001", "0002", "0003")
 """Every revision in `migrations/`, oldest first."""
 HEAD = VERSIONS[-1]
-_MAGIC = b"SQLite format 3\0"
+MAGIC = b"SQLite format 3\0"
+"""What every SQLite file begins with."""
 
 
 def open_for_reading(
@@ -184,26 +185,15 @@ def _refuse_other_files(path: Path) -> None:
     companions.refuse_strange(path)
     try:
         with regular.opened(path) as file:
-            start = file.read(len(_MAGIC))
+            start = file.read(len(MAGIC))
     except FileNotFoundError:
         return
     except OSError as error:
         raise StoreError(
             f"cannot read the store {path}: {error.strerror}.", "choose another with --store FILE"
         ) from error
-    if start and start != _MAGIC:
+    if start and start != MAGIC:
         raise StoreError(f"{path} is no ltsm store.", "choose another with --store FILE")
-
-
-def beside(path: Path) -> list[Path]:
-    """Other SQLite files in the store's folder, whose rows may name files there; its own older copies aside."""
-    found = []
-    for other in sorted(path.parent.iterdir()):
-        if other.is_file() and not other.name.startswith((path.name, f".{path.name}.")):
-            with suppress(OSError), regular.opened(other) as file:
-                if file.read(len(_MAGIC)) == _MAGIC:
-                    found.append(other)
-    return found
 
 
 def _upgrade(store: Store) -> None:

@@ -123,6 +123,13 @@ def a_seed_that_is_text(own, other):
     changed(other, "UPDATE run SET seed = '../../0'")
 
 
+def a_need_of_another_seed(own, other):
+    changed(
+        swept(other, (2,), recipes=(paper.INITIAL,)),
+        "INSERT INTO need SELECT min(id), 'start', max(id) FROM run",
+    )
+
+
 def an_unknown_setting(own, other):
     changed(other, "UPDATE protocol SET settings = json_set(settings, '$.colour', 'red')")
 
@@ -152,7 +159,8 @@ REFUSED = {
     outside: ("names a file outside its folder", "ltsm db check"),
     other_data: ("were computed from other data than those in this store", "keep them apart"),
     another_fingerprint: ("is not what its fingerprint says", "do not use"),
-    another_recipe: ("the recipe 'initial training' of .* is not what its fingerprint says", "do not use"),
+    another_recipe: ("a recipe 'initial training' that is not what its fingerprint says", "do not use"),
+    a_need_of_another_seed: ("made from one of another seed", "do not use"),
     a_role_that_leads_elsewhere: ("which none is", "do not use"),
     a_seed_that_is_text: ("has values in run that it cannot have", "do not use"),
     an_unknown_setting: ("cannot read", "pip install --upgrade"),

@@ -109,7 +109,7 @@ class TestDifferent:
             (initial, paper.INITIAL, what)
         ]
         assert results(stores["whole"]).items() > before.items()
-        with pytest.raises(RunError, match=r"1 run in .* is not the same bits as here") as caught:
+        with pytest.raises(RunError, match=r"1 run is not the same bits in .* as here") as caught:
             ltsm("db", "merge", stores["more"], "--store", stores["whole"])
         assert f"runs delete id:{initial}" in caught.value.hint
 
