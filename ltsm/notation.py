@@ -20,6 +20,11 @@ def quoted(value: object) -> str:
     return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"
 
 
+def counted(number: int, what: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def parse_sizes(text: str) -> tuple[int, ...]:
     """`"200,30"` → `(200, 30)`.
 

@@ -1,4 +1,4 @@
-"""`db path|upgrade|check|backup`, and of `ltsm.cli.space` size, prune and rebuild: the store itself."""
+"""`db path|upgrade|check|backup`, of `ltsm.cli.merging` merge, and of `ltsm.cli.space` size, prune and rebuild."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ltsm import grammar
-from ltsm.cli import options, say, space
+from ltsm.cli import merging, options, say, space
 from ltsm.errors import StoreError
 from ltsm.paths import read_path
 from ltsm.studies.names import run_name
@@ -55,11 +55,13 @@ HELP = """Examples:
 
 [bold]ltsm db check[/]                        damage, missing files
 [bold]ltsm db backup /backups/ltsm.db[/]      a copy, also while a sweep writes
+[bold]ltsm db merge elsewhere/ltsm.db[/]      bring the runs of another store here
 [bold]ltsm db prune[/]                        the space of what can be made again
 
-The store: where it is, bring it up to date, check it, copy it; what takes its space, and giving that back.
+The store: where it is, bring it up to date, check it, copy it, merge others into it; what takes its space, and giving
+that back.
 """
-SHORT = "The store: path, upgrade, check, backup, size, prune, rebuild."
+SHORT = "The store: path, upgrade, check, backup, merge, size, prune, rebuild."
 app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
 
 
@@ -133,6 +135,7 @@ def backup(
     say.data(str(target))
 
 
+app.command(help=merging.HELP, short_help="Bring the runs of other stores into this one.")(merging.merge)
 app.command(help=space.SIZE_HELP, short_help="What takes the space.")(space.size)
 app.command(help=space.PRUNE_HELP, short_help="Drop files that can be made again.")(space.prune)
 app.command(help=space.REBUILD_HELP, short_help="Make dropped files again.")(space.rebuild)
@@ -196,11 +199,11 @@ def stuck(store: Store) -> Iterator[dict[str, Any]]:
 
 def strangers(store: Store) -> Iterator[dict[str, Any]]:
     """Files among the weights that no row names, and unfinished copies: a killed command may leave one."""
-    from ltsm.store import read, schema
+    from ltsm.store import read
     from ltsm.store import space as spaces
 
     unfinished = store.folder.glob(f".{glob.escape(store.path.name)}*.partial*")
-    others = ", ".join(other.name for other in schema.beside(store.path))
+    others = ", ".join(other.name for other in spaces.beside(store.path))
     do = f"perhaps it is of {others}, beside this store" if others else "it can be deleted"
     for path in [*spaces.strangers(store, read.runs(store)), *sorted(file.name for file in unfinished)]:
         yield {"what": "file without a row", "where": path, "do": do, "damage": False}

@@ -13,7 +13,7 @@ import typer
 
 from ltsm.cli import say
 from ltsm.errors import UsageError
-from ltsm.notation import duration
+from ltsm.notation import counted, duration
 from ltsm.store import artifacts, read, write
 from ltsm.store.values import Artifact
 from ltsm.studies.names import run_name
@@ -45,11 +45,6 @@ class Dropped:
         if not self.unnamed:
             return text
         return f"{text}; {len(self.unnamed)} of the runs are built on the others: {listed(self.unnamed)}"
-
-
-def counted(number: int, what: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def listed(runs: Sequence[RunRow]) -> str:

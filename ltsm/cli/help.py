@@ -19,7 +19,7 @@ A command's help, or a page on what all commands share.
 """
 EXIT_CODES = {
     0: "done",
-    1: "a run failed; what others recorded is kept, and the same command tries again",
+    1: "a run failed; what others recorded is kept, and the same command tries again. db merge: runs are different",
     2: "the command line, a protocol or a study asks for what cannot be",
     3: "the store or the data is missing, damaged, foreign or held by another command",
     4: "verify: something published is not reproduced",

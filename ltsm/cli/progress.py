@@ -6,7 +6,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from ltsm.cli import say
@@ -14,7 +21,7 @@ from ltsm.store.values import FINISHED
 from ltsm.studies.names import named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.progress import TaskID
 
@@ -25,6 +32,9 @@ if TYPE_CHECKING:
 
 SMOOTHING_S = 3600.0
 """The estimate of the time left looks back over this long: runs differ in cost, so a short view would jump."""
+
+LINE_S = 5.0
+"""In a log what is counted is told of so often."""
 
 
 @contextmanager
@@ -45,6 +55,33 @@ def shown(runs: Sequence[RunKey], costs: Mapping[str, float], title: str) -> Ite
         speed_estimate_period=SMOOTHING_S,
     ) as progress:
         yield Bars(progress, runs, costs, title)
+
+
+@contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """Count up to `total`, with a call each: a bar in a terminal, elsewhere a line every few seconds."""
+    if not say.words.is_terminal:
+        yield _Counted(title, total).moved
+        return
+    parts = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
+    with Progress(*parts, TimeRemainingColumn(), console=say.words, expand=True, transient=True) as progress:
+        bar = progress.add_task(Text(title).markup, total=total)
+        yield lambda: progress.advance(bar)
+
+
+class _Counted:
+    """A line every few seconds: for logs."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self._title, self._total, self._count = title, total, 0
+        self._told = time.monotonic()
+
+    def moved(self) -> None:
+        """One more; a line, if the last one is old."""
+        self._count += 1
+        if (now := time.monotonic()) >= self._told + LINE_S:
+            self._told = now
+            say.note(f"{self._title}: {self._count:,} of {self._total:,}")
 
 
 class Bars:

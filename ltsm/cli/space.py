@@ -15,6 +15,7 @@ from rich.table import Table
 from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.errors import UsageError
+from ltsm.notation import counted
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def prune(
         found = chosen(opened, Choice(text=" ".join(where or []), protocol=protocol, study=study))
         going = _prunable(opened, None if not narrowed else found, only or list(Kind))
         size = changing.bytes_of(opened, going.every)
-        text = f"{decimal(size)} in {dropping.counted(len(going.every), 'file')}{going.text()}"
+        text = f"{decimal(size)} in {counted(len(going.every), 'file')}{going.text()}"
         if going.every and not dry_run:
             dropping.agree("db prune", text, yes=yes)
             drop.drop_files(opened, going.by_run, now(), going.by_kind.get(Kind.STRAYS, ()))
@@ -185,7 +186,7 @@ class _Going:
 
 def _prunable(store: Store, found: Sequence[Chosen] | None, kinds: Sequence[Kind]) -> _Going:
     """Files of these runs, or of all, that may go; strays only of a whole store that has no other beside it."""
-    from ltsm.store import read, schema
+    from ltsm.store import read
     from ltsm.store import space as spaces
     from ltsm.store.values import Artifact
 
@@ -196,7 +197,7 @@ def _prunable(store: Store, found: Sequence[Chosen] | None, kinds: Sequence[Kind
     by_run: dict[int, list[File]] = defaultdict(list)
     for run_id, file in (one for its in named.values() for one in its):
         by_run[run_id].append(file)
-    if Kind.STRAYS in kinds and found is None and not schema.beside(store.path):
+    if Kind.STRAYS in kinds and found is None and not spaces.beside(store.path):
         by_kind[Kind.STRAYS] = [Artifact(path, "") for path in spaces.strangers(store, runs)]
     return _Going(by_kind, dict(by_run))
 

@@ -176,14 +176,18 @@ def of_store(name: str, protocol: Protocol, runs: Iterable[RunRow]) -> Study:
     """
     if name != paper.NAME:
         return studies.study(name, protocol)
-    networks = dict.fromkeys((run.recipe, run.hidden) for run in runs)
-    return paper.study(protocol, tuple(hidden for name, hidden in networks if name == paper.hyperop(hidden)))
+    networks = {run.hidden for run in runs if run.recipe == paper.hyperop(run.hidden)}
+    # In which order they came into the store says nothing.
+    return paper.study(protocol, tuple(sorted(networks, reverse=True)))
 
 
 def own_runs(study: Study, runs: Iterable[RunRow]) -> tuple[RunRow, ...]:
-    """Those of these runs that are the study's, called as it calls them."""
+    """Those of these runs that are the study's, called as it calls them, by seed and in the study's order."""
     names = {fingerprint: name for name, fingerprint in study.fingerprints().items()}
-    return tuple(_called(r, names[r.fingerprint]) for r in runs if r.fingerprint in names)
+    order = {fingerprint: place for place, fingerprint in enumerate(names)}
+    found = [run for run in runs if run.fingerprint in names]
+    found.sort(key=lambda run: (run.protocol_id, run.seed, order[run.fingerprint]))
+    return tuple(_called(run, names[run.fingerprint]) for run in found)
 
 
 def _called(run: RunRow, name: str) -> RunRow:
@@ -192,9 +196,17 @@ def _called(run: RunRow, name: str) -> RunRow:
 
 
 def own_results(runs: Iterable[RunRow], results: Iterable[ResultRow]) -> tuple[ResultRow, ...]:
-    """The results of these runs, called as they are."""
-    names = {run.id: run.recipe for run in runs}
-    return tuple(replace(r, recipe=names[r.run_id]) for r in results if r.run_id in names)
+    """The results of these runs, called as they are and in their order."""
+    found = {result.run_id: result for result in results}
+    return tuple(replace(found[run.id], recipe=run.recipe) for run in runs if run.id in found)
+
+
+def own_masks(store: Store, protocol_id: int, runs: Iterable[RunRow], **which: bool) -> tuple[MaskRow, ...]:
+    """The masks of these runs, in their order; `which` as of `read.masks`."""
+    ids = [run.id for run in runs]
+    order = {run_id: place for place, run_id in enumerate(ids)}
+    found = read.masks(store, protocol_id, run_ids=ids, **which)
+    return tuple(sorted(found, key=lambda mask: order[mask.run_id]))  # of a run they come by amount
 
 
 def load(
@@ -231,18 +243,16 @@ def load(
     runs = own_runs(of_study, everything)
     ids = [run.id for run in runs]
     ours = set(ids)
-    making = [run.id for run in runs if run.started_at and of_study.recipes[run.recipe].makes_mask]
+    making = [run for run in runs if run.started_at and of_study.recipes[run.recipe].makes_mask]
     return Evaluation(
         protocol=protocol,
         study=of_study,
         runs=runs,
         results=own_results(runs, results),
-        masks=tuple(read.masks(store, found.id, run_ids=making)),
+        masks=own_masks(store, found.id, making),
         records=read.metrics(store, ids if records else cut_short(of_study, runs)),
-        supermasks=tuple(read.masks(store, found.id, run_ids=making, selected=True, bits=True))
-        if bits
-        else (),
-        others=tuple(dict.fromkeys(r.recipe for r in everything if r.id not in ours)),
+        supermasks=own_masks(store, found.id, making, selected=True, bits=True) if bits else (),
+        others=tuple(sorted({r.recipe for r in everything if r.id not in ours})),
     )
 
 

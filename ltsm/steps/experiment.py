@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import StoreError
 from ltsm.grammar import typed
 from ltsm.store import artifacts, read
-from ltsm.studies.names import file_name, named
+from ltsm.studies.names import file_name, files_folder, named, run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +36,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         begun = read.protocol(self.store, self.protocol_id).created_at
-        moment = hashlib.sha256(begun.isoformat().encode()).hexdigest()
-        self.files = f"{self.setup.protocol.fingerprint[:12]}-{moment[:12]}"
+        self.files = files_folder(self.setup.protocol.fingerprint, begun)
         self.fingerprints = self.study.fingerprints()
 
     def run(self, key: RunKey) -> RunRow:
@@ -59,8 +57,7 @@ class Experiment:
 
     def folder(self, key: RunKey) -> str:
         """Where a run's files lie, relative to the store."""
-        name = f"{file_name(key.recipe)}-{self.fingerprints[key.recipe][:8]}"
-        return f"weights/{self.files}/seed-{key.seed}/{name}"
+        return run_folder(self.files, key.recipe, self.fingerprints[key.recipe], key.seed)
 
     def keep_traceback(self, key: RunKey, error: BaseException) -> str:
         """Write what a worker noted of an error to a log file beside the store; where, to be added to its message."""

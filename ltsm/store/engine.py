@@ -113,13 +113,14 @@ def synchronous(environ: Mapping[str, str]) -> str:
     return named
 
 
-def connect(path: Path, *, read_only: bool, wait: bool = False) -> Store:
+def connect(path: Path, *, read_only: bool, wait: bool = False, still: bool = False) -> Store:
     """Connections to the SQLite file at `path`; opened when first used.
 
     A writer waits half a minute for another program that writes, or with `wait` as long as it takes.
 
     Readers cannot write, whatever they try. Where even SQLite's own shared memory cannot be made
-    beside the file (a read-only folder) they read it as immutable.
+    beside the file (a read-only folder) they read it as immutable; and where it is known to be `still`, so that
+    nothing is made beside it.
 
     Raises:
         StoreError: this SQLite is too old, or the store so damaged that it cannot even be asked.
@@ -132,7 +133,7 @@ def connect(path: Path, *, read_only: bool, wait: bool = False) -> Store:
             f"use a Python with SQLite {oldest} or newer",
         )
     level = synchronous(os.environ)
-    mode = _readable_mode(path) if read_only else "mode=rwc"
+    mode = "immutable=1" if still else _readable_mode(path) if read_only else "mode=rwc"
     uri = f"file:{quote(os.fsencode(path.absolute()))}?{mode}{VFS}"
 
     def opened() -> sqlite3.Connection:

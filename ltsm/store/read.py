@@ -54,14 +54,14 @@ _RESULT = table("result", *(column(name) for name in ("protocol_id", *ResultRow.
 
 def protocols(store: Store) -> list[ProtocolRow]:
     """All protocols, the oldest first."""
-    with _reading(store) as connection:
+    with reading(store) as connection:
         rows = connection.execute(select(models.protocol).order_by(models.protocol.c.id))
         return [ProtocolRow(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
 
 
 def protocol(store: Store, protocol_id: int) -> ProtocolRow:
     """The protocol with this id, which there must be."""
-    with _reading(store) as connection:
+    with reading(store) as connection:
         row = connection.execute(select(models.protocol).where(models.protocol.c.id == protocol_id)).one()
         return ProtocolRow(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
 
@@ -119,7 +119,7 @@ def runs(
     its = select(file.run_id, file.role, file.iteration, file.path, file.sha256)
     its = its.join(models.run, run.id == file.run_id).where(*wanted)
     alive = holder(store.path) is not None if alive is None else alive
-    with _reading(store) as connection:
+    with reading(store) as connection:
         files: dict[int, list[File]] = defaultdict(list)
         for run_id, role, iteration, path, sha256 in connection.execute(its):
             files[run_id].append(File(cast("Role", role), iteration, Artifact(path, sha256)))
@@ -142,7 +142,7 @@ def lacking(store: Store, protocol_id: int) -> set[tuple[str, int]]:
 def _those(store: Store, protocol_id: int, which: ColumnElement[bool]) -> set[tuple[str, int]]:
     run = models.run.c
     query = select(models.recipe.c.fingerprint, run.seed).join(models.run)
-    with _reading(store) as connection:
+    with reading(store) as connection:
         rows = connection.execute(query.where(run.protocol_id == protocol_id, which))
         return {(row.fingerprint, row.seed) for row in rows}
 
@@ -151,7 +151,7 @@ def data_digests(store: Store, protocol_id: int) -> set[str]:
     """The SHA-256 of whatever data the runs of a protocol have used."""
     digest = "json_extract(provenance, '$.data_sha256')"
     query = f"SELECT DISTINCT {digest} FROM run WHERE protocol_id = ? AND {digest} IS NOT NULL"  # noqa: S608 - our own words
-    with _reading(store) as connection:
+    with reading(store) as connection:
         return set(connection.exec_driver_sql(query, (protocol_id,)).scalars())
 
 
@@ -165,7 +165,7 @@ def find_run(
         .join(models.recipe)
         .where(run.protocol_id == protocol_id, run.seed == seed, models.recipe.c.fingerprint == fingerprint)
     )
-    with _reading(store) as connection:
+    with reading(store) as connection:
         found = connection.execute(query).scalar_one_or_none()
     return None if found is None else runs(store, ids=[found], alive=alive)[0]
 
@@ -174,14 +174,14 @@ def recipe(store: Store, run_id: int) -> RecipeSpec:
     """How a run's network comes to be."""
     row = models.recipe.c
     query = select(row.fingerprint, row.name, row.settings).join(models.run).where(models.run.c.id == run_id)
-    with _reading(store) as connection:
+    with reading(store) as connection:
         return RecipeSpec(*connection.execute(query).one())
 
 
 def needs(store: Store, run_id: int) -> dict[str, int]:
     """The ids of the runs that a run is made from, by role."""
     need = models.need.c
-    with _reading(store) as connection:
+    with reading(store) as connection:
         rows = connection.execute(select(need.role, need.needs_id).where(need.run_id == run_id))
         return {row.role: row.needs_id for row in rows}
 
@@ -202,7 +202,7 @@ def needed_by(store: Store) -> dict[int, list[tuple[int, str]]]:
     """The runs that are made from each run, and as what they need it; a run that none needs is left out."""
     need = models.need.c
     built_on: dict[int, list[tuple[int, str]]] = defaultdict(list)
-    with _reading(store) as connection:
+    with reading(store) as connection:
         for run_id, role, needs_id in connection.execute(select(need.run_id, need.role, need.needs_id)):
             built_on[needs_id].append((run_id, role))
     return dict(built_on)
@@ -213,7 +213,7 @@ def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
     metric = models.metric.c
     found: dict[int, list[Metric]] = defaultdict(list)
     query = select(models.metric)
-    with _reading(store) as connection:
+    with reading(store) as connection:
         for some in chunks(run_ids):
             for run_id, *values in connection.execute(query.where(metric.run_id.in_(some))):
                 found[run_id].append(Metric(*map(_number, values)))  # type: ignore[arg-type]  # iteration stays whole
@@ -228,7 +228,7 @@ def latest(store: Store, run_ids: Sequence[int]) -> dict[int, Metric]:
     of_it = (run.id == metric.run_id) & (metric.iteration == last.correlate(models.run))
     query = select(models.metric).select_from(models.run).join(models.metric, of_it)
     found: dict[int, Metric] = {}
-    with _reading(store) as connection:
+    with reading(store) as connection:
         for some in chunks(run_ids):
             rows = connection.execute(query.where(run.id.in_(some)))
             for run_id, *values in rows:
@@ -241,7 +241,7 @@ def results(store: Store, protocol_id: int) -> list[ResultRow]:
     query = (
         select(_RESULT).where(_RESULT.c.protocol_id == protocol_id).order_by(_RESULT.c.seed, _RESULT.c.run_id)
     )
-    with _reading(store) as connection:
+    with reading(store) as connection:
         return [_result(row) for row in connection.execute(query)]
 
 
@@ -267,7 +267,7 @@ def masks(
         query = query.where(models.mask.c.selected)
     query = query.order_by(models.run.c.seed, models.run.c.id, models.mask.c.amount)
     found: list[MaskRow] = []
-    with _reading(store) as connection:
+    with reading(store) as connection:
         if run_ids is None:
             return [_mask(row) for row in connection.execute(query)]
         for some in chunks(run_ids):
@@ -278,7 +278,7 @@ def masks(
 def selected_mask(store: Store, run_id: int) -> MaskRow | None:
     """The mask that a run ended with, with its bits: its own, or that of the run which it has it from; or None."""
     query = _mask_query(bits=True).where(models.mask.c.run_id == run_id, models.mask.c.selected)
-    with _reading(store) as connection:
+    with reading(store) as connection:
         row = connection.execute(query).one_or_none()
     if row is not None:
         return _mask(row)
@@ -288,7 +288,7 @@ def selected_mask(store: Store, run_id: int) -> MaskRow | None:
 
 def faults(store: Store) -> list[str]:
     """What is wrong with the file, its references or its content, in SQLite's words or ours; nothing when all is well."""
-    with _reading(store) as connection:
+    with reading(store) as connection:
         return seal.faults(connection)
 
 
@@ -298,7 +298,7 @@ def change_counter(store: Store) -> tuple[int, int]:
     When each run changed last, all together, and the number of runs: a clock that went backwards
     gives another value too.
     """
-    with _reading(store) as connection:
+    with reading(store) as connection:
         text = "SELECT coalesce(group_concat(updated_at), ''), count(*) FROM run"
         moments, count = connection.exec_driver_sql(text).one()
     return hash(moments), int(count)
@@ -311,7 +311,7 @@ def stamps(store: Store, protocol_id: int, *, alive: bool) -> dict[int, str]:
     """
     left = "CASE WHEN state = 'running' THEN ' left' ELSE '' END"
     query = f"SELECT id, updated_at{'' if alive else f' || {left}'} FROM run WHERE protocol_id = ?"  # noqa: S608 - our own words
-    with _reading(store) as connection:
+    with reading(store) as connection:
         return {row[0]: row[1] for row in connection.exec_driver_sql(query, (protocol_id,))}
 
 
@@ -319,7 +319,7 @@ def last_changes(store: Store, *, begun: bool = False) -> dict[int, datetime]:
     """When a run of each protocol, or one that has begun, changed last."""
     run = models.run.c
     query = select(run.protocol_id, func.max(run.updated_at)).group_by(run.protocol_id)
-    with _reading(store) as connection:
+    with reading(store) as connection:
         rows = connection.execute(query.where(run.started_at.is_not(None)) if begun else query)
         return {row[0]: row[1] for row in rows}
 
@@ -337,7 +337,7 @@ def tallies(store: Store, protocol_id: int | None = None, *, alive: bool | None 
     if protocol_id is not None:
         query = query.where(run.protocol_id == protocol_id)
     alive = holder(store.path) is not None if alive is None else alive
-    with _reading(store) as connection:
+    with reading(store) as connection:
         rows = connection.execute(query.order_by(run.protocol_id, first))
         found = [Tally(*row) for row in rows]
     return [tally._replace(state=_state(tally.state, alive=alive)) for tally in found]
@@ -347,12 +347,17 @@ def seeds(store: Store, protocol_id: int) -> tuple[int, ...]:
     """The seeds of a protocol's runs."""
     run = models.run.c
     query = select(run.seed).distinct().where(run.protocol_id == protocol_id).order_by(run.seed)
-    with _reading(store) as connection:
+    with reading(store) as connection:
         return tuple(connection.execute(query).scalars())
 
 
 @contextmanager
-def _reading(store: Store) -> Iterator[Connection]:
+def reading(store: Store) -> Iterator[Connection]:
+    """One consistent moment of the store.
+
+    Raises:
+        StoreError: it cannot be read, or holds values that its columns do not.
+    """
     try:
         with store.engine.connect() as connection:
             yield connection

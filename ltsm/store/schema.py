@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,11 +30,16 @@ if TYPE_CHECKING:
 VERSIONS = ("0001", "0002", "0003")
 """Every revision in `migrations/`, oldest first."""
 HEAD = VERSIONS[-1]
-_MAGIC = b"SQLite format 3\0"
+MAGIC = b"SQLite format 3\0"
+"""What every SQLite file begins with."""
 
 
-def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
+def open_for_reading(
+    path: Path, *, unchecked: bool = False, older: bool = False, still: bool = False
+) -> Store:
     """The store at `path`, for looking only. All of it is checked first, unless the caller wants to see the damage.
+
+    With `older` it may have an older version, whose tables are others; `still` as in `connect`.
 
     Raises:
         StoreError: there is none, it is damaged or foreign, or made by another version of ltsm.
@@ -45,12 +50,12 @@ def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
             f"{typed(['sweep'], path)} makes and fills one; --store FILE names another",
         )
     _refuse_other_files(path)
-    store = connect(path, read_only=True)
+    store = connect(path, read_only=True, still=still)
     found = version(store)
     if found is None:
         store.close()
         raise companions.empty(path)
-    if found != HEAD:
+    if found != HEAD and not older:
         store.close()
         raise StoreError(
             f"the store {path} has the older version {found}; this ltsm reads {HEAD}.",
@@ -61,10 +66,11 @@ def open_for_reading(path: Path, *, unchecked: bool = False) -> Store:
     return store
 
 
-def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False) -> Store:
+def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False, keep: bool = True) -> Store:
     """The store at `path`, made if there is none, brought up to date if it is older. The caller holds its claim.
 
-    An older store is copied to `<name>.before-<version>` first. All of it is checked, unless the caller says not to.
+    An older store is copied to `<name>.before-<version>` first, unless the caller has it elsewhere and says not to
+    `keep` it. All of it is checked, unless the caller says not to.
     With `wait` every transaction waits for another program that writes, as long as it takes.
 
     Raises:
@@ -81,8 +87,10 @@ def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False)
     store = connect(path, read_only=False, wait=wait)
     try:
         store.engine.connect().close()  # whatever hinders a connection is said here and now
+        if found is not None and found != HEAD and keep:
+            _keep(store, store.path.with_name(f"{store.path.name}.before-{HEAD}"))
         if found != HEAD:
-            _upgrade(store, found)
+            _upgrade(store)
     except (DatabaseError, sqlite3.Error, OSError) as error:
         store.close()
         if not isinstance(error, OSError) and is_locked(error):
@@ -177,35 +185,22 @@ def _refuse_other_files(path: Path) -> None:
     companions.refuse_strange(path)
     try:
         with regular.opened(path) as file:
-            start = file.read(len(_MAGIC))
+            start = file.read(len(MAGIC))
     except FileNotFoundError:
         return
     except OSError as error:
         raise StoreError(
             f"cannot read the store {path}: {error.strerror}.", "choose another with --store FILE"
         ) from error
-    if start and start != _MAGIC:
+    if start and start != MAGIC:
         raise StoreError(f"{path} is no ltsm store.", "choose another with --store FILE")
 
 
-def beside(path: Path) -> list[Path]:
-    """Other SQLite files in the store's folder, whose rows may name files there; its own older copies aside."""
-    found = []
-    for other in sorted(path.parent.iterdir()):
-        if other.is_file() and not other.name.startswith((path.name, f".{path.name}.")):
-            with suppress(OSError), regular.opened(other) as file:
-                if file.read(len(_MAGIC)) == _MAGIC:
-                    found.append(other)
-    return found
-
-
-def _upgrade(store: Store, found: str | None) -> None:
+def _upgrade(store: Store) -> None:
     # Alembic costs a quarter of a second to import, and only a writer on an old or new store needs it.
     from alembic import command
     from alembic.config import Config
 
-    if found is not None:
-        _keep(store, store.path.with_name(f"{store.path.name}.before-{HEAD}"))
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     with store.engine.begin() as connection:

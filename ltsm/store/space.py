@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
+from ltsm import regular
 from ltsm.errors import StoreError
 from ltsm.grammar import typed
-from ltsm.store import read
+from ltsm.store import read, schema
 from ltsm.store.values import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
 
     from ltsm.store.engine import Store
     from ltsm.store.values import File, RunRow
@@ -76,3 +79,14 @@ def strangers(store: Store, runs: Iterable[RunRow]) -> Iterator[str]:
         path = file.relative_to(store.folder).as_posix()
         if file.is_file() and path not in known:
             yield path
+
+
+def beside(path: Path) -> list[Path]:
+    """Other SQLite files in the store's folder, whose rows may name files there; its own older copies aside."""
+    found = []
+    for other in sorted(path.parent.iterdir()):
+        if other.is_file() and not other.name.startswith((path.name, f".{path.name}.")):
+            with suppress(OSError), regular.opened(other) as file:
+                if file.read(len(schema.MAGIC)) == schema.MAGIC:
+                    found.append(other)
+    return found

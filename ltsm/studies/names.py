@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ltsm.studies.study import RunKey
 
 
@@ -37,3 +40,19 @@ def title(recipe: str) -> str:
 def file_name(recipe: str) -> str:
     """The name as part of a file's: `hyperop-200-30`."""
     return re.sub(r"[^a-z0-9]+", "-", recipe.lower()).strip("-") or "run"
+
+
+def files_folder(fingerprint: str, created_at: datetime) -> str:
+    """The folders for a store's files of a protocol: not those of another store beside it.
+
+    Args:
+        fingerprint: of the protocol.
+        created_at: when it came into this store.
+    """
+    moment = hashlib.sha256(created_at.isoformat().encode()).hexdigest()
+    return f"{fingerprint[:12]}-{moment[:12]}"
+
+
+def run_folder(files: str, recipe: str, fingerprint: str, seed: int) -> str:
+    """Where a run's weights lie, relative to the store; `files` as `files_folder` names it."""
+    return f"weights/{files}/seed-{seed}/{file_name(recipe)}-{fingerprint[:8]}"

@@ -25,7 +25,7 @@ COMMANDS = [
     "sweep", "train-baseline", "find-supermask", "train-ticket", "train-hyperop", "status", "report", "figures", "verify", "dashboard", "init", "doctor",
     "study list", "study show", "study",
     "benchmark", "prune", "ticket export", "ticket show", "ticket evaluate", "data get", "data check", "db path",
-    "db upgrade", "db check", "db backup", "db size", "db prune", "db rebuild", "ticket", "data", "db",
+    "db upgrade", "db check", "db backup", "db merge", "db size", "db prune", "db rebuild", "ticket", "data", "db",
     "runs list", "runs show", "runs delete", "runs", "export",
     "protocols list", "protocols show", "protocols rename", "protocols delete", "protocols",
 ]  # fmt: skip

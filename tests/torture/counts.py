@@ -6,6 +6,8 @@ import pytest
 
 COUNTS = {
     "kills": (40, 500),
+    "kills of merges": (15, 200),
+    "full disks under merges": (6, 100),
     "kills at each named point": (1, 10_000),
     "signals in the driver": (20, 100),
     "signals in the workers": (20, 100),

@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from ltsm.steps import jobs
-from ltsm.store import artifacts, claim, drop, schema, seal, write
+from ltsm.store import artifacts, claim, drop, merge, other, schema, seal, write
 
 TRANSACTIONS = (
     *("add_protocol", "add_runs", "mark_interrupted", "begin", "go_on", "record", "stop", "reset", "rewind"),
     "rename_protocol",
 )
 DROPS = ("drop_files", "drop_runs", "restore_files")
-BY_STATEMENT = ("migration", *DROPS)
+BY_STATEMENT = ("migration", "taking", *DROPS)
 """Doing these, each statement is a point."""
 
 
@@ -53,6 +53,8 @@ def at_every(reached):
     wrap(drop, "compact", "before it is compacted", "compacted")
     wrap(jobs.Job, "commit", "a segment came back", "a segment is committed", during="segment")
     wrap(claim, "_sign", "the store is claimed", "the claim is signed")
+    wrap(merge, "_take_rows", during="taking")
+    wrap(other, "_copied", "another store to be copied", "another store copied")
     wrap(schema, "_upgrade", "to be migrated", "migrated", during="migration")
     wrap(schema, "backup", "to be copied first", "copied first")
     wrap(seal, "seal_all", "before the seals", "sealed")

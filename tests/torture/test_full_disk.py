@@ -87,6 +87,28 @@ def test_a_full_disk_leaves_no_half_copy(ltsm, shim):
     assert results(copy / "ltsm.db") == results(ltsm.store)
 
 
+@counted("full disks under merges")
+def test_full_at_any_write_of_a_merge(context, shim, tmp_path, undisturbed, count):
+    """What came before is kept, and the same command goes on. Taken out: the sentence in `other._copied`; a traceback."""
+    other, report = Program(context, tmp_path / "other"), tmp_path / "writes"
+    assert other.sweep().ended() == 0, other.words
+    program, merge = Program(context, tmp_path / "whole"), ("db", "merge", other.store)
+    assert program.start(*merge, prepare=partial(counting, program.store.parent, report)).ended() == 0
+    writes = int(report.read_text())
+    assert writes > count
+    for number in range(count):
+        program = Program(context, tmp_path / str(number))
+        after = number * writes // count
+        run = program.start(*merge, prepare=partial(full_disk, after, program.store.parent))
+        if run.ended():  # the last writes are SQLite's, into a file that it then drops
+            words = refused(run, 3)
+            assert "cannot write" in words or "cannot copy" in words, words
+        check_if_any(program.store)
+        assert program.start(*merge).ended() == 0, program.words
+        assert results(program.store) == undisturbed
+    tell("writes of merges that found the disk full", count)
+
+
 def test_a_full_disk_leaves_an_old_store_as_it_was(ltsm, shim, kept):
     """The upgrade is one transaction."""
     path = kept("0001", ltsm.folder / "old")

@@ -203,3 +203,51 @@ def deadly():
         return submit(self, os._exit, 9) if made(fn, args) == (4, 3) else submit(self, fn, *args)
 
     WorkerProcess.submit = submitted
+
+
+@pytest.fixture(scope="module")
+def elsewhere(context, tmp_path_factory, undisturbed):
+    """A store with the whole sweep."""
+    program = Program(context, tmp_path_factory.mktemp("elsewhere"))
+    assert program.sweep().ended() == 0, program.words
+    yield program.store
+    program.close()
+
+
+@counted("kills of merges")
+def test_killed_at_any_moment_a_merge_ends_with_the_same_bits(
+    context, tmp_path, undisturbed, elsewhere, moment, count
+):
+    """Into what a killed sweep has left: every run is wholly what it was, or what it is in the other store.
+
+    Taken out: copying files before rows in `merge._take`; `check_if_any` found a row without its file.
+    """
+    draw, killed, rounds, there = random.Random(count), 0, 0, elsewhere.read_bytes()
+    merge, length = ("db", "merge", elsewhere), merging_takes(context, tmp_path, elsewhere)
+    while killed < count:
+        program = Program(context, tmp_path / str(rounds))
+        rounds += 1
+        sweep = program.sweep()
+        sweep.within(moment(draw) / 2)
+        sweep.kill()
+        for _ in range(min(IN_A_STORE, count - killed)):
+            run = program.start(*merge)
+            if run.within(draw.uniform(0.0, length)):
+                assert run.ended() == 0, run.words
+                break
+            run.kill()
+            killed += 1
+            check_if_any(program.store)
+        last = program.start(*merge)
+        assert last.ended() == 0, last.words
+        check_if_any(program.store)
+        assert results(program.store) == undisturbed
+        assert elsewhere.read_bytes() == there
+    tell("kills of merges", killed)
+
+
+def merging_takes(context, folder, other):
+    """How long a merge takes here and now."""
+    program, began = Program(context, folder / "merged"), time.monotonic()
+    assert program.start("db", "merge", other).ended() == 0, program.words
+    return time.monotonic() - began

@@ -1,6 +1,7 @@
 """Stores of other versions: an older one is brought up to date, whole or not at all; a newer one is left alone."""
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 import typer
@@ -20,6 +21,7 @@ NEEDED = {
         for name in ("sweep", "train-baseline", "find-supermask", "train-ticket", "train-hyperop")
     },
     ("db", "backup"): ["copy/ltsm.db"],
+    ("db", "merge"): [str(Path(__file__).parents[1] / "store" / "schemas" / "0002" / "ltsm.db")],
     ("prune",): ["--initial", "a.pt", "--trained", "b.pt", "--data", "digits"],
     ("ticket", "export"): ["--seed", "0"],
     ("study", "show"): ["--protocol", "1"],
