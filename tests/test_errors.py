@@ -40,3 +40,9 @@ def test_a_traceback_ends_with_what_to_do(error):
         last = traceback.format_exception_only(one)[-1].strip()
         assert last == ("next: ltsm db check" if error.hint else "ltsm.errors.StoreError: it is gone.")
         assert str(one) == "it is gone."
+
+
+def test_who_has_ltsm_from_a_checkout_is_told_the_package_that_is_missing():
+    """`pip install 'ltsm[…]'` looks for ltsm where it may not be."""
+    pages = (*SOURCES, *Path(__file__).parents[1].glob("docs/*.md"))
+    assert [path for path in pages if "ltsm[" in path.read_text(encoding="utf-8")] == []

@@ -29,7 +29,7 @@ def absence(device: str, order: Order) -> str:
         return f"It trains in file order, not in {order} order."
     if device != "cpu":
         return f"It is measured on the CPU, not on {device}."
-    return "" if find_spec("jax") else "JAX is not installed: pip install 'ltsm[jax]'."
+    return "" if find_spec("jax") else "JAX is not installed: pip install 'jax>=0.4.30'."
 
 
 class JaxLoop:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ltsm.cli import say
+from ltsm.cli import say, unfinished
 from ltsm.cli.options import STORE, STUDY, Measure, Store, StoredProtocol
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
@@ -64,7 +64,7 @@ def figures(
 
     Raises:
         UsageError: there is no such study, or no figure of that number.
-        StoreError: no store, no such protocol, or the folder cannot be written.
+        StoreError: no store, no such protocol, nothing of the study is finished, or the folder cannot be written.
     """
     study, numbers = _asked(words or [])
 
@@ -79,6 +79,7 @@ def figures(
     opened = schema.open_for_reading(store_path(store))
     try:
         evaluation = load(opened, protocol, study, records=True, bits=True)
+        unfinished.check(opened, evaluation, study)
     finally:
         opened.close()
     found = figures_of(evaluation, measure=MEASURES[measure])

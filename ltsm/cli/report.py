@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ltsm.cli import say
+from ltsm.cli import say, unfinished
 from ltsm.cli.options import (
     FORMAT,
     STORE,
@@ -22,15 +22,13 @@ from ltsm.cli.options import (
     StudyName,
 )
 from ltsm.cli.options import Store as StoreFile
-from ltsm.errors import StoreError, UsageError
-from ltsm.grammar import protocol_words, sweep_words, typed
+from ltsm.errors import UsageError
+from ltsm.grammar import sweep_words, typed
 from ltsm.protocol import IN_SMALL, PAPER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ltsm.report.evaluation import Evaluation
-    from ltsm.store.engine import Store
 
 HELP = """Examples:
 
@@ -109,20 +107,13 @@ def report(
     from ltsm.report.measure import MEASURES
     from ltsm.store import schema
     from ltsm.store.engine import store_path
-    from ltsm.store.values import FINISHED
 
     opened = schema.open_for_reading(store_path(store))
     try:
         evaluation = load(opened, protocol, study, records=form not in {"text", "csv"}, bits=form == "html")
-        sweep = _sweep(opened, evaluation, study)
+        unfinished.check(opened, evaluation, study, program=form in FOR_PROGRAMS)
     finally:
         opened.close()
-    if not any(run.state in FINISHED for run in evaluation.runs):
-        has = f": the store has runs of {', '.join(evaluation.others)}" if evaluation.others else ""
-        why = f"no run of the study {study} is finished yet under {evaluation.protocol.name}{has}"
-        if form not in FOR_PROGRAMS:  # a page of dashes
-            raise StoreError(f"{why}.", sweep)
-        say.note(f"{why}: {sweep}")
     if evaluation.protocol.dataset == "digits":
         say.warn(
             "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"
@@ -140,16 +131,6 @@ def report(
     else:
         document.save(output, text.encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
-
-
-def _sweep(store: Store, evaluation: Evaluation, study: str) -> str:
-    """The command that fills this table; the store knows the protocol by its number."""
-    from ltsm.store import read
-
-    fingerprint = evaluation.protocol.fingerprint
-    known = [p.id for p in read.protocols(store) if p.fingerprint == fingerprint]
-    words = protocol_words(known[0], evaluation.protocol.dataset, evaluation.runs) if known else []
-    return typed([*sweep_words(study), *words], store.path)
 
 
 def format_of(command: str, flags: Mapping[str, bool], output: Path | None) -> str:

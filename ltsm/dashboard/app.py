@@ -22,10 +22,9 @@ from ltsm.dashboard.screens.runs import Runs
 from ltsm.dashboard.screens.table import StudyTable
 from ltsm.dashboard.themes import LIGHT_SERIES_COLOURS, SERIES_COLOURS, THEMES
 from ltsm.dashboard.widgets.navigation import SCREENS
-from ltsm.errors import LtsmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from textual.binding import BindingType
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from ltsm.dashboard.moment import Moment
     from ltsm.dashboard.pins import Pin
     from ltsm.dashboard.source import Source
+    from ltsm.dashboard.stores import Look, Stores
+    from ltsm.errors import LtsmError
 
 POLL_SECONDS = 1.0
 SHARE_OF_A_CORE = 0.004
@@ -48,20 +49,20 @@ def utc_now() -> datetime:
 
 
 class Looked(Message):
-    """A look at the store came back: with what it holds, with what is wrong, or with neither: nothing new."""
+    """A look came back."""
 
-    def __init__(self, moment: Moment | None, problem: LtsmError | None) -> None:
+    def __init__(self, look: Look) -> None:
         super().__init__()
-        self.moment = moment
-        self.problem = problem
+        self.look = look
 
 
 class Dashboard(App[None]):
-    """Looks at a store; never writes to it.
+    """Looks at a store, and at others beside it; never writes to any.
 
     Args:
         path: the SQLite file, which may not exist yet.
         choice: which protocol and study of it.
+        beside: other stores, of which something may be shown or pinned.
         clock: what time it is.
         poll_seconds: between two looks.
     """
@@ -99,24 +100,31 @@ class Dashboard(App[None]):
         path: Path,
         choice: Choice = Choice(),  # noqa: B008 - a value
         *,
+        beside: Sequence[Path] = (),
         clock: Callable[[], datetime] = utc_now,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         super().__init__()
         self._path = path
         self._choice = choice
+        self._beside = beside
         self._clock = clock
         self._poll_seconds = poll_seconds
         self._looking = False
         self._looked_at = self._spent_before = 0.0
 
     @cached_property
-    def source(self) -> Source:
-        """The store. Only worker threads ask for it."""
+    def stores(self) -> Stores:
+        """The stores. Only worker threads ask for them before the first look."""
         # SQLAlchemy takes as long to import as all the rest: the first paint need not wait for it.
-        from ltsm.dashboard.source import Source
+        from ltsm.dashboard.stores import Stores
 
-        return Source(self._path, self._choice)
+        return Stores(self._path, self._choice, self._beside)
+
+    @property
+    def source(self) -> Source:
+        """The store that is shown, once there is a look at it."""
+        return self.stores.of(self.moment)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The colours of curves, for themes that have none of their own."""
@@ -149,17 +157,16 @@ class Dashboard(App[None]):
             self.run_worker(self._look, thread=True, group="look")
 
     def _look(self) -> None:
-        try:
-            self.post_message(Looked(self.source.look(), None))
-        except LtsmError as error:
-            self.post_message(Looked(None, error))
+        self.post_message(Looked(self.stores.look()))
 
     def on_looked(self, looked: Looked) -> None:
         """Everybody who watches `moment` and `problem` is told."""
         self._looking = False
-        self.time, self.problem = self._clock(), looked.problem
-        if looked.moment is not None:
-            self.moment = looked.moment
+        self.time, self.problem = self._clock(), looked.look.problem
+        if looked.look.moment is not None:
+            self.moment = looked.look.moment
+        for error in looked.look.beside:
+            self.notify(error.message, severity="warning", markup=False)
 
     def action_help_quit(self) -> None:
         """Ctrl-C leaves no sweep alone: it says which key does, the one in the footer."""
@@ -177,7 +184,7 @@ class Dashboard(App[None]):
 
     def _choose(self, choice: Choice | None) -> None:
         if choice is not None:
-            self.source.choice = choice
+            self.stores.choose(choice)
             self.look()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -165,6 +165,7 @@ def _published(table: Table | None) -> dict[str, float]:
 def _curves(source: Source, line: Line, asked: Asked) -> Curves:
     """A group's curves: the very same ones as long as none of its runs changes, so that nobody draws them again."""
     runs = [run for run in line.runs if run.iteration]
+    source = source.of(line.pin.path) if line.pin else source
 
     def made() -> Curves:
         seeds = _seeds(line.group, runs, source.records(runs), asked.measure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 
 class Choice(NamedTuple):
-    """Which protocol, by name or id, and which study, by name or module:function; None: the one that changed last."""
+    """Which protocol, by name or id, and which study, by name or module:function; None: the one that changed last.
+
+    `store` is another one than the one that is shown.
+    """
 
     protocol: str | None = None
     study: str | None = None
+    store: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,8 @@ class Moment:
 
     `asked` is the name by which commands find the study, `stored` names those that the store has under each
     protocol's id, `everything` all runs. `runs` are the study's, by seed, called as it calls them; `latest` holds the
-    last record and `masks` the mask of each that has one, by its id; `holder` writes to the store now.
+    last record and `masks` the mask of each that has one, by its id; `holder` writes to the store now. `beside` are looks
+    at other stores, by path, and `store` is what this one is called among them; "" where there are none.
     """
 
     path: Path
@@ -47,6 +52,12 @@ class Moment:
     latest: Mapping[int, Metric]
     masks: Mapping[int, MaskRow]
     holder: Holder | None
+    store: str = ""
+    beside: Mapping[Path, Moment] = field(default_factory=dict)
+
+    def of(self, path: Path) -> Moment | None:
+        """This look, or the one at another store; None if that cannot be read now."""
+        return self if path == self.path else self.beside.get(path)
 
     # The clock asks for these once a second, of 14,000 runs in a store of a thousand seeds.
     @cached_property

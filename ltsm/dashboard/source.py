@@ -23,7 +23,7 @@ from ltsm.studies.all import STUDIES
 from ltsm.studies.names import title
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -45,7 +45,7 @@ class Looker(Protocol):
 
     @property
     def source(self) -> Source:
-        """The store. Only worker threads ask for it."""
+        """The store that is shown, once there is a look at it."""
 
 
 class _Seen(NamedTuple):
@@ -80,6 +80,11 @@ class Source:
         self._file: tuple[int, int, int] | None = None
         self._seen: _Seen | None = None
         self.kept = Kept()
+        self.beside: Mapping[Path, Source] = {}
+
+    def of(self, path: Path) -> Source:
+        """The source of another store that is looked at beside this one."""
+        return self.beside.get(path, self)
 
     def look(self) -> Moment | None:
         """What the store holds now, or None if that is what the last look gave."""

@@ -43,7 +43,7 @@ class Records(list[Record], Generic[Record]):
         try:
             import pandas as pd
         except ImportError as error:
-            raise LtsmError("data frames need pandas.", "pip install 'ltsm[frames]'") from error
+            raise LtsmError("data frames need pandas.", "pip install 'pandas>=2.2'") from error
         return pd.DataFrame.from_records(self, columns=list(self.kind._fields))
 
 

@@ -59,7 +59,7 @@ def to_parquet(kind: type[NamedTuple], records: Iterable[NamedTuple], file: Bina
         from pyarrow import parquet
     except ImportError as error:
         raise LtsmError(
-            "Parquet needs pyarrow.", "pip install 'ltsm[parquet]', or --format csv or json"
+            "Parquet needs pyarrow.", "pip install 'pyarrow>=16', or --format csv or json"
         ) from error
     types = {
         int: pa.int64(),

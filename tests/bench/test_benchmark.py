@@ -99,7 +99,7 @@ def without_jax(monkeypatch):
 
 def test_where_jax_is_missing_it_is_left_out_with_the_way_to_get_it(without_jax, told):
     result = benchmark.prepared(PLACE, QUICK)
-    assert result.left_out["JAX program"] == "JAX is not installed: pip install 'ltsm[jax]'."
+    assert result.left_out["JAX program"] == "JAX is not installed: pip install 'jax>=0.4.30'."
     assert "jax" not in result.rivals
 
 

@@ -134,14 +134,16 @@ def test_there_has_to_be_a_store(ltsm):
         assert isinstance(ltsm(command).exception, StoreError)
 
 
-@pytest.mark.parametrize("command", ["report", "verify"])
+@pytest.mark.parametrize("command", ["report", "figures", "verify"])
 def test_a_store_without_protocols_is_said_to_be_empty(ltsm, tmp_path, command):
     schema.open_for_writing(tmp_path / "empty.db").close()
     found = ltsm(command, "--store", tmp_path / "empty.db")
     if command == "verify":
-        assert "97 not enough seeds" in found.stdout
+        assert found.exit_code == 5
+        assert found.stdout == "Nothing is compared: no run of the paper's is finished yet.\n"
     else:
         assert "no run of the study paper is finished yet" in str(found.exception)
+        assert not (tmp_path / "figures").exists()
 
 
 def test_a_study_is_named_first(ltsm, controls_store, tmp_path):

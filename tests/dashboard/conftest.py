@@ -74,9 +74,9 @@ class Watched:
 
 
 @asynccontextmanager
-async def dashboard(path, *, size=(80, 24), choice=Choice(), clock=lambda: NOW):  # noqa: B008 - a value
+async def dashboard(path, *, size=(80, 24), choice=Choice(), beside=(), clock=lambda: NOW):  # noqa: B008 - a value
     """The dashboard on a store, after its first look."""
-    app = Dashboard(path, choice, clock=clock, poll_seconds=NEVER)
+    app = Dashboard(path, choice, beside=beside, clock=clock, poll_seconds=NEVER)
     async with app.run_test(size=size) as pilot:
         watched = Watched(app, pilot)
         await watched.until(lambda: app.problem is not None or app.moment is not None)

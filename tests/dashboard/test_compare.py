@@ -101,7 +101,7 @@ async def test_a_run_is_pinned_from_the_list_and_from_its_window(watching, two):
 
 
 async def test_what_is_pinned_of_a_protocol_that_is_gone_draws_nothing(watching, two):
-    gone = pins.Pin(9, "ticket", frozenset({"x"}))
+    gone = pins.Pin(two, 9, "ticket", frozenset({"x"}))
     async with watching(two, choice=FIRST) as watched:
         watched.app.pins = (gone,)
         await watched.press("2")

@@ -337,7 +337,7 @@ async def test_a_protocol_and_study_is_chosen(watching, underway):
         await watched.press("p")
         assert isinstance(watched.screen, Choosing)
         await watched.press("enter")
-        assert watched.app.source.choice == Choice("1", "paper")
+        assert watched.app.source.choice == Choice("1", "paper", underway)
         assert watched.screen.NAME == "overview"
 
 

@@ -136,7 +136,7 @@ def test_without_pandas_a_frame_is_a_sentence(results: Results, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(LtsmError, match="data frames need pandas") as caught:
         results.runs().frame()
-    assert "ltsm[frames]" in caught.value.hint
+    assert "'pandas>=2.2'" in caught.value.hint
 
 
 def test_filters_and_keywords_name_the_same_runs(results: Results) -> None:

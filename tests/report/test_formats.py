@@ -107,7 +107,7 @@ def test_without_pyarrow_parquet_is_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(LtsmError, match="Parquet needs pyarrow") as caught:
         formats.to_parquet(records.CurveRecord, [], io.BytesIO())
-    assert "ltsm[parquet]" in caught.value.hint
+    assert "'pyarrow>=16'" in caught.value.hint
 
 
 def endless():

@@ -40,12 +40,12 @@ class Asking(Screen[None]):
 
         What is wrong with the store, the dashboard's next look says.
         """
-        dashboard = self.dashboard
+        source = self.dashboard.source
 
         def asked() -> None:
             worker = get_current_worker()
             try:
-                answer = question(dashboard.source)
+                answer = question(source)
             except LtsmError:
                 return
             if not worker.is_cancelled:

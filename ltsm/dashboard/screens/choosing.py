@@ -1,4 +1,4 @@
-"""Choose which of the store's protocols and studies is shown."""
+"""Choose which of the stores' protocols and studies is shown."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from ltsm.dashboard.moment import Moment
+    from ltsm.store.values import ProtocolRow
 
 
 class Choosing(ModalScreen[Choice | None]):
@@ -28,10 +29,13 @@ class Choosing(ModalScreen[Choice | None]):
     def __init__(self, moment: Moment) -> None:
         super().__init__()
         self._choices = [
-            (protocol, study) for protocol in moment.protocols for study in moment.stored[protocol.id]
+            (look, protocol, study)
+            for look in (moment, *moment.beside.values())
+            for protocol in look.protocols
+            for study in look.stored[protocol.id]
         ]
-        shown = [(protocol.id, study) for protocol, study in self._choices]
-        here = (moment.protocol_id, moment.asked)
+        shown = [(look.path, protocol.id, study) for look, protocol, study in self._choices]
+        here = (moment.path, moment.protocol_id, moment.asked)
         self._here = shown.index(here) if here in shown else None
 
     def compose(self) -> ComposeResult:
@@ -42,8 +46,8 @@ class Choosing(ModalScreen[Choice | None]):
             options = OptionList(
                 *(
                     # a plain string would be taken for markup
-                    Option(Content(f"{p.id}  {p.name}  ({p.settings.get('dataset', '')})  {study}"))
-                    for p, study in self._choices
+                    Option(Content(_line(look, protocol, study)))
+                    for look, protocol, study in self._choices
                 )
             )
             options.highlighted = self._here
@@ -51,5 +55,10 @@ class Choosing(ModalScreen[Choice | None]):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """That one."""
-        protocol, study = self._choices[event.option_index]
-        self.dismiss(Choice(str(protocol.id), study))
+        look, protocol, study = self._choices[event.option_index]
+        self.dismiss(Choice(str(protocol.id), study, look.path))
+
+
+def _line(look: Moment, protocol: ProtocolRow, study: str) -> str:
+    store = f"{look.store}:" if look.store else ""
+    return f"{store}{protocol.id}  {protocol.name}  ({protocol.settings.get('dataset', '')})  {study}"

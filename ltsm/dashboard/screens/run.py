@@ -132,8 +132,9 @@ class OneRun(Exporting, ModalScreen[None]):
 
     def action_pin(self) -> None:
         """Draw it on the curves screen, whatever else is shown there; or no longer."""
-        if self._details is not None:
-            self.notify(pins.toggle(self.dashboard, pins.of_run(self._details.run)), markup=False)
+        moment = self.dashboard.moment
+        if moment is not None and self._details is not None:
+            self.notify(pins.toggle(self.dashboard, pins.of_run(moment, self._details.run)), markup=False)
 
     def action_log(self) -> None:
         """A logarithmic axis, or a linear one again."""

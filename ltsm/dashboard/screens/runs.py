@@ -85,8 +85,9 @@ class Runs(Page):
 
     def action_pin(self) -> None:
         """Draw the run under the cursor on the curves screen, whatever else is shown there; or no longer."""
-        if (one := self.grid.current) is not None:
-            self.notify(pins.toggle(self.dashboard, pins.of_run(one.run)), markup=False)
+        moment = self.dashboard.moment
+        if moment is not None and (one := self.grid.current) is not None:
+            self.notify(pins.toggle(self.dashboard, pins.of_run(moment, one.run)), markup=False)
 
     def action_filter(self) -> None:
         """Type one."""

@@ -31,6 +31,7 @@ from ltsm.report.paper.comparison import Line, Verdict, lines
 from ltsm.report.paper.table_1 import table_1
 from ltsm.report.plain import plain
 from ltsm.report.statistics import LEVEL, holm
+from ltsm.store.values import FINISHED
 from ltsm.studies import paper
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def verify(evaluation: Evaluation) -> Verification:
         data = dataset_title(evaluation.protocol)
         nothing = f"the results are on {data}. The paper's are on MNIST, and no measure for them."
         return Verification((), other_settings, nothing)
+    if not any(run.state in FINISHED for run in evaluation.runs):
+        return Verification((), other_settings, "no run of the paper's is finished yet.")
     table = table_1(evaluation)
     found = lines(evaluation, table)
     corrected = holm([p for line in found for p in (line.p, line.spread_p)])
