@@ -15,7 +15,7 @@ from ltsm.grammar import all_again, stored_words, sweep_words, typed
 from ltsm.protocol import AUTO, is_own_data, settled
 from ltsm.protocol import PAPER as PAPER_PROTOCOL
 from ltsm.steps import plan
-from ltsm.steps.execute import Outcome, execute
+from ltsm.steps.execute import Execution, Outcome, processes
 from ltsm.steps.experiment import Experiment
 from ltsm.steps.machine import cores
 from ltsm.steps.provenance import provenance
@@ -127,10 +127,12 @@ def carried_out(
     jobs = options.jobs or default_jobs(experiment.setup.device)
     with stop_signals() as stop:
         _make_again(experiment, missing, stop)
-        with progress.shown(missing, plan.costs(study), "all") as watcher:
-            return execute(
-                experiment, missing, done, watcher, jobs=jobs, stop=stop, keep_going=options.keep_going
-            )
+        with (
+            processes(min(jobs, len(missing))) as workers,
+            progress.shown(missing, plan.costs(study), "all") as watcher,
+        ):
+            how = {"stop": stop, "keep_going": options.keep_going}
+            return Execution(experiment, missing, done, workers, watcher, **how).run()
 
 
 def _make_again(experiment: Experiment, missing: Sequence[RunKey], stop: Callable[[], int]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltsm.core.download import Say
+    from ltsm.core.images import RawData
     from ltsm.protocol import Pixels
 
 DEFAULT_FOLDER = Path("data")
@@ -139,6 +140,7 @@ def load_dataset(
 def load_sets(
     name: str,
     folder: Path,
+    raw: RawData | None = None,
     *,
     pixels: Pixels = "raw",
     train_size: int | None = None,
@@ -147,9 +149,9 @@ def load_sets(
 ) -> tuple[Dataset, TestSet | None]:
     """As `load_dataset`, and the test set: the data set's own, else, where images are held out, its validation images.
 
-    None where it has but two sets and none is held out.
+    None where it has but two sets and none is held out. `raw` is what lies in the folder, where it has been read.
     """
-    raw = source(name).read(folder)
+    raw = raw or source(name).read(folder)
     train = first(raw.train, train_size, f"training images in {name}")
     validation = first(raw.validation, validation_size, f"validation images in {name}")
     test, digest = raw.test, content_digest(train, validation)

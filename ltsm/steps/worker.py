@@ -28,6 +28,9 @@ T = TypeVar("T")
 class WorkerDiedError(RunError):
     """The worker's process ended while it was computing."""
 
+    patience = 1
+    """How many may die before it is laid on the run."""
+
 
 class WorkerProcess(Executor):
     """One process with one thread, started when it is first needed and again after it died.
