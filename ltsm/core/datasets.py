@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltsm.core.download import Say
-    from ltsm.core.images import RawData
+    from ltsm.core.images import Labelled, RawData
     from ltsm.protocol import Pixels
 
 DEFAULT_FOLDER = Path("data")
@@ -152,8 +152,7 @@ def load_sets(
     None where it has but two sets and none is held out. `raw` is what lies in the folder, where it has been read.
     """
     raw = raw or source(name).read(folder)
-    train = first(raw.train, train_size, f"training images in {name}")
-    validation = first(raw.validation, validation_size, f"validation images in {name}")
+    train, validation = _in_use(raw, name, train_size, validation_size)
     test, digest = raw.test, content_digest(train, validation)
     if held_out is not None:
         test = validation if test is None else test
@@ -172,6 +171,21 @@ def load_sets(
     if test is None:
         return data, None
     return data, TestSet(scaled(test.images, centre, spread), tensor(test.labels.astype(np.int64)))
+
+
+def read_raw(
+    name: str, folder: Path, *, train_size: int | None = None, validation_size: int | None = None
+) -> tuple[RawData, str]:
+    """The data set as published, to be handed to `load_sets` elsewhere, and the digest of what is used of it."""
+    raw = source(name).read(folder)
+    return raw, content_digest(*_in_use(raw, name, train_size, validation_size))
+
+
+def _in_use(
+    raw: RawData, name: str, train_size: int | None, validation_size: int | None
+) -> tuple[Labelled, Labelled]:
+    train = first(raw.train, train_size, f"training images in {name}")
+    return train, first(raw.validation, validation_size, f"validation images in {name}")
 
 
 def chosen_folder(option: Path | None, environ: Mapping[str, str]) -> Path:

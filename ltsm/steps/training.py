@@ -84,12 +84,28 @@ def dataset(setup: Setup) -> Dataset:
         DataError: it is missing, damaged, or not what the protocol's other runs used.
     """
     data, _ = _loaded(setup.protocol, setup.data)
-    if setup.digest not in {"", data.digest}:
-        hint = "bring back the old data, or keep the new results apart with --store FILE"
-        raise DataError(
-            f"the data set {data.name} in {setup.data} is not the one that this store's runs used.", hint
-        )
+    _check_digest(setup, data.digest)
     return data
+
+
+def read_raw(setup: Setup) -> tuple[RawData, str]:
+    """The data as published, which `hand_over` takes elsewhere, and its digest. Raises as `dataset`."""
+    from ltsm.core import datasets
+
+    protocol = setup.protocol
+    sizes = {name: getattr(protocol, name) for name in ("train_size", "validation_size")}
+    raw, digest = datasets.read_raw(protocol.dataset, setup.data, **sizes)
+    _check_digest(setup, digest)
+    return raw, digest
+
+
+def _check_digest(setup: Setup, digest: str) -> None:
+    if setup.digest not in {"", digest}:
+        hint = "bring back the old data, or keep the new results apart with --store FILE"
+        name = setup.protocol.dataset
+        raise DataError(
+            f"the data set {name} in {setup.data} is not the one that this store's runs used.", hint
+        )
 
 
 def test_set(setup: Setup) -> TestSet | None:
