@@ -19,7 +19,10 @@ def can_make_networks():
         return False
     name = f"ltsm-{os.getpid()}"
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode == 0
-    return made and subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False).returncode == 0
+    return (
+        made
+        and subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False).returncode == 0
+    )
 
 
 def ip(*words):
@@ -93,7 +96,14 @@ class Cluster:
 
     def number(self, address):
         """Of the worker at tcp://HOST:PORT."""
-        return next(n for n in self._workers if f"//{self.host(n)}:" in address)
+        return next(n for n in range(1, 10) if f"//{self.host(n)}:" in address)
+
+    def computing(self):
+        """The processes in which workers compute."""
+        found = subprocess.run(["ps", "-eo", "sid,args"], capture_output=True, text=True, check=True).stdout
+        sessions = {str(worker.pid) for worker in self._workers.values()}
+        lines = [line.split(None, 1) for line in found.splitlines()]
+        return [line for line in lines if line[0] in sessions and "spawn_main" in line[1]]
 
     def start_scheduler(self):
         where = ["--host", self.network.scheduler, "--port", str(self.port)]
@@ -137,7 +147,9 @@ class Cluster:
                 time.sleep(0.1)
 
     def running(self, client):
-        return [a for a, w in client.scheduler_info(n_workers=-1)["workers"].items() if w["status"] == "running"]
+        return [
+            a for a, w in client.scheduler_info(n_workers=-1)["workers"].items() if w["status"] == "running"
+        ]
 
     def close(self):
         for process in [*self._workers.values(), *filter(None, [self._scheduler])]:

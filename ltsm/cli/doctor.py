@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from collections import Counter
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,12 +19,15 @@ from ltsm.errors import LtsmError
 from ltsm.paths import read_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from ltsm.steps.cluster import Worker
 
 HELP = """Examples:
 
 [bold]ltsm doctor[/]
 [bold]ltsm doctor --json[/]
+[bold]ltsm doctor --workers dask://HOST:8786[/]    a cluster, too: versions, threads, processors, data
 
 Look at the programs, the processor, the data and the store, and say what is wrong or slow.
 Exit code 0 even where something is: it only looks.
@@ -49,7 +53,10 @@ class Finding:
 
 
 def doctor(
-    store: options.Store = options.STORE, data: options.Data = None, json: options.Json = False
+    store: options.Store = options.STORE,
+    data: options.Data = None,
+    workers: options.Workers = None,
+    json: options.Json = False,
 ) -> None:
     """What this machine has."""
     from ltsm.store.engine import store_path
@@ -71,6 +78,8 @@ def doctor(
         _sqlite,
     ]
     findings = [look() for look in looks]
+    if workers:
+        findings += _cluster(workers, folder)
     if json:
         say.as_json("ltsm-doctor", 2, {"findings": [asdict(finding) for finding in findings]})
         return
@@ -81,6 +90,38 @@ def doctor(
         if finding.advice:
             table.add_row("", "", Text(f"→ {finding.advice}", style="dim"))
     say.table(table)
+
+
+def _cluster(address: str, folder: Path) -> list[Finding]:
+    from ltsm.protocol import PAPER
+    from ltsm.steps import cluster
+    from ltsm.steps.training import Setup
+
+    try:
+        with cluster.connected(address, Setup(PAPER, folder.absolute())) as found:
+            answers = found.ask()
+            errors = {name: error for name, asked in answers.items() if (error := asked.exception())}
+            fine = [asked.result() for name, asked in answers.items() if name not in errors]
+            return [
+                Finding("cluster", "ok" if fine else "note", found.describe()),
+                *(Finding("worker", "wrong", str(error)) for error in errors.values()),
+                *([_kernels(fine), _sent(fine)] if fine else []),
+            ]
+    except LtsmError as error:
+        return [Finding("cluster", "wrong", error.message, error.hint)]
+
+
+def _kernels(workers: Sequence[Worker]) -> Finding:
+    best = Counter(worker.kernels[-1] for worker in workers)
+    text = ", ".join(f"{name} on {count} workers" for name, count in best.items())
+    if len(best) == 1:
+        return Finding("kernels", "ok", text)
+    return Finding("kernels", "note", text, "runs are computed with the best that all have, or by --engine")
+
+
+def _sent(workers: Sequence[Worker]) -> Finding:
+    there = sum(worker.has_data for worker in workers)
+    return Finding("data there", "ok", f"MNIST lies on {there} of {len(workers)} workers; others are sent it")
 
 
 def _programs() -> Finding:
@@ -127,6 +168,8 @@ def _engine() -> Finding:
         advice = "install a C compiler and install ltsm again: MNIST then trains about seven times as fast"
         return Finding("engine", "note", f"torch for all data. {reason}", advice)
     kernel = sparse_library.variant()
+    if kernel == sparse_library.NONE:
+        return Finding("engine", "note", f"torch for all data: {sparse_library.CHOICE} says so")
     return Finding(
         "engine", "ok", f"sparse-{kernel} for images that are mostly 0, such as MNIST; torch for the rest"
     )

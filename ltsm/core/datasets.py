@@ -133,15 +133,21 @@ def load_dataset(
         DataError: a file is missing or damaged, there are fewer images than asked for, or pixels that are
             all the same are to be standardised.
     """
-    sizes = {"train_size": train_size, "validation_size": validation_size, "held_out": held_out}
-    return load_sets(name, folder, pixels=pixels, **sizes)[0]
+    return load_sets(
+        name,
+        folder,
+        pixels=pixels,
+        train_size=train_size,
+        validation_size=validation_size,
+        held_out=held_out,
+    )[0]
 
 
 def load_sets(
     name: str,
     folder: Path,
-    raw: RawData | None = None,
     *,
+    raw: RawData | None = None,
     pixels: Pixels = "raw",
     train_size: int | None = None,
     validation_size: int | None = None,

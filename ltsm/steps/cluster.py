@@ -64,7 +64,10 @@ class WorkerLostError(WorkerDiedError):
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker: the variants of the kernel that it offers, where it is in provenance's words, and what stands on it."""
+    """A worker: which variants of the kernel it offers, where it is in provenance's words, and what stands on it.
+
+    `has_data`: it found the data by itself.
+    """
 
     address: str
     threads: int
@@ -86,7 +89,7 @@ class Slot(Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call `fn`, which must be importable there; its first argument is the setup."""
         answer: Future[T] = Future()
-        call = self._calls.submit(Host.call, self.worker.host, fn, *args, **kwargs)
+        call = self._calls.submit(Host.call, self.worker.host, fn, *args, **kwargs)  # type: ignore[arg-type]  # Dask gives it the host
         self._pending = answer, call
         call.add_done_callback(partial(self._hand_on, answer))
         if self._lost:
@@ -150,17 +153,23 @@ class Cluster:
         """
         self._raw, digest = read_raw(self.setup)
         self.setup = replace(self.setup, digest=digest, short=SHORT_S)
-        waiting = False
-        while not (self._asked or stop()):
-            self._ask_new(self._present())
-            if not (self._asked or waiting):
-                log.warning("there are no workers at %s: it waits for some.", self.address)
-                waiting = True
-            time.sleep(0 if self._asked else GLANCE_S)
-        while not stop() and wait(self._asked.values(), timeout=0.1).not_done:
-            self._check_connection()
+        if not self._present():
+            log.warning("there are no workers at %s: it waits for some.", self.address)
+        while not (answers := self.ask(stop)) and not stop():
+            time.sleep(GLANCE_S)
         if not stop():
-            self._settle_kernel([asked.result() for asked in self._asked.values()])
+            self._settle_kernel([answer.result() for answer in answers.values()])
+
+    def ask(self, stop: Callable[[], int] = lambda: 0) -> Mapping[str, Future[Worker]]:
+        """What all workers that there are now have to say, or why they are no good; less of it once it shall stop.
+
+        Raises:
+            ClusterError: the scheduler is gone.
+        """
+        self._ask_new(self._present())
+        while wait(self._asked.values(), timeout=0.1).not_done and not stop():
+            self._check_connection()
+        return self._asked
 
     def workers(self) -> Sequence[Slot]:
         """A slot for each thread that there is now, one of each worker before the second of any.
@@ -176,8 +185,9 @@ class Cluster:
 
     def describe(self) -> str:
         """How large it is."""
-        threads = sum(asked.result().threads for asked in self._asked.values())
-        return f"{self.address}: {threads} threads on {len(self._asked)} workers"
+        fine = [asked.result() for asked in self._asked.values() if not asked.exception()]
+        threads, workers = sum(worker.threads for worker in fine), len(fine)
+        return f"{self.address}: {threads} threads on {workers} workers"
 
     def _settle_kernel(self, workers: Sequence[Worker]) -> None:
         offered = [name for name in (NONE, *VARIANTS) if all(name in w.kernels for w in workers)]
@@ -277,7 +287,7 @@ class Cluster:
         found = await _answer(calls, facts)
         host = self._client.submit(Host, workers=[address], pure=False)
         has_data = await _answer(calls, Host.has_data, host, self.setup)
-        if not has_data:
+        if not has_data and self._raw is not None:
             await _answer(calls, Host.take, host, await self._scattered(address))
             if not await _answer(calls, Host.has_data, host, self.setup):
                 raise ClusterError(f"the worker {address} cannot read the data that it was sent.")

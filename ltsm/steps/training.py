@@ -132,7 +132,7 @@ def _loaded(protocol: Protocol, folder: Path) -> tuple[Dataset, TestSet | None]:
     torch.set_num_threads(1)
     raw = _handed_over.pop() if _handed_over else None
     sizes = {name: getattr(protocol, name) for name in ("train_size", "validation_size", "held_out")}
-    return load_sets(protocol.dataset, folder, raw, pixels=protocol.pixels, **sizes)
+    return load_sets(protocol.dataset, folder, raw=raw, pixels=protocol.pixels, **sizes)
 
 
 def network(setup: Setup, hidden: tuple[int, ...]) -> Network:

@@ -1,18 +1,15 @@
 """`--workers dask://…` on a real scheduler and three real workers: the bits of one process, whatever becomes of whom."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from small import TOML, results
 
 from ltsm.core import sparse_library
-from ltsm.errors import UsageError
 from ltsm.store import read, schema
 from ltsm.studies import paper
 
@@ -33,7 +30,7 @@ name = "long"
 dataset = "digits"
 seeds = "0-2"
 hidden = [100, 20]
-initial_iterations = 60_000
+initial_iterations = 50_000
 iterations = 100
 record_every = 1_000
 hyperops = [[4, 3]]
@@ -168,3 +165,128 @@ def test_a_worker_that_is_lost_costs_its_segment(cluster, long, what):
     assert "It is tried again." in words
     (again,) = (r for r in long.runs(what) if r.id == run.id)
     assert cluster.number(again.worker) != number
+
+
+def test_workers_come_and_go(cluster, long):
+    """Without any it waits. Of those that come the threads are used; of other versions, or less able, they are not."""
+    for number in (2, 3):
+        cluster.end_worker(number)
+    cluster.wait_for(1)
+    sweep = long.start("joined", "--workers", cluster.address)
+    first = long.wait_for_a_running_one("joined", sweep)
+    cluster.signal(1, signal.SIGSTOP)
+    try:
+        cluster.start_worker(5, **other_version(cluster))
+        cluster.start_worker(6, LTSM_KERNEL="torch")
+        cluster.wait_for(3)
+        cluster.start_worker(4, threads=2)
+        words = sweep.communicate(timeout=60)[0]
+    finally:
+        cluster.signal(1, signal.SIGCONT)
+        for number in (4, 5, 6):
+            cluster.end_worker(number)
+        for number in (2, 3):
+            cluster.start_worker(number)
+        cluster.wait_for(3)
+    assert sweep.returncode == 0, words
+    at = {run.seed: cluster.number(run.worker) for run in long.runs("joined") if run.recipe == paper.INITIAL}
+    assert set(at.values()) <= {1, 4}
+    assert at[first.seed] == 4
+    assert f"the worker tcp://{cluster.host(5)}:" in words
+    assert "has torch 9.9, and this machine " in words
+    assert f"the worker tcp://{cluster.host(6)}:" in words
+    assert "has no kernel" in words
+    assert long.results("joined") == long.results("local")
+
+
+def other_version(cluster):
+    """The environment of a worker that has another torch, as far as its installation says."""
+    folder = cluster.logs / "other" / "torch-9.9.dist-info"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9\n")
+    return {"PYTHONPATH": str(folder.parent)}
+
+
+def test_a_worker_of_another_version_is_refused(cluster, short):
+    cluster.start_worker(4, **other_version(cluster))
+    try:
+        cluster.wait_for(4)
+        words = short.run("other version", "--workers", cluster.address, code=1)
+    finally:
+        cluster.end_worker(4)
+        cluster.wait_for(3)
+    assert f"error: the worker tcp://{cluster.host(4)}:" in words
+    assert "has torch 9.9, and this machine " in words
+    assert {run.state for run in short.runs("other version")} == {"pending"}
+
+
+@pytest.mark.skipif(len(sparse_library.usable()) < 2, reason="this processor has one variant of the kernel")
+def test_where_processors_differ_the_best_that_all_have_is_used(cluster, short):
+    """And a run that another variant has begun keeps it, where the worker has that; else it says so."""
+    best, other = reversed(sparse_library.usable()[-2:])
+    short.run(other, "--jobs", "1", "--engine", other)
+    cluster.start_worker(4, LTSM_KERNEL=other)
+    try:
+        cluster.wait_for(4)
+        words = short.run("differ", "--workers", cluster.address)
+        chosen = short.run("chosen", "--workers", cluster.address, "--engine", best, code=2)
+    finally:
+        cluster.end_worker(4)
+        cluster.wait_for(3)
+    assert f"are computed with {other}, which all workers have" in words
+    assert short.results("differ") == short.results(other)
+    assert {run.device for run in short.runs("differ")} == {f"sparse-{other}"}
+    assert f"{cluster.host(4)}:" in chosen
+    assert f"has no kernel {best}" in chosen
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_driving_process_that_ends_leaves_nothing_and_is_gone_on_with(cluster, long, number):
+    """After Ctrl-C the segments end, and killed or not, no task, value or process of its stays on the cluster."""
+    name = f"signal {int(number)}"
+    sweep = long.start(name, "--workers", cluster.address)
+    long.wait_for_a_running_one(name, sweep, iteration=1)
+    sweep.send_signal(number)
+    words = sweep.communicate(timeout=60)[0]
+    assert sweep.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(number, -number), words
+    with cluster.client() as client:
+        wait_until(lambda: not client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks)))
+    wait_until(lambda: not cluster.computing())
+    states = {run.state for run in long.runs(name) if run.iteration}
+    assert states <= ({"running", "done"} if number == signal.SIGKILL else {"interrupted", "done"})
+    long.run(name, "--workers", cluster.address)
+    assert long.results(name) == long.results("local")
+
+
+def wait_until(holds, seconds=20):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_scheduler_that_dies_is_a_sentence(cluster, long):
+    """And when it and its workers are there again, the same command goes on."""
+    sweep = long.start("scheduler", "--workers", cluster.address)
+    long.wait_for_a_running_one("scheduler", sweep, iteration=1)
+    cluster.end_scheduler()
+    words = sweep.communicate(timeout=60)[0]
+    assert sweep.returncode == 1
+    assert words.splitlines()[-2:] == [
+        f"error: the scheduler at {cluster.address} is gone or out of reach; every finished segment is kept.",
+        "next:  start it and its workers again, and type the same command",
+    ]
+    assert "Traceback" not in words
+    before = {run.id: run.iteration for run in long.runs("scheduler")}
+    nobody = long.run("scheduler", "--workers", cluster.address, code=1)
+    assert f"no scheduler answers at {cluster.address}" in nobody
+    for number in (1, 2, 3):
+        cluster.end_worker(number)
+    cluster.start_scheduler()
+    for number in (1, 2, 3):
+        cluster.start_worker(number)
+    cluster.wait_for(3)
+    words = long.run("scheduler", "--workers", cluster.address)
+    assert max(before.values()) > 0
+    assert "goes on from iteration" in words
+    assert long.results("scheduler") == long.results("local")
