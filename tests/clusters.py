@@ -109,10 +109,13 @@ class Cluster:
         where = ["--host", self.network.scheduler, "--port", str(self.port)]
         self._scheduler = self._start("scheduler", [sys.executable, "-m", SCHEDULER, *where, *QUIET])
 
-    def start_worker(self, number, threads=1, **environment):
+    def start_worker(self, number, threads=1, hidden=None, **environment):
+        """`hidden` is a folder that its machine does not have, where it has a network of its own."""
         command = [sys.executable, "-m", WORKER, f"tcp://{self.network.scheduler}:{self.port}", *QUIET]
         own = ["--host", self.host(number), "--nthreads", str(threads), "--local-directory", str(self.logs)]
-        full = [*self.network.inside(number), *command, *own]
+        without = ["sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden)]
+        hiding = without if hidden and self.network.own else []  # `ip netns exec` has its own mounts
+        full = [*self.network.inside(number), *hiding, *command, *own]
         self._workers[number] = self._start(f"worker{number}", full, **environment)
 
     def _start(self, name, command, **environment):

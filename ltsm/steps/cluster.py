@@ -42,8 +42,11 @@ SCHEME = "dask://"
 ALIKE = ("ltsm", "torch", "numpy")
 """The programs whose versions decide bits."""
 SHORT_S = 5.0
-"""Segments that took less are followed by longer ones: they come to last five to ten seconds, so that one driving process
-keeps hundreds of workers busy, and no more than that is lost with one of them."""
+"""Segments that took less are followed by longer ones: they come to last five to ten seconds, which is what is lost with
+a worker."""
+SHARE_S = 0.03
+"""On large clusters they are longer: so many seconds a thread, since a segment of the paper's network takes the driving
+process 22 ms (Xeon, AVX-512)."""
 GLANCE_S = 1.0
 """How often is looked which workers there are."""
 SILENT_S = 15.0
@@ -152,13 +155,16 @@ class Cluster:
             DataError: the data is missing or has changed.
         """
         self._raw, digest = read_raw(self.setup)
-        self.setup = replace(self.setup, digest=digest, short=SHORT_S)
+        self.setup = replace(self.setup, digest=digest)
         if not self._present():
             log.warning("there are no workers at %s: it waits for some.", self.address)
         while not (answers := self.ask(stop)) and not stop():
             time.sleep(GLANCE_S)
         if not stop():
-            self._settle_kernel([answer.result() for answer in answers.values()])
+            workers = [answer.result() for answer in answers.values()]
+            short = max(SHORT_S, SHARE_S * sum(worker.threads for worker in workers))
+            self.setup = replace(self.setup, short=short)
+            self._settle_kernel(workers)
 
     def ask(self, stop: Callable[[], int] = lambda: 0) -> Mapping[str, Future[Worker]]:
         """What all workers that there are now have to say, or why they are no good; less of it once it shall stop.

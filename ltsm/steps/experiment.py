@@ -32,6 +32,8 @@ class Experiment:
     setup: Setup
     now: Callable[[], datetime]
     provenance: dict[str, Any]
+    records: dict[str, int] = field(default_factory=dict)
+    """How many records a segment of a recipe has had to have, not to be too short."""
     fingerprints: dict[str, str] = field(init=False)
     files: str = field(init=False)
     """The name of the folders for this store's files of the protocol: not those of another store beside it."""

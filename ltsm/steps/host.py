@@ -42,10 +42,10 @@ class Host:
 
     def has_data(self, setup: Setup) -> bool:
         """Whether the data lies where the setup says, and is what it says, or has been taken."""
-        answer = self.call(_has_data, setup)
-        if isinstance(answer, LtsmError):
+        answer = self.call(_digest, setup)
+        if isinstance(answer, LtsmError) and not isinstance(answer, DataError):
             raise answer
-        return bool(answer)
+        return not isinstance(answer, DataError)
 
     def take(self, data: RawData) -> None:
         """Keep the data for those processes that do not find it."""
@@ -76,12 +76,8 @@ class Host:
         return process.submit(function, setup, *more).result()
 
 
-def _has_data(setup: Setup) -> bool:
-    try:
-        dataset(setup)
-    except DataError:
-        return False
-    return True
+def _digest(setup: Setup) -> str:
+    return dataset(setup).digest
 
 
 def facts() -> dict[str, Any]:

@@ -57,7 +57,8 @@ class Job:
         self.recipe = self.experiment.study.recipes[self.key.recipe]
         self.run = self.experiment.run(self.key)
         learns = self.recipe.trains == "mask"
-        self._records = MASK_RECORDS_PER_SEGMENT if learns else self.experiment.setup.records_per_segment
+        usual = MASK_RECORDS_PER_SEGMENT if learns else self.experiment.setup.records_per_segment
+        self._records = self.experiment.records.get(self.key.recipe, usual)
         self.iterations = inputs.iterations(self.experiment, self.key)
         self._take_up()
 
@@ -104,7 +105,7 @@ class Job:
         self.iteration = result.iteration
         setup = self.experiment.setup
         if result.seconds < setup.short and setup.device == "cpu":  # elsewhere it is a lane's share
-            self._records *= 2
+            self._records = self.experiment.records[self.key.recipe] = 2 * self._records
         if result.ended:
             self.ended = (
                 "done" if self.iteration == self.iterations and finite(result.metrics) else "diverged"

@@ -1,11 +1,13 @@
 """`--workers dask://…` on a real scheduler and three real workers: the bits of one process, whatever becomes of whom."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from small import TOML, results
 
@@ -122,6 +124,76 @@ def test_the_same_bits_and_where_they_were_computed(cluster, short):
     assert {cluster.number(run.worker) for run in runs} == {1, 2, 3}
     assert all(run.provenance["processor"] for run in runs)
     assert [run.worker for run in short.runs("local")] == [""] * len(runs)
+
+
+def test_the_data_is_sent_to_who_lacks_it(cluster, tmp_path):
+    """It lies in a folder that one worker's machine does not have."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 255, (300, 8, 8), dtype=np.uint8), np.arange(300) % 10
+    np.savez(
+        folder / "mine.npz",
+        x_train=images[:250],
+        y_train=labels[:250],
+        x_val=images[250:],
+        y_val=labels[250:],
+    )
+    sweeps = Sweeps(tmp_path, TOML, "--dataset", str(folder / "mine.npz"))
+    sweeps.run("local", "--jobs", "2")
+    cluster.start_worker(4, hidden=folder, threads=2)
+    try:
+        cluster.wait_for(4)
+        sweeps.run("cluster", "--workers", cluster.address)
+    finally:
+        cluster.end_worker(4)
+        cluster.wait_for(3)
+    assert sweeps.results("cluster") == sweeps.results("local")
+    assert {cluster.number(run.worker) for run in sweeps.runs("cluster")} == {1, 2, 3, 4}
+
+
+def test_doctor_looks_at_a_cluster(cluster):
+    command = ["doctor", "--workers", cluster.address, "--json"]
+    found = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *command], check=True, capture_output=True, text=True
+    )
+    texts = {f["topic"]: f["text"] for f in json.loads(found.stdout)["findings"]}
+    assert texts["cluster"] == f"{cluster.address}: 3 threads on 3 workers"
+    assert texts["kernels"].endswith(" on 3 workers")
+    assert "worker" not in texts
+
+
+def test_an_error_of_a_run_names_the_worker_and_fails_it_alone(cluster, tmp_path):
+    """One that wants more memory than there is."""
+    wide = TOML.replace("hidden = [12, 6]", "hidden = [4_000_000, 6]").replace("[12, 6], ", "")
+    sweeps = Sweeps(tmp_path, wide, "--keep-going")
+    sweeps.run("cluster", "--workers", cluster.address, code=1)
+    failed = [run for run in sweeps.runs("cluster") if run.state == "failed"]
+    assert {run.recipe for run in failed} == {paper.INITIAL}
+    assert all(" (on tcp://" in run.error for run in failed)
+
+
+@pytest.mark.parametrize("address", ["localhost:8786", "dask://", "dask://host", "tcp://host:1"])
+def test_what_is_no_address_is_refused(address, short):
+    words = short.run("none", "--workers", address, code=2)
+    assert "is no address of workers" in words
+
+
+def test_without_the_extra_it_says_what_to_install(short):
+    words = short.run(
+        "none", "--workers", "dask://localhost:1", code=2, PYTHONPATH=without_dask(short.folder)
+    )
+    assert "pip install 'ltsm[dask]', or in a checkout '.[dask]'" in words
+
+
+def without_dask(folder):
+    """A folder for PYTHONPATH in which nothing finds distributed."""
+    (folder / "sitecustomize.py").write_text(
+        "import importlib.util as u\n"
+        "find = u.find_spec\n"
+        "u.find_spec = lambda name, *more: None if name == 'distributed' else find(name, *more)\n"
+    )
+    return str(folder)
 
 
 def test_one_step_is_computed_there_too(cluster, short, tmp_path):
