@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections import Counter
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,9 +18,7 @@ from ltsm.errors import LtsmError
 from ltsm.paths import read_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from ltsm.steps.cluster import Worker
+    from collections.abc import Callable
 
 HELP = """Examples:
 
@@ -79,7 +76,9 @@ def doctor(
     ]
     findings = [look() for look in looks]
     if workers:
-        findings += _cluster(workers, folder)
+        from ltsm.cli import doctor_cluster
+
+        findings += doctor_cluster.findings(workers, folder)
     if json:
         say.as_json("ltsm-doctor", 2, {"findings": [asdict(finding) for finding in findings]})
         return
@@ -90,38 +89,6 @@ def doctor(
         if finding.advice:
             table.add_row("", "", Text(f"→ {finding.advice}", style="dim"))
     say.table(table)
-
-
-def _cluster(address: str, folder: Path) -> list[Finding]:
-    from ltsm.protocol import PAPER
-    from ltsm.steps import cluster
-    from ltsm.steps.training import Setup
-
-    try:
-        with cluster.connected(address, Setup(PAPER, folder.absolute())) as found:
-            answers = found.ask()
-            errors = {name: error for name, asked in answers.items() if (error := asked.exception())}
-            fine = [asked.result() for name, asked in answers.items() if name not in errors]
-            return [
-                Finding("cluster", "ok" if fine else "note", found.describe()),
-                *(Finding("worker", "wrong", str(error)) for error in errors.values()),
-                *([_kernels(fine), _sent(fine)] if fine else []),
-            ]
-    except LtsmError as error:
-        return [Finding("cluster", "wrong", error.message, error.hint)]
-
-
-def _kernels(workers: Sequence[Worker]) -> Finding:
-    best = Counter(worker.kernels[-1] for worker in workers)
-    text = ", ".join(f"{name} on {count} workers" for name, count in best.items())
-    if len(best) == 1:
-        return Finding("kernels", "ok", text)
-    return Finding("kernels", "note", text, "runs are computed with the best that all have, or by --engine")
-
-
-def _sent(workers: Sequence[Worker]) -> Finding:
-    there = sum(worker.has_data for worker in workers)
-    return Finding("data there", "ok", f"MNIST lies on {there} of {len(workers)} workers; others are sent it")
 
 
 def _programs() -> Finding:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ltsm.cli import dropping, progress, say
+from ltsm.cli import dropping, progress, say, workers
 from ltsm.cli.signals import stop_signals
-from ltsm.core import sparse_library
-from ltsm.errors import RunError, UsageError
+from ltsm.errors import RunError
 from ltsm.grammar import all_again, stored_words, sweep_words, typed
 from ltsm.protocol import AUTO, is_own_data, settled
 from ltsm.protocol import PAPER as PAPER_PROTOCOL
 from ltsm.steps import plan
-from ltsm.steps.execute import Execution, Outcome, processes
+from ltsm.steps.execute import Execution, Outcome
 from ltsm.steps.experiment import Experiment
-from ltsm.steps.machine import cores
 from ltsm.steps.provenance import provenance
 from ltsm.steps.rebuild import Rebuilding
 from ltsm.steps.training import Setup
@@ -31,8 +28,7 @@ from ltsm.studies.names import named
 from ltsm.studies.study import RunKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from ltsm.cli.choices import Choices, RunOptions
@@ -124,44 +120,11 @@ def carried_out(
     with stop_signals() as stop:
         _make_again(experiment, missing, stop)
         with (
-            _workers(experiment, len(missing), how, stop) as (placed, workers),
+            workers.placed(experiment, len(missing), how, stop) as (placed, found),
             progress.shown(missing, plan.costs(study), "all") as watcher,
         ):
-            execution = Execution(placed, missing, done, workers, watcher, stop=stop, keep_going=keep_going)
+            execution = Execution(placed, missing, done, found, watcher, stop=stop, keep_going=keep_going)
             return execution.run()
-
-
-@contextmanager
-def _workers(
-    experiment: Experiment, most: int, how: RunOptions, stop: Callable[[], int]
-) -> Iterator[tuple[Experiment, Callable[[], Sequence[Executor]]]]:
-    """Where runs are computed: processes of this machine, or the threads of a cluster, for which the setup is another."""
-    if how.workers is None:
-        _check_engine(how.engine)
-        jobs = how.jobs or default_jobs(experiment.setup.device)
-        with processes(max(1, min(jobs, most))) as workers:
-            yield experiment, workers
-        return
-    from ltsm.steps import cluster
-
-    with cluster.connected(how.workers, experiment.setup) as found:
-        found.open(stop)
-        if not stop():
-            say.note(found.describe())
-        yield replace(experiment, setup=found.setup), found.workers
-
-
-def _check_engine(engine: str | None) -> None:
-    """Nothing, where this machine has that variant of the kernel.
-
-    Raises:
-        UsageError: it does not.
-    """
-    names = (sparse_library.NONE, *sparse_library.usable())
-    if engine and engine not in names:
-        raise UsageError(
-            f"there is no engine {engine!r} on this machine, but {', '.join(names)}.", f"--engine {names[-1]}"
-        )
 
 
 def _make_again(experiment: Experiment, missing: Sequence[RunKey], stop: Callable[[], int]) -> None:
@@ -247,8 +210,3 @@ def report_failures(outcome: Outcome) -> None:
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
-
-
-def default_jobs(device: str) -> int:
-    """A worker for every core; one for a GPU, which advances all runs of one shape side by side."""
-    return cores() if device == "cpu" else 1

@@ -113,9 +113,7 @@ def _show(store: Store, protocol: ProtocolRow, *, alive: bool) -> None:
         of = list(group)
         table.add_row(of[0].recipe, *_counts(of), f"{sum(t.iterations for t in of):,}")
     say.table(table)
-    if places := Counter(
-        run.worker for run in read.runs(store, protocol.id, states=("running",), alive=alive)
-    ):
+    if places := Counter(run.worker for run in read.runs(store, protocol.id, states=_NOW, alive=alive)):
         _name_places(places)
     wrong = sum(t.runs for t in tallies if t.state in _WRONG)
     if wrong:
@@ -133,6 +131,7 @@ def _name_places(running: Mapping[str, int]) -> None:
 
 
 _WRONG: tuple[State, ...] = ("failed", "diverged")
+_NOW: tuple[State, ...] = ("running",)
 
 
 def _name(runs: Sequence[RunRow]) -> None:

@@ -79,7 +79,7 @@ def sweep(
     keep_weights: KeepWeights = False,
 ) -> None:
     """A whole study."""
-    from ltsm.cli import running
+    from ltsm.cli import running, workers
     from ltsm.steps.check import check
 
     study = own.named(study)
@@ -95,7 +95,7 @@ def sweep(
             setup,
             chosen,
             _named(chosen, only),
-            how.jobs or running.default_jobs(choices.device),
+            how.jobs or workers.default_jobs(choices.device),
             how.force,
         )
         return

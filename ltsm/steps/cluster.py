@@ -10,120 +10,45 @@ import asyncio
 import logging
 import time
 import warnings
-from concurrent.futures import CancelledError, Executor, Future, wait
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from concurrent.futures import CancelledError, wait
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from ltsm.core.sparse_library import NONE, VARIANTS
-from ltsm.errors import LtsmError, RunError, UsageError
-from ltsm.steps.host import Host, facts
+from ltsm.errors import LtsmError, UsageError
+from ltsm.steps.admission import ClusterError, ask
+from ltsm.steps.slots import Slot
 from ltsm.steps.training import read_raw
-from ltsm.steps.worker import WorkerDiedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor, Future
 
     from distributed import Client
     from distributed import Future as Remote
 
     from ltsm.core.images import RawData
+    from ltsm.steps.slots import Worker
     from ltsm.steps.training import Setup
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 SCHEME = "dask://"
-ALIKE = ("ltsm", "torch", "numpy")
-"""The programs whose versions decide bits."""
 SHORT_S = 5.0
 """Segments that took less are followed by longer ones: they come to last five to ten seconds, which is what is lost with
 a worker."""
 SHARE_S = 0.03
 """On large clusters they are longer: so many seconds a thread, since a segment of the paper's network takes the driving
-process 22 ms (Xeon, AVX-512)."""
+process 17 ms (Xeon, AVX-512)."""
 GLANCE_S = 1.0
 """How often is looked which workers there are."""
 SILENT_S = 15.0
 """A worker that the scheduler has not heard of for so long is done without. They report every half second, of hundreds
 every three, from a process that does not compute."""
 CONNECT_S = 10.0
-
-
-class ClusterError(LtsmError):
-    """The cluster cannot be used, or no longer (exit code 1)."""
-
-
-class WorkerLostError(WorkerDiedError):
-    """A worker left the cluster, or answers no more."""
-
-    patience = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """A worker: which variants of the kernel it offers, where it is in provenance's words, and what stands on it.
-
-    `has_data`: it found the data by itself.
-    """
-
-    address: str
-    threads: int
-    kernels: tuple[str, ...]
-    where: Mapping[str, Any]
-    host: Remote
-    has_data: bool
-
-
-class Slot(Executor):
-    """A thread of a worker: it makes one call at a time."""
-
-    def __init__(self, worker: Worker, thread: int, calls: Executor) -> None:
-        self.worker, self.thread, self.where = worker, thread, worker.where
-        self._calls = calls
-        self._pending: tuple[Future[Any], Future[Any]] | None = None
-        self._lost = ""
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call `fn`, which must be importable there; its first argument is the setup."""
-        answer: Future[T] = Future()
-        call = self._calls.submit(Host.call, self.worker.host, fn, *args, **kwargs)  # type: ignore[arg-type]  # Dask gives it the host
-        self._pending = answer, call
-        call.add_done_callback(partial(self._hand_on, answer))
-        if self._lost:
-            self.lose(self._lost)
-        return answer
-
-    def lose(self, why: str) -> None:
-        """The worker is gone: what it was to do will not come."""
-        self._lost = why
-        if self._pending:
-            answer, call = self._pending
-            _settle(answer, WorkerLostError(f"the worker {self.worker.address} {why}."))
-            call.cancel()
-
-    def _hand_on(self, answer: Future[Any], call: Future[Any]) -> None:
-        try:
-            found = call.result()
-        except (Exception, CancelledError) as error:  # noqa: BLE001 - Dask's own, or the network's: no run's
-            found = WorkerLostError(f"the worker {self.worker.address} did not finish: {error!r}.")
-        if isinstance(found, RunError):
-            found.message = f"{found.message} (on {self.worker.address})"
-        _settle(answer, found)
-
-
-def _settle(answer: Future[Any], found: Any) -> None:
-    """The first answer counts."""
-    with suppress(Exception):  # InvalidStateError: there is one
-        if isinstance(found, LtsmError):
-            answer.set_exception(found)
-        else:
-            answer.set_result(found)
 
 
 class Cluster:
@@ -161,7 +86,7 @@ class Cluster:
         while not (answers := self.ask(stop)) and not stop():
             time.sleep(GLANCE_S)
         if not stop():
-            workers = [answer.result() for answer in answers.values()]
+            workers = [answer.result() for answer in answers.values() if _came(answer)]
             short = max(SHORT_S, SHARE_S * sum(worker.threads for worker in workers))
             self.setup = replace(self.setup, short=short)
             self._settle_kernel(workers)
@@ -173,8 +98,8 @@ class Cluster:
             ClusterError: the scheduler is gone.
         """
         self._ask_new(self._present())
-        while wait(self._asked.values(), timeout=0.1).not_done and not stop():
-            self._check_connection()
+        while wait(self._asked.values(), timeout=GLANCE_S).not_done and not stop():
+            self._drop_lost(self._present())
         return self._asked
 
     def workers(self) -> Sequence[Slot]:
@@ -212,16 +137,15 @@ class Cluster:
 
     def _refusal(self, worker: Worker) -> str:
         """Why a worker is not to be used."""
-        wanted = self.setup.kernels[0]
-        if wanted in worker.kernels:
+        if set(self.setup.kernels) <= set(worker.kernels):
             return ""
+        wanted = self.setup.kernels[0]
         return f"the worker {worker.address} has no kernel {wanted}, but {', '.join(worker.kernels)}."
 
     def _look(self) -> None:
         """Take in workers that have come, and give up those that have gone."""
         present = self._present()
-        for address in [a for a in self._asked if a not in present]:
-            self._give_up(address)
+        self._drop_lost(present)
         self._ask_new(present)
         for address, asked in self._asked.items():
             if address not in self._slots and asked.done():
@@ -239,11 +163,12 @@ class Cluster:
         calls = self._calls(address)
         return [Slot(worker, thread, calls) for thread in range(worker.threads)]
 
-    def _give_up(self, address: str) -> None:
-        self._asked.pop(address).cancel()
-        silent = address in self._seen
-        for slot in self._slots.pop(address, []):
-            slot.lose(f"has been silent for {SILENT_S:.0f} s" if silent else "is gone")
+    def _drop_lost(self, present: Mapping[str, int]) -> None:
+        for address in [a for a in self._asked if a not in present]:
+            self._asked.pop(address).cancel()
+            why = f"has been silent for {SILENT_S:.0f} s" if address in self._seen else "is gone"
+            for slot in self._slots.pop(address, []):
+                slot.lose(why)
 
     def _present(self) -> dict[str, int]:
         """The threads of each worker that was heard of lately."""
@@ -274,31 +199,13 @@ class Cluster:
         loop = self._client.loop.asyncio_loop
         for address, threads in present.items():
             if address not in self._asked:
-                self._asked[address] = asyncio.run_coroutine_threadsafe(self._ask(address, threads), loop)
+                data = partial(self._scattered, address) if self._raw else None
+                asked = ask(self._client, address, threads, self.setup, data)
+                self._asked[address] = asyncio.run_coroutine_threadsafe(asked, loop)
 
     def _calls(self, address: str) -> Executor:
         executor: Executor = self._client.get_executor(workers=[address], pure=False)
         return executor
-
-    async def _ask(self, address: str, threads: int) -> Worker:
-        """What a worker has, which is sent the data if it does not find it.
-
-        Raises:
-            ClusterError: it has other programs, or cannot read the data.
-        """
-        from distributed.versions import get_versions
-
-        calls = self._calls(address)
-        await _check_versions(address, (await _answer(calls, get_versions, ALIKE))["packages"])
-        found = await _answer(calls, facts)
-        host = self._client.submit(Host, workers=[address], pure=False)
-        has_data = await _answer(calls, Host.has_data, host, self.setup)
-        if not has_data and self._raw is not None:
-            await _answer(calls, Host.take, host, await self._scattered(address))
-            if not await _answer(calls, Host.has_data, host, self.setup):
-                raise ClusterError(f"the worker {address} cannot read the data that it was sent.")
-        where = {**found["where"], "worker": address}
-        return Worker(address, threads, tuple(found["kernels"]), where, host, has_data)
 
     async def _scattered(self, address: str) -> Remote:
         """The data as a value of the cluster's: it is sent from here once, and from worker to worker."""
@@ -308,18 +215,11 @@ class Cluster:
         return self._data
 
 
-async def _check_versions(address: str, theirs: Mapping[str, str | None]) -> None:
-    for name in ALIKE:
-        if theirs[name] != version(name):
-            has = f"{name} {theirs[name]}" if theirs[name] else f"no {name}"
-            raise ClusterError(
-                f"the worker {address} has {has}, and this machine {version(name)}: bits may differ.",
-                "install the same versions there",
-            )
-
-
-async def _answer(calls: Executor, function: Callable[..., T], *arguments: Any) -> T:
-    return await asyncio.wrap_future(calls.submit(function, *arguments))
+def _came(answer: Future[Worker]) -> bool:
+    """Whether a worker answered before it died. Raises what is wrong with it."""
+    if isinstance(error := answer.exception(), LtsmError):
+        raise error
+    return error is None
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,12 +15,12 @@ from ltsm.steps.jobs import Job
 from ltsm.steps.lanes import lane_size, together
 from ltsm.steps.plan import Plan
 from ltsm.steps.spent import drop_spent
-from ltsm.steps.worker import WorkerDiedError, WorkerProcess
+from ltsm.steps.worker import WorkerDiedError
 from ltsm.store.values import FINISHED
 from ltsm.studies.names import named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
     from ltsm.steps.experiment import Experiment
@@ -245,16 +245,3 @@ def _interrupted(code: int) -> InterruptedRunError:
     )
     error.exit_code = code
     return error
-
-
-@contextmanager
-def processes(count: int) -> Iterator[Callable[[], Sequence[Executor]]]:
-    """So many processes of this machine, for `Execution`; they end with the block, at once if it is left by an error."""
-    workers = [WorkerProcess() for _ in range(count)]
-    finished = False
-    try:
-        yield lambda: workers
-        finished = True
-    finally:
-        for worker in workers:
-            worker.shutdown(wait=finished, cancel_futures=not finished)

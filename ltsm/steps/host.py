@@ -27,13 +27,13 @@ class Host:
     its processes end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, data: RawData | None = None) -> None:
         self._idle: list[WorkerProcess] = []
-        self._data: RawData | None = None
+        self._data = data
 
-    def __reduce__(self) -> tuple[type[Host], tuple[()]]:
+    def __reduce__(self) -> tuple[type[Host], tuple[RawData | None]]:
         """Begin anew where Dask moves it to, or brings it back from a disk: processes cannot be moved."""
-        return Host, ()
+        return Host, (self._data,)
 
     def __del__(self) -> None:
         """End the processes; calls hold on to it, so none of them is in use."""
