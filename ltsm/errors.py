@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class LtsmError(Exception):
     """Something is wrong that the user can mend.
@@ -20,9 +22,9 @@ class LtsmError(Exception):
         if hint:
             self.add_note(f"next: {hint}")
 
-    def __reduce__(self) -> tuple[type[LtsmError], tuple[str, str]]:
-        """Keep the hint when the error comes back from a worker process."""
-        return (type(self), (self.message, self.hint))
+    def __reduce__(self) -> tuple[type[LtsmError], tuple[str, str], dict[str, Any]]:
+        """Keep hint and notes, such as a traceback, when the error comes back from a worker."""
+        return (type(self), (self.message, self.hint), vars(self))
 
 
 class RunError(LtsmError):

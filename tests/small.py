@@ -105,7 +105,8 @@ def execution(store, protocol=SMALL, study=None, runs=None, workers=None, watche
     """A plan over what the store has already, executed in this thread unless workers are given."""
     shared, runs = experiment(store, protocol, study, runs)
     done = plan.of_study(shared.study, read.ended(store, shared.protocol_id))
-    return Execution(shared, runs, done, workers or [Here()], watcher or Silent(), **how)
+    workers = workers or [Here()]
+    return Execution(shared, runs, done, lambda: workers, watcher or Silent(), **how)
 
 
 def results(path):

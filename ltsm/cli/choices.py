@@ -197,6 +197,20 @@ class StudyOptions:
         return with_options(study, texts)
 
 
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How runs are made: where, by what, and what becomes of those that are there already."""
+
+    jobs: options.Jobs = None
+    workers: options.Workers = None
+    engine: options.Engine = None
+    force: Annotated[
+        bool, typer.Option("--force", help="Redo it, and drop what is built on it; says first what goes.")
+    ] = False
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: what --force drops may go.")] = False
+    wait: options.Wait = False
+
+
 def named(name: str, store: str) -> Protocol:
     """The protocol that --protocol names: a preset, a file, or one of the store's.
 
@@ -227,11 +241,15 @@ def _stored(name: str, store: str) -> Protocol:
 
 
 _SETTINGS = frozenset(f.name for f in fields(Choices)) & frozenset(f.name for f in fields(Protocol))
-_SHARED: dict[str, type[Choices | StudyOptions]] = {"choices": Choices, "own": StudyOptions}
+_SHARED: dict[str, type[Choices | StudyOptions | RunOptions]] = {
+    "how": RunOptions,
+    "choices": Choices,
+    "own": StudyOptions,
+}
 
 
 def with_choices(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all options of `Choices` and `StudyOptions` that it receives as `choices` and as `own`.
+    """Give a command all options of `Choices`, `StudyOptions` and `RunOptions` that it receives as `choices`, `own` and `how`.
 
     Typer reads a command's options off its signature, so the signature is what is made here; the alternative
     is the same parameters written out in each of these commands.

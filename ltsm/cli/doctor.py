@@ -24,6 +24,7 @@ HELP = """Examples:
 
 [bold]ltsm doctor[/]
 [bold]ltsm doctor --json[/]
+[bold]ltsm doctor --workers dask://HOST:8786[/]    a cluster, too: versions, threads, processors, data
 
 Look at the programs, the processor, the data and the store, and say what is wrong or slow.
 Exit code 0 even where something is: it only looks.
@@ -49,7 +50,10 @@ class Finding:
 
 
 def doctor(
-    store: options.Store = options.STORE, data: options.Data = None, json: options.Json = False
+    store: options.Store = options.STORE,
+    data: options.Data = None,
+    workers: options.Workers = None,
+    json: options.Json = False,
 ) -> None:
     """What this machine has."""
     from ltsm.store.engine import store_path
@@ -71,6 +75,10 @@ def doctor(
         _sqlite,
     ]
     findings = [look() for look in looks]
+    if workers:
+        from ltsm.cli import doctor_cluster
+
+        findings += doctor_cluster.findings(workers, folder)
     if json:
         say.as_json("ltsm-doctor", 2, {"findings": [asdict(finding) for finding in findings]})
         return
@@ -127,6 +135,8 @@ def _engine() -> Finding:
         advice = "install a C compiler and install ltsm again: MNIST then trains about seven times as fast"
         return Finding("engine", "note", f"torch for all data. {reason}", advice)
     kernel = sparse_library.variant()
+    if kernel == sparse_library.NONE:
+        return Finding("engine", "note", f"torch for all data: {sparse_library.CHOICE} says so")
     return Finding(
         "engine", "ok", f"sparse-{kernel} for images that are mostly 0, such as MNIST; torch for the rest"
     )

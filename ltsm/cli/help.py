@@ -32,9 +32,10 @@ ENVIRONMENT = {
     "LTSM_DEVICE": "cpu, or a GPU, where there is no --device",
     "LTSM_PROTOCOL": "the protocol, where there is no --protocol",
     "LTSM_JOBS": "worker processes, where there is no --jobs",
+    "LTSM_WORKERS": "a Dask scheduler whose workers compute, where there is no --workers",
     "LTSM_MIRROR": "where data sets are downloaded from, where there is no --mirror",
     "LTSM_SYNCHRONOUS": "how hard a commit is pushed to the disk: NORMAL, the default, FULL or EXTRA",
-    "LTSM_KERNEL": "the variant of the C kernel, where not the best one that the processor has",
+    "LTSM_KERNEL": "the variant of the C kernel, or torch, where not the best one that the processor has",
     "NO_COLOR": "no colours",
 }
 PAGES: dict[str, tuple[str, dict[str, str]]] = {

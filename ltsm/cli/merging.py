@@ -13,7 +13,6 @@ import typer
 from rich.filesize import decimal
 
 from ltsm.cli import options, say
-from ltsm.cli.steps import Wait
 from ltsm.errors import RunError
 from ltsm.grammar import typed
 from ltsm.notation import counted, format_seeds
@@ -70,7 +69,7 @@ def merge(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would come, and change nothing.")
     ] = False,
-    wait: Wait = False,
+    wait: options.Wait = False,
     json: options.Json = False,
 ) -> None:
     """Bring the runs of other stores into this one.

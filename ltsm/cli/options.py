@@ -59,6 +59,26 @@ Jobs = Annotated[
     ),
 ]
 
+Workers = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        envvar="LTSM_WORKERS",
+        metavar="dask://HOST:PORT",
+        help="Compute on the workers of this Dask scheduler, in place of --jobs processes here.",
+    ),
+]
+
+Engine = Annotated[
+    Literal["avx512", "avx2", "baseline", "torch"] | None,
+    typer.Option(
+        "--engine",
+        envvar="LTSM_KERNEL",
+        help="What runs that begin are computed with: a variant of the C kernel, or PyTorch's operators \\[default: the best that all have].",
+        show_default=False,
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 StudyName = Annotated[
@@ -107,6 +127,8 @@ StoredProtocol = Annotated[
 
 FORMAT = "Format"
 """The panel of the flags that say in which form a document is."""
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for another command that writes to the store.")]
+
 Markdown = Annotated[
     bool, typer.Option("--markdown", help="The finding and the tables.", rich_help_panel=FORMAT)
 ]

@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ltsm.cli import dropping, progress, say
+from ltsm.cli import dropping, progress, say, workers
 from ltsm.cli.signals import stop_signals
 from ltsm.errors import RunError
 from ltsm.grammar import all_again, stored_words, sweep_words, typed
 from ltsm.protocol import AUTO, is_own_data, settled
 from ltsm.protocol import PAPER as PAPER_PROTOCOL
 from ltsm.steps import plan
-from ltsm.steps.execute import Outcome, execute
+from ltsm.steps.execute import Execution, Outcome
 from ltsm.steps.experiment import Experiment
-from ltsm.steps.machine import cores
 from ltsm.steps.provenance import provenance
 from ltsm.steps.rebuild import Rebuilding
 from ltsm.steps.training import Setup
@@ -32,24 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from ltsm.cli.choices import Choices
+    from ltsm.cli.choices import Choices, RunOptions
     from ltsm.protocol import Protocol
     from ltsm.store.engine import Store
     from ltsm.studies.study import Study
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to run: on how many workers, what to do with finished or failed runs, with another writer.
-
-    `jobs` None: one worker a core, or one for a GPU. `yes`: what `force` drops is not asked about.
-    """
-
-    jobs: int | None
-    force: bool = False
-    yes: bool = False
-    keep_going: bool = False
-    wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +58,10 @@ def run(
     setup: Setup,
     study: Study,
     names: Sequence[str],
-    options: Options,
+    how: RunOptions,
     typed_name: str = DEFAULT,
+    *,
+    keep_going: bool = False,
 ) -> Ran:
     """Run recipes of a study for the protocol's seeds, and what they need, as far as the store lacks it.
 
@@ -83,36 +70,42 @@ def run(
         setup: the protocol, its data set settled.
         study: whose recipes.
         names: the recipes that the user named, which alone `--force` redoes.
-        options: how.
+        how: where, and what becomes of those that are there.
         typed_name: what the study is called on the command line.
+        keep_going: a failed run stops only those that need it.
 
     Raises:
         LtsmError: as the steps do; `RunError` if a run failed.
     """
     path, protocol = store_path(choices.store), setup.protocol
     asked_for = plan.keys(names, protocol.seeds)
-    with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now(), wait=options.wait) as store:
+    with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now(), wait=how.wait) as store:
         protocol_id = write.add_protocol(store, protocol, now())
         wanted = study.ancestors(*names)
         runs = plan.keys(wanted, protocol.seeds, together=study.seeds_together)
         specs = plan.recipe_specs(study, wanted), plan.run_specs(study, runs)
         write.add_runs(store, protocol_id, *specs, now())
-        if options.force:
-            dropping.drop(
-                store, dropping.built_on(store, protocol_id, study, asked_for), now(), yes=options.yes
-            )
+        if how.force:
+            dropping.drop(store, dropping.built_on(store, protocol_id, study, asked_for), now(), yes=how.yes)
         setup = with_digest(store, protocol_id, setup)
+        if how.engine:
+            setup = replace(setup, kernels=(how.engine,))
         # Asked for now: when all is done, the disk may be so full that SQLite cannot even read.
         words = ["report", *sweep_words(typed_name)[1:], *stored_words(read.protocols(store), protocol_id)]
         origin = {**provenance(sys.argv), "study": typed_name, "data": str(setup.data), "place": setup.device}
         experiment = Experiment(store, study, protocol_id, setup, now, origin)
-        outcome = carried_out(experiment, runs, set(asked_for), options)
+        outcome = carried_out(experiment, runs, set(asked_for), how, keep_going=keep_going)
     report_failures(outcome)
     return Ran(path, protocol_id, study, asked_for, typed(words, path))
 
 
 def carried_out(
-    experiment: Experiment, runs: Sequence[RunKey], asked_for: set[RunKey], options: Options
+    experiment: Experiment,
+    runs: Sequence[RunKey],
+    asked_for: set[RunKey],
+    how: RunOptions,
+    *,
+    keep_going: bool,
 ) -> Outcome:
     """Run what is missing of these, with progress on the screen, until done or told to stop."""
     study = experiment.study
@@ -124,13 +117,14 @@ def carried_out(
         say.note("nothing to do: all of it is in the store (--force redoes it)")
         _name_gone_files(experiment, set(runs))
         return Outcome()
-    jobs = options.jobs or default_jobs(experiment.setup.device)
     with stop_signals() as stop:
         _make_again(experiment, missing, stop)
-        with progress.shown(missing, plan.costs(study), "all") as watcher:
-            return execute(
-                experiment, missing, done, watcher, jobs=jobs, stop=stop, keep_going=options.keep_going
-            )
+        with (
+            workers.placed(experiment, len(missing), how, stop) as (placed, found),
+            progress.shown(missing, plan.costs(study), "all") as watcher,
+        ):
+            execution = Execution(placed, missing, done, found, watcher, stop=stop, keep_going=keep_going)
+            return execution.run()
 
 
 def _make_again(experiment: Experiment, missing: Sequence[RunKey], stop: Callable[[], int]) -> None:
@@ -214,8 +208,3 @@ def report_failures(outcome: Outcome) -> None:
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
-
-
-def default_jobs(device: str) -> int:
-    """A worker for every core; one for a GPU, which advances all runs of one shape side by side."""
-    return cores() if device == "cpu" else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
@@ -18,7 +19,7 @@ from ltsm.store.values import FINISHED
 from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ltsm.store.engine import Store
     from ltsm.store.values import Holder, ProtocolRow, RunRow, State, Tally
@@ -112,6 +113,8 @@ def _show(store: Store, protocol: ProtocolRow, *, alive: bool) -> None:
         of = list(group)
         table.add_row(of[0].recipe, *_counts(of), f"{sum(t.iterations for t in of):,}")
     say.table(table)
+    if places := Counter(run.worker for run in read.runs(store, protocol.id, states=_NOW, alive=alive)):
+        _name_places(places)
     wrong = sum(t.runs for t in tallies if t.state in _WRONG)
     if wrong:
         _name(read.runs(store, protocol.id, states=_WRONG, most=MOST_NAMED, alive=alive))
@@ -119,7 +122,16 @@ def _show(store: Store, protocol: ProtocolRow, *, alive: bool) -> None:
         say.data(f"… and {wrong - MOST_NAMED:,} more: {grammar.typed(['status', '--json'], store.path)}")
 
 
+def _name_places(running: Mapping[str, int]) -> None:
+    """On which workers of a cluster how many runs are computed now."""
+    found = [f"{count} on {worker}" for worker, count in running.items() if worker]
+    more = f" and {len(found) - MOST_NAMED} more workers" if len(found) > MOST_NAMED else ""
+    if found:
+        say.data(f"running: {', '.join(found[:MOST_NAMED])}{more}")
+
+
 _WRONG: tuple[State, ...] = ("failed", "diverged")
+_NOW: tuple[State, ...] = ("running",)
 
 
 def _name(runs: Sequence[RunRow]) -> None:
@@ -201,6 +213,7 @@ def _run_json(run: RunRow) -> dict[str, Any]:
         "best_iteration",
         "relative_size",
         "device",
+        "worker",
         "seconds",
         "error",
     )

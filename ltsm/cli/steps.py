@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltsm.cli import say
-from ltsm.cli.choices import Choices, with_choices
-from ltsm.cli.options import Jobs
+from ltsm.cli.choices import Choices, RunOptions, with_choices
 from ltsm.protocol import parse_sizes
 from ltsm.settings import check_layers
 from ltsm.store.values import FINISHED
@@ -18,18 +17,13 @@ from ltsm.studies.names import named
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ltsm.cli.running import Options, Ran
+    from ltsm.cli.running import Ran
     from ltsm.store.engine import Store
     from ltsm.studies.study import RunKey
 
 Seed = Annotated[
     str, typer.Option("--seed", "--seeds", metavar="SEEDS", help="The replicates: 3, or 0-9, or 0,2,5.")
 ]
-Force = Annotated[
-    bool, typer.Option("--force", help="Redo it, and drop what is built on it; says first what goes.")
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: what --force drops may go.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait for another command that writes to the store.")]
 
 BASELINE_HELP = """Examples:
 
@@ -65,45 +59,52 @@ The comparison: dense networks with smaller layers, each from its own random val
 @with_choices
 def train_baseline(
     choices: Choices,
+    how: RunOptions,
     seed: Seed = "0",
-    jobs: Jobs = None,
-    force: Force = False,
-    yes: Yes = False,
-    wait: Wait = False,
 ) -> None:
     """Steps 1 and 2."""
-    _run(choices, seed, (paper.INITIAL, paper.BASELINE), _options(jobs, force, yes, wait))
+    _run(
+        choices,
+        seed,
+        (paper.INITIAL, paper.BASELINE),
+        how,
+    )
 
 
 @with_choices
 def find_supermask(
     choices: Choices,
+    how: RunOptions,
     seed: Seed = "0",
-    jobs: Jobs = None,
-    force: Force = False,
-    yes: Yes = False,
-    wait: Wait = False,
 ) -> None:
     """Steps 3 and 4."""
-    _run(choices, seed, (paper.SUPERMASK,), _options(jobs, force, yes, wait))
+    _run(
+        choices,
+        seed,
+        (paper.SUPERMASK,),
+        how,
+    )
 
 
 @with_choices
 def train_ticket(
     choices: Choices,
+    how: RunOptions,
     seed: Seed = "0",
-    jobs: Jobs = None,
-    force: Force = False,
-    yes: Yes = False,
-    wait: Wait = False,
 ) -> None:
     """Steps 5 and 6."""
-    _run(choices, seed, (paper.TICKET,), _options(jobs, force, yes, wait))
+    _run(
+        choices,
+        seed,
+        (paper.TICKET,),
+        how,
+    )
 
 
 @with_choices
 def train_hyperop(
     choices: Choices,
+    how: RunOptions,
     seed: Seed = "0",
     sizes: Annotated[
         str | None,
@@ -111,10 +112,6 @@ def train_hyperop(
             "--sizes", metavar="SIZES", help="Only this one, e.g. 100,15; default: all of the protocol's."
         ),
     ] = None,
-    jobs: Jobs = None,
-    force: Force = False,
-    yes: Yes = False,
-    wait: Wait = False,
 ) -> None:
     """The dense comparison."""
     only = None if sizes is None else parse_sizes(sizes)
@@ -124,22 +121,16 @@ def train_hyperop(
         choices,
         seed,
         None if only is None else (paper.hyperop(only),),
-        _options(jobs, force, yes, wait),
+        how,
         only,
     )
-
-
-def _options(jobs: int | None, force: bool, yes: bool, wait: bool) -> Options:
-    from ltsm.cli.running import Options
-
-    return Options(jobs=jobs, force=force, yes=yes, wait=wait)
 
 
 def _run(
     choices: Choices,
     seeds: str,
     recipes: Sequence[str] | None,
-    options: Options,
+    how: RunOptions,
     dense: tuple[int, ...] | None = None,
 ) -> None:
     """Run recipes of the paper, by default every dense network, and print a line for each that was asked for."""
@@ -148,7 +139,7 @@ def _run(
     setup = running.located(choices, choices.made_protocol(seeds))
     study = paper.study(setup.protocol, () if dense is None else (dense,))
     names = recipes or [paper.hyperop(hidden) for hidden in setup.protocol.hyperops]
-    ran = running.run(choices, setup, study, names, options)
+    ran = running.run(choices, setup, study, names, how)
     store = ran.open()
     for key in ran.asked_for:
         say.data(summary(store, ran, key))

@@ -71,7 +71,7 @@ def show(
     Raises:
         UsageError: there is no such study, or a recipe cannot be.
     """
-    from ltsm.cli import running
+    from ltsm.cli import running, workers
     from ltsm.cli.sweep import estimated, length_text
     from ltsm.steps import plan
     from ltsm.steps.check import check
@@ -92,7 +92,7 @@ def show(
     say.table(table)
     runs = plan.keys(found.recipes, setup.protocol.seeds)
     say.data(f"{len(runs)} runs for {len(setup.protocol.seeds)} seeds of {setup.protocol.name}")
-    say.data(estimated(setup, found, runs, running.default_jobs(choices.device)))
+    say.data(estimated(setup, found, runs, workers.default_jobs(choices.device)))
 
 
 def _start(recipe: Recipe) -> str:

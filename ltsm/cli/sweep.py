@@ -10,9 +10,8 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from ltsm.cli import say
-from ltsm.cli.choices import Choices, StudyOptions, with_choices
-from ltsm.cli.options import STUDY, Jobs, StudyName
-from ltsm.cli.steps import Force, Wait, Yes
+from ltsm.cli.choices import Choices, RunOptions, StudyOptions, with_choices
+from ltsm.cli.options import STUDY, StudyName
 from ltsm.errors import DataError, UsageError
 from ltsm.notation import duration, format_seeds, quoted
 from ltsm.studies import all as studies
@@ -37,6 +36,7 @@ HELP = """Examples:
 [bold]ltsm sweep learned[/]                 masks that are trained, and never a weight
 [bold]ltsm sweep mine:study[/]              a study of your own: a function in mine.py
 [bold]ltsm sweep --seeds 0-99 --keep-going[/]
+[bold]ltsm sweep --workers dask://HOST:8786[/]       on the machines of a Dask cluster
 [bold]ltsm sweep --device cuda[/]           all seeds side by side on a GPU
 [bold]ltsm sweep controls --dry-run[/]      what it would run, how long, and the disk that it takes
 [bold]ltsm sweep --protocol mine.toml --store mine/ltsm.db[/]
@@ -70,19 +70,16 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be
 def sweep(
     choices: Choices,
     own: StudyOptions,
+    how: RunOptions,
     study: StudyName = STUDY,
     seeds: Seeds = None,
     only: Only = None,
-    jobs: Jobs = None,
     dry_run: DryRun = False,
     keep_going: KeepGoing = False,
     keep_weights: KeepWeights = False,
-    force: Force = False,
-    yes: Yes = False,
-    wait: Wait = False,
 ) -> None:
     """A whole study."""
-    from ltsm.cli import running
+    from ltsm.cli import running, workers
     from ltsm.steps.check import check
 
     study = own.named(study)
@@ -94,13 +91,17 @@ def sweep(
         setup = running.previewed(choices, protocol)
         chosen = _chosen(study, setup.protocol, keep_weights)
         show_plan(
-            choices, setup, chosen, _named(chosen, only), jobs or running.default_jobs(choices.device), force
+            choices,
+            setup,
+            chosen,
+            _named(chosen, only),
+            how.jobs or workers.default_jobs(choices.device),
+            how.force,
         )
         return
     setup = running.located(choices, protocol)
     chosen = _chosen(study, setup.protocol, keep_weights)
-    options = running.Options(jobs=jobs, force=force, yes=yes, keep_going=keep_going, wait=wait)
-    ran = running.run(choices, setup, chosen, _named(chosen, only), options, study)
+    ran = running.run(choices, setup, chosen, _named(chosen, only), how, study, keep_going=keep_going)
     say.note(f"{len(ran.asked_for)} of {len(ran.asked_for)} runs are in {ran.path}: {ran.report}")
 
 

@@ -8,7 +8,7 @@ find their batches by a counter on the device, and the host reads one sum of los
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class CudaEngine:
     stream of its own: several, each called by a thread of its own, fill a GPU better than one.
     """
 
-    name: ClassVar[str] = "cuda"
+    name: str = "cuda"
 
     def __init__(self, data: Dataset, network: Network, protocol: Protocol, device: str) -> None:
         self._data = resident(data, device)

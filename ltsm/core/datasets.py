@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltsm.core.download import Say
+    from ltsm.core.images import Labelled, RawData
     from ltsm.protocol import Pixels
 
 DEFAULT_FOLDER = Path("data")
@@ -132,14 +133,21 @@ def load_dataset(
         DataError: a file is missing or damaged, there are fewer images than asked for, or pixels that are
             all the same are to be standardised.
     """
-    sizes = {"train_size": train_size, "validation_size": validation_size, "held_out": held_out}
-    return load_sets(name, folder, pixels=pixels, **sizes)[0]
+    return load_sets(
+        name,
+        folder,
+        pixels=pixels,
+        train_size=train_size,
+        validation_size=validation_size,
+        held_out=held_out,
+    )[0]
 
 
 def load_sets(
     name: str,
     folder: Path,
     *,
+    raw: RawData | None = None,
     pixels: Pixels = "raw",
     train_size: int | None = None,
     validation_size: int | None = None,
@@ -147,11 +155,10 @@ def load_sets(
 ) -> tuple[Dataset, TestSet | None]:
     """As `load_dataset`, and the test set: the data set's own, else, where images are held out, its validation images.
 
-    None where it has but two sets and none is held out.
+    None where it has but two sets and none is held out. `raw` is what lies in the folder, where it has been read.
     """
-    raw = source(name).read(folder)
-    train = first(raw.train, train_size, f"training images in {name}")
-    validation = first(raw.validation, validation_size, f"validation images in {name}")
+    raw = raw or source(name).read(folder)
+    train, validation = _in_use(raw, name, train_size, validation_size)
     test, digest = raw.test, content_digest(train, validation)
     if held_out is not None:
         test = validation if test is None else test
@@ -170,6 +177,21 @@ def load_sets(
     if test is None:
         return data, None
     return data, TestSet(scaled(test.images, centre, spread), tensor(test.labels.astype(np.int64)))
+
+
+def read_raw(
+    name: str, folder: Path, *, train_size: int | None = None, validation_size: int | None = None
+) -> tuple[RawData, str]:
+    """The data set as published, to be handed to `load_sets` elsewhere, and the digest of what is used of it."""
+    raw = source(name).read(folder)
+    return raw, content_digest(*_in_use(raw, name, train_size, validation_size))
+
+
+def _in_use(
+    raw: RawData, name: str, train_size: int | None, validation_size: int | None
+) -> tuple[Labelled, Labelled]:
+    train = first(raw.train, train_size, f"training images in {name}")
+    return train, first(raw.validation, validation_size, f"validation images in {name}")
 
 
 def chosen_folder(option: Path | None, environ: Mapping[str, str]) -> Path:

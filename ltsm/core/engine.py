@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 from typing import Protocol as Interface
 
 import torch
@@ -29,7 +29,7 @@ class Engine(Interface):
     answers is a function of its arguments, whatever else runs and however many calls of `train` there are.
     """
 
-    name: ClassVar[str]
+    name: str
 
     def __init__(self, data: Dataset, network: Network, protocol: Protocol, device: str) -> None: ...
 

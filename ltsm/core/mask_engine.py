@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 from typing import Protocol as Interface
 
 from ltsm.core.engine import check_device
@@ -23,7 +23,7 @@ class MaskEngine(Interface):
     never changes a value of the network.
     """
 
-    name: ClassVar[str]
+    name: str
 
     def __init__(self, data: Dataset, network: Network, course: Course, device: str) -> None: ...
 

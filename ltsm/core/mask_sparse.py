@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,10 +32,11 @@ MOST_WEIGHTS = 2**31 - 1
 class SparseMaskEngine:
     """See `ltsm.core.mask_engine.MaskEngine`."""
 
-    name: ClassVar[str] = f"sparse-mask-{sparse_library.variant()}".rstrip("-")
+    name: str = f"sparse-mask-{sparse_library.variant()}".rstrip("-")
 
     def __init__(self, data: Dataset, network: Network, course: Course, device: str) -> None:
         del device
+        self.name = f"sparse-mask-{sparse_library.variant()}"
         self._network, self._course, self._images = network, course, training_images(data)
         self._images.check(network)
         sizes = np.array(network.sizes, dtype=np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class TorchMaskEngine:
     """See `ltsm.core.mask_engine.MaskEngine`."""
 
-    name: ClassVar[str] = "torch-mask"
+    name: str = "torch-mask"
 
     def __init__(self, data: Dataset, network: Network, course: Course, device: str) -> None:
         self._data, self._network, self._course = resident(data, device), network, course

@@ -28,7 +28,7 @@ gradient. Not measured: several models in one walk over the images.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -69,10 +69,11 @@ class SparseEngine:
     addresses of the tensors that come in make no difference; it uses one thread.
     """
 
-    name: ClassVar[str] = f"sparse-{sparse_library.variant()}".rstrip("-")
+    name: str = f"sparse-{sparse_library.variant()}".rstrip("-")
 
     def __init__(self, data: Dataset, network: Network, protocol: Protocol, device: str) -> None:
         del device
+        self.name = f"sparse-{sparse_library.variant()}"
         self._data, self._network, self._protocol = data, network, protocol
         self._batches = Batches(len(data.train_images), protocol.batch_size, protocol.order)
         self._training = training_images(data)
@@ -145,7 +146,7 @@ def refused(data: Dataset, network: Network, batch: int, device: str) -> str:
     """Why the kernel does not serve such a network, batch or data, in words; empty where it does."""
     if device != "cpu":
         return f"It runs on the CPU, not on {device}."
-    if reason := unavailable_reason():
+    if reason := unavailable_reason() or _unwanted():
         return reason
     if network.sizes[0] > MOST_PIXELS or len(network.sizes) - 1 > MOST_LAYERS:
         return f"It serves up to {MOST_PIXELS:,} inputs and {MOST_LAYERS} layers."
@@ -155,6 +156,11 @@ def refused(data: Dataset, network: Network, batch: int, device: str) -> str:
     if (share := _share_of_nonzero(data)) > densest:
         return f"{share:.0%} of the pixels are not 0: it is the faster one up to {densest:.0%}."
     return ""
+
+
+def _unwanted() -> str:
+    chosen = sparse_library.variant()
+    return "PyTorch's own operators were asked for." if chosen == sparse_library.NONE else ""
 
 
 def _evaluation(found: list[tuple[float, float]]) -> Evaluation:

@@ -2,7 +2,7 @@
 
 hatch_build.py compiles the C source beside this file at installation, once per kind of processor: with
 AVX-512, with AVX2, and a baseline for all others. The bits of a result may differ between the variants,
-so the variant is part of the engine's name.
+so the variant is part of the engine's name, and a run goes on with the one that it was begun with.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import math
 import os
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ VARIANTS = ("baseline", "avx2", "avx512")
 """From the least to the most that a processor must be capable of."""
 CHOICE = "LTSM_KERNEL"
 """The environment variable that names a variant, in place of the best one."""
+NONE = "torch"
+"""In the place of a variant: no kernel, but PyTorch's own operators."""
+_in_use: ContextVar[str] = ContextVar("variant", default="")
 
 _pointer, _int, _long = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
 _SIGNATURES: dict[str, tuple[type | None, Sequence[type]]] = {
@@ -54,28 +58,53 @@ _SIGNATURES: dict[str, tuple[type | None, Sequence[type]]] = {
 }
 
 
-@cache
 def library() -> ctypes.CDLL | None:
-    """The best library for this processor; None where `unavailable_reason` is not empty."""
+    """The library of the variant in use; None where `unavailable_reason` is not empty, or none is to be used."""
     name = variant()
-    return open_variant(name) if name else None
+    return _opened(name) if name in VARIANTS else None
 
 
-@cache
+def use(names: Sequence[str]) -> None:
+    """From now on, in this thread, the first of these that this processor runs; where it runs none, the usual one."""
+    _in_use.set(next((name for name in names if name in {*usable(), NONE}), ""))
+
+
+def kernel_of(engines: str) -> str:
+    """What of the engines that computed a run, as the store names them, the last one is for `use`."""
+    last = engines.rpartition(", ")[2]
+    return last.rpartition("-")[2] if last.startswith("sparse") else last.partition("-")[0]
+
+
 def variant(folder: Path = FOLDER) -> str:
-    """The best variant that this processor runs and that was compiled, or that `LTSM_KERNEL` names; "": there is none.
+    """The variant in use, by default the best that there is or what `LTSM_KERNEL` names; "": there is none.
 
     Raises:
-        UsageError: `LTSM_KERNEL` names another one.
+        UsageError: `LTSM_KERNEL` names one that is not `usable`.
     """
+    return _in_use.get() or _usual(folder)
+
+
+@cache
+def usable(folder: Path = FOLDER) -> tuple[str, ...]:
+    """The variants that this processor runs and that were compiled, the best one last."""
     if unavailable_reason(folder):
-        return ""
+        return ()
     able = open_variant("baseline", folder).sparse_best_variant().decode()
-    usable = [name for name in VARIANTS[: VARIANTS.index(able) + 1] if _fits(name, folder)]
-    chosen: str = os.environ.get(CHOICE) or usable[-1]
-    if chosen not in usable:
-        raise UsageError(f"{CHOICE} is {chosen!r}: this machine has {', '.join(usable)}.", f"unset {CHOICE}")
-    return chosen
+    return tuple(name for name in VARIANTS[: VARIANTS.index(able) + 1] if _fits(name, folder))
+
+
+@cache
+def _usual(folder: Path) -> str:
+    names = usable(folder)
+    chosen = os.environ.get(CHOICE) or (names or ("",))[-1]
+    if names and chosen not in {*names, NONE}:
+        raise UsageError(f"{CHOICE} is {chosen!r}: this machine has {', '.join(names)}.", f"unset {CHOICE}")
+    return chosen if names else ""
+
+
+@cache
+def _opened(name: str) -> ctypes.CDLL:
+    return open_variant(name)
 
 
 def _fits(name: str, folder: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -40,7 +40,7 @@ class TorchEngine:
     and a model's numbers must depend on neither. On other devices they stand side by side.
     """
 
-    name: ClassVar[str] = "torch"
+    name: str = "torch"
 
     def __init__(self, data: Dataset, network: Network, protocol: Protocol, device: str) -> None:
         self._data = resident(data, device)

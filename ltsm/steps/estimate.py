@@ -8,8 +8,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ltsm.core.learned import METHODS
+from ltsm.steps.learning import mask_engine
 from ltsm.steps.plan import expected_iterations
-from ltsm.steps.training import dataset, network, test_set
+from ltsm.steps.training import dataset, engine, network, test_set
 from ltsm.studies.recipe import Masking
 
 if TYPE_CHECKING:
@@ -72,36 +73,34 @@ def _of_recipe(setup: Setup, study: Study, name: str, pace: _Pace) -> Estimate:
 
 def _pace(setup: Setup, hidden: tuple[int, ...], learned: Learned | None) -> _Pace:
     """Train a network of this shape for a moment, or its mask, and evaluate it."""
-    from ltsm.core.engine import choose_engine
     from ltsm.core.network import initial_values
     from ltsm.core.state import fresh_state
 
     net, test = network(setup, hidden), test_set(setup)
     sets = [None] if test is None else [None, test]
-    engine = choose_engine(dataset(setup), net, setup.protocol, setup.device)
-    engine.load(fresh_state(net, (0,), initial_values(net, 0, "benchmark")[None]))
-    train = engine.train if learned is None else _learning(setup, net, learned)
+    chosen = engine(setup, net)
+    chosen.load(fresh_state(net, (0,), initial_values(net, 0, "benchmark")[None]))
+    train = chosen.train if learned is None else _learning(setup, net, learned)
     train(5)
     began = perf_counter()
     train(5 + ITERATIONS)
     trained = perf_counter()
     for _ in range(2):
         for on in sets:
-            engine.evaluate(on)
+            chosen.evaluate(on)
     evaluated = perf_counter()
     return _Pace((trained - began) / ITERATIONS, (evaluated - trained) / 2, net.parameters)
 
 
 def _learning(setup: Setup, net: Network, learned: Learned) -> Callable[[int], object]:
     """Trains a mask of the network up to an iteration."""
-    from ltsm.core.mask_engine import choose_mask_engine
     from ltsm.core.mask_state import fresh_mask_state
     from ltsm.core.mask_training import Course, first_scores
     from ltsm.core.network import initial_values
 
     data = dataset(setup)
     course = Course(learned, len(data.train_images), setup.protocol.order, ITERATIONS)
-    engine = choose_mask_engine(data, net, course, setup.device)
+    learner = mask_engine(setup, net, course)
     values = initial_values(net, 0, "benchmark")
-    engine.load(fresh_mask_state(net, 0, values, first_scores(net, learned, 0)))
-    return engine.train
+    learner.load(fresh_mask_state(net, 0, values, first_scores(net, learned, 0)))
+    return learner.train

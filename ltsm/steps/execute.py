@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +15,7 @@ from ltsm.steps.jobs import Job
 from ltsm.steps.lanes import lane_size, together
 from ltsm.steps.plan import Plan
 from ltsm.steps.spent import drop_spent
-from ltsm.steps.worker import WorkerDiedError, WorkerProcess
+from ltsm.steps.worker import WorkerDiedError
 from ltsm.store.values import FINISHED
 from ltsm.studies.names import named
 
@@ -59,7 +60,8 @@ class _Active:
 
     jobs: list[Job]
     worker: Executor
-    retried: bool = False
+    deaths: int = 0
+    """How many workers died of them, or beside them."""
 
 
 class Execution:
@@ -69,11 +71,11 @@ class Execution:
         experiment: the study, the store and all that its runs share.
         runs: what is to be done, in the order of preference.
         done: what the store has already.
-        workers: one run is made on each, or a lane of runs.
+        workers: says often which there are; one run is made on each, or a lane of runs.
         watcher: is told of the progress.
         stop: asked often; the exit code to stop with, or 0 to go on.
         keep_going: a failed run keeps only those from running that need it.
-        lane: how many runs of one recipe a worker advances side by side.
+        lane: how many runs of one recipe a worker advances side by side; None: as many as the device is good for.
     """
 
     def __init__(
@@ -81,21 +83,22 @@ class Execution:
         experiment: Experiment,
         runs: Sequence[RunKey],
         done: Iterable[RunKey],
-        workers: Sequence[Executor],
+        workers: Callable[[], Sequence[Executor]],
         watcher: Watcher,
         *,
         stop: Callable[[], int] = lambda: 0,
         keep_going: bool = False,
-        lane: int = 1,
+        lane: int | None = None,
     ) -> None:
         self._experiment = experiment
         self._plan = Plan(experiment.study, runs, set(done))
-        self._idle = list(workers)
+        self._workers = workers
         self._watcher = watcher
         self._stop = stop
         self._keep_going = keep_going
-        self._lane = lane
+        self._lane = lane or lane_size(experiment.setup.device)
         self._active: dict[Future[Any], _Active] = {}
+        self._again: list[_Active] = []
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -107,9 +110,11 @@ class Execution:
             DataError: the data is missing or has changed.
         """
         try:
-            while self._active or self._start_ready():
+            self._start_ready()
+            while self._active or self._waits_for_workers():
                 self._wait_and_take()
                 self._start_ready()
+            self._interrupt(self._again)
         except BaseException:
             self._abandon()
             raise
@@ -117,12 +122,28 @@ class Execution:
             raise _interrupted(code)
         return self.outcome
 
-    def _start_ready(self) -> bool:
-        """Give every idle worker the next run that can begin, and those that can be advanced beside it."""
-        while self._idle and not self._stopping() and (runs := self._plan.take(self._lane)):
+    def _start_ready(self) -> None:
+        """Give every idle worker what another has lost, else the next run that can begin, with those beside it."""
+        busy = {active.worker for active in self._active.values()}
+        for worker in self._workers():
+            if worker not in busy and not self._start_on(worker):
+                return
+
+    def _start_on(self, worker: Executor) -> bool:
+        """Whether there was something to do."""
+        while not self._stopping():
+            if self._again:
+                self._submit(replace(self._again.pop(0), worker=worker))
+                return True
+            if not (runs := self._plan.take(self._lane)):
+                return False
             if jobs := [job for run in runs if (job := self._begun(run))]:
-                self._submit(_Active(jobs, self._idle.pop(0)))
-        return bool(self._active)
+                self._submit(_Active(jobs, worker))
+                return True
+        return False
+
+    def _waits_for_workers(self) -> bool:
+        return bool(self._again or self._plan.has_ready) and not self._stopping()
 
     def _begun(self, run: RunKey) -> Job | None:
         """A run's job; None where what it is made from will never be there, so that it fails, and it alone."""
@@ -140,6 +161,8 @@ class Execution:
 
     def _submit(self, active: _Active) -> None:
         """Send off what the jobs want done next; none of them has ended."""
+        for one in active.jobs:
+            one.placed(getattr(active.worker, "where", {}))
         calls = [call for one in active.jobs if (call := one.call())]
         if len(calls) == 1:
             future = active.worker.submit(calls[0].function, *calls[0].arguments)
@@ -148,6 +171,8 @@ class Execution:
         self._active[future] = active
 
     def _wait_and_take(self) -> None:
+        if not self._active:
+            time.sleep(_GLANCE_S)
         finished, _ = wait(self._active, timeout=_GLANCE_S, return_when=FIRST_COMPLETED)
         for future in finished:
             active = self._active.pop(future)
@@ -166,8 +191,6 @@ class Execution:
         active.jobs = list(compress(jobs, going_on))
         if active.jobs:
             self._submit(active)
-        else:
-            self._idle.append(active.worker)
         for work, result, goes_on in zip(jobs, results, going_on, strict=True):
             metrics = work.commit(result)
             self._watcher.advanced(work.key, work.iteration, metrics)
@@ -184,22 +207,25 @@ class Execution:
         self._watcher.ended(work.key, state, message)
 
     def _fail(self, active: _Active, error: BaseException) -> None:
-        if isinstance(error, WorkerDiedError) and not active.retried and not self._stopping():
-            active.retried = True
-            log.warning("%s: %s It is tried once more.", named(active.jobs[0].key), error.message)
-            self._submit(active)
+        if isinstance(error, WorkerDiedError) and active.deaths < error.patience and not self._stopping():
+            active.deaths += 1
+            log.warning("%s: %s It is tried again.", named(active.jobs[0].key), error.message)
+            self._again.append(active)
             return
-        self._idle.append(active.worker)
         # These are wrong for every run alike; a failure of this run alone goes into its row.
         if not isinstance(error, RunError):
             raise error
         # What told this process to stop, a closed terminal or a cluster's scheduler, may have ended the worker too.
         told = isinstance(error, WorkerDiedError) and bool(self._stop())
+        if told:
+            self._interrupt([active])
+            return
         for work in active.jobs:
-            if told:
-                self._end(work, "interrupted")
-            else:
-                self._end_failed(work, error)
+            self._end_failed(work, error)
+
+    def _interrupt(self, actives: Iterable[_Active]) -> None:
+        for work in (work for active in actives for work in active.jobs):
+            self._end(work, "interrupted")
 
     def _end_failed(self, work: Job, error: RunError) -> None:
         message = f"{error.message}{self._experiment.keep_traceback(work.key, error)}"
@@ -208,8 +234,8 @@ class Execution:
 
     def _abandon(self) -> None:
         """Something is wrong with the store, the data or the program: leave at once, keeping what is written."""
-        for work in (work for active in self._active.values() for work in active.jobs):
-            with contextlib.suppress(LtsmError):
+        for work in (work for active in (*self._active.values(), *self._again) for work in active.jobs):
+            with suppress(LtsmError):
                 work.stop("interrupted")
 
 
@@ -219,30 +245,3 @@ def _interrupted(code: int) -> InterruptedRunError:
     )
     error.exit_code = code
     return error
-
-
-def execute(
-    experiment: Experiment,
-    runs: Sequence[RunKey],
-    done: Iterable[RunKey],
-    watcher: Watcher,
-    *,
-    jobs: int,
-    stop: Callable[[], int] = lambda: 0,
-    keep_going: bool = False,
-) -> Outcome:
-    """Run a plan on `jobs` processes of its own. See `Execution`."""
-    lane = lane_size(experiment.setup.device)
-    waiting = set(runs) - set(done)
-    workers = [WorkerProcess() for _ in range(max(1, min(jobs, len(waiting))))]
-    finished = False
-    try:
-        execution = Execution(
-            experiment, runs, done, workers, watcher, stop=stop, keep_going=keep_going, lane=lane
-        )
-        outcome = execution.run()
-        finished = True
-    finally:
-        for worker in workers:
-            worker.shutdown(wait=finished, cancel_futures=not finished)
-    return outcome

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ltsm.core.sparse_library import kernel_of
 from ltsm.errors import StoreError
 from ltsm.grammar import typed
 from ltsm.store import artifacts, read
@@ -30,6 +31,8 @@ class Experiment:
     setup: Setup
     now: Callable[[], datetime]
     provenance: dict[str, Any]
+    records: dict[str, int] = field(default_factory=dict)
+    """How many records a segment of a recipe has had to have, not to be too short."""
     fingerprints: dict[str, str] = field(init=False)
     files: str = field(init=False)
     """The name of the folders for this store's files of the protocol: not those of another store beside it."""
@@ -54,6 +57,11 @@ class Experiment:
                 f"the store has no run for {named(key)}.", typed(["db", "check"], self.store.path)
             )
         return found
+
+    def setup_for(self, engines: str | None) -> Setup:
+        """What calls for a run need: one that engines have computed already goes on with the last of them."""
+        begun_with = (kernel_of(engines),) if engines else ()
+        return replace(self.setup, kernels=(*begun_with, *self.setup.kernels))
 
     def folder(self, key: RunKey) -> str:
         """Where a run's files lie, relative to the store."""

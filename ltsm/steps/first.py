@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ltsm.steps.learning import fresh_mask, mask_engine
-from ltsm.steps.training import dataset, network, read_weights, test_set, weights_file
+from ltsm.steps.learning import course_of, fresh_mask, mask_engine
+from ltsm.steps.training import dataset, engine, network, read_weights, test_set, weights_file
 from ltsm.store.values import MaskRow
 from ltsm.studies.recipe import Learned, Mask, Masking, Random
 
@@ -92,12 +92,11 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
         seed: the replicate.
         inputs: what it is made from.
     """
-    from ltsm.core.engine import choose_engine
     from ltsm.core.masking import covered_by
     from ltsm.core.network import initial_values
 
-    net, data = network(setup, recipe.hidden), dataset(setup)
-    engine = choose_engine(data, net, setup.protocol, setup.device)
+    net = network(setup, recipe.hidden)
+    chosen = engine(setup, net)
     covered = covered_by(net, inputs.covers)
     trained = read_weights(net, inputs.weights["after"]) if "after" in inputs.weights else None
     fresh = partial(initial_values, net, weights=setup.protocol.initialisation, biases=setup.protocol.biases)
@@ -107,7 +106,7 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
         if isinstance(start, Random)
         else read_weights(net, inputs.weights["start"])
     )
-    making = _Making(recipe, seed, net, engine, values, covered, trained, fresh)
+    making = _Making(recipe, seed, net, chosen, values, covered, trained, fresh)
     mask, rows = _mask(making, inputs, test_set(setup))
     values = making.masked(covered | ~covered if mask is None else mask)
     trains, learns = recipe.trains != "nothing", recipe.learned is not None
@@ -120,8 +119,8 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
         sizes=net.sizes,
         parameters=net.parameters,
         relative_size=None if learns else size / network(setup, setup.protocol.hidden).parameters,
-        engine=mask_engine(setup, recipe, net) if learns else engine.name,
-        digest=data.digest,
+        engine=(mask_engine(setup, net, course_of(setup, recipe, 0)) if learns else chosen).name,
+        digest=dataset(setup).digest,
     )
 
 

@@ -17,7 +17,7 @@ from ltsm.studies.names import named
 from ltsm.studies.recipe import Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ltsm.steps.experiment import Experiment
     from ltsm.steps.training import Setup
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from ltsm.studies.study import RunKey
 
 log = logging.getLogger(__name__)
-
-
-SHORT_S = 0.25
-"""A segment that took less is followed by one of twice as many records: those of the smallest networks, or of a record
-at every iteration, take a tenth of the time in which their checkpoint is written. Where segments end changes no bits."""
 
 
 class Call(NamedTuple):
@@ -60,15 +55,30 @@ class Job:
     ended: State | None = None
     _records: int = 0
     _engines: str = ""
+    _provenance: dict[str, Any] = field(default_factory=dict)
+    _where: Mapping[str, Any] = field(default_factory=dict)
+    _goes_on: bool = False
     _inputs: inputs.Inputs | None = None
 
     def __post_init__(self) -> None:
         self.recipe = self.experiment.study.recipes[self.key.recipe]
         self.run = self.experiment.run(self.key)
         learns = self.recipe.trains == "mask"
-        self._records = MASK_RECORDS_PER_SEGMENT if learns else self.experiment.setup.records_per_segment
+        usual = MASK_RECORDS_PER_SEGMENT if learns else self.experiment.setup.records_per_segment
+        self._records = self.experiment.records.get(self.key.recipe, usual)
         self.iterations = inputs.iterations(self.experiment, self.key)
         self._take_up()
+
+    def placed(self, where: Mapping[str, Any]) -> None:
+        """Its next segment is computed there: what provenance says of another machine, nothing of this one."""
+        goes_on, self._goes_on = self._goes_on or (bool(self.state) and where != self._where), False
+        self._where = where
+        if goes_on:
+            now, experiment = self.experiment.now(), self.experiment
+            entry = {"at": now.isoformat(), **experiment.provenance, **where}
+            resumed = [*self._provenance.get("resumed", []), entry]
+            self._provenance = {**self._provenance, "resumed": resumed}
+            write.go_on(experiment.store, self.run.id, provenance=self._provenance, now=now)
 
     def prepare(self) -> None:
         """Read what a first state is made from, where there is none yet.
@@ -83,7 +93,7 @@ class Job:
         """What the worker shall do next; None when the run has ended."""
         if self.ended is not None:
             return None
-        setup, seed = self.experiment.setup, self.key.seed
+        setup, seed = self.experiment.setup_for(self._engines), self.key.seed
         if not self.state:
             return Call(first_state, (setup, self.recipe, seed, self._inputs))
         length = self._records * setup.protocol.record_every
@@ -98,10 +108,9 @@ class Job:
             self.ended = "done" if self.recipe.trains == "nothing" else None
             return
         self.iteration = result.iteration
-        if (
-            result.seconds < SHORT_S and self.experiment.setup.device == "cpu"
-        ):  # elsewhere it is a lane's share
-            self._records *= 2
+        setup = self.experiment.setup
+        if result.seconds < setup.short and setup.device == "cpu":  # elsewhere it is a lane's share
+            self._records = self.experiment.records[self.key.recipe] = 2 * self._records
         if result.ended:
             self.ended = (
                 "done" if self.iteration == self.iterations and finite(result.metrics) else "diverged"
@@ -130,10 +139,7 @@ class Job:
         except StoreError as error:
             self._step_back(error)
             return
-        self.iteration = run.iteration
-        now = experiment.now()
-        resumed = [*run.provenance.get("resumed", []), {"at": now.isoformat(), **experiment.provenance}]
-        write.go_on(experiment.store, run.id, provenance={**run.provenance, "resumed": resumed}, now=now)
+        self.iteration, self._provenance, self._goes_on = run.iteration, run.provenance, True
 
     def _step_back(self, damage: StoreError) -> None:
         """The last checkpoint is damaged: go on from the one before it, else from the beginning."""
@@ -151,6 +157,7 @@ class Job:
     def _commit_first(self, result: FirstState) -> None:
         experiment = self.experiment
         self._engines = result.engine
+        self._provenance = {**experiment.provenance, **self._where, "data_sha256": result.digest}
         beginning = Beginning(
             iterations=self.iterations,
             initial=self._initial(result),
@@ -159,7 +166,7 @@ class Job:
             parameters=result.parameters,
             relative_size=result.relative_size,
             device=result.engine,
-            provenance={**experiment.provenance, "data_sha256": result.digest},
+            provenance=self._provenance,
             masks=result.masks,
         )
         write.begin(experiment.store, self.run.id, beginning, experiment.now())

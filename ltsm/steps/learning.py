@@ -6,12 +6,13 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from ltsm.steps.training import Trained, dataset, finite, network, test_set, weights_file
+from ltsm.steps.training import Trained, dataset, engine, finite, network, test_set, weights_file
 from ltsm.store.values import MaskRow, Metric
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ltsm.core.mask_engine import MaskEngine
     from ltsm.core.mask_state import MaskState
     from ltsm.core.mask_training import Course
     from ltsm.core.network import Network
@@ -31,11 +32,13 @@ def fresh_mask(net: Network, recipe: Recipe, seed: int, values: Tensor) -> bytes
     return pack_mask(fresh_mask_state(net, seed, values, scores))
 
 
-def mask_engine(setup: Setup, recipe: Recipe, net: Network) -> str:
-    """The name of the engine that will train the recipe's mask."""
+def mask_engine(setup: Setup, net: Network, course: Course) -> MaskEngine:
+    """What trains a mask of this network on the data at hand."""
+    from ltsm.core import sparse_library
     from ltsm.core.mask_engine import choose_mask_engine
 
-    return choose_mask_engine(dataset(setup), net, course_of(setup, recipe, 0), setup.device).name
+    sparse_library.use(setup.kernels)
+    return choose_mask_engine(dataset(setup), net, course, setup.device)
 
 
 def learn(setup: Setup, state: bytes, until: int, end: int, keep: bool, recipe: Recipe) -> Trained:
@@ -44,16 +47,14 @@ def learn(setup: Setup, state: bytes, until: int, end: int, keep: bool, recipe: 
     The mask of the last iteration is the run's, as in both papers: no record chooses among them. `keep` asks for the
     network that the mask leaves there.
     """
-    from ltsm.core.engine import choose_engine
     from ltsm.core.learning import learn_by
-    from ltsm.core.mask_engine import choose_mask_engine
     from ltsm.core.mask_state import pack_mask, unpack_mask
 
-    began, before, data = time.perf_counter(), unpack_mask(state), dataset(setup)
-    course, every = course_of(setup, recipe, end), setup.protocol.record_every
-    engine = choose_mask_engine(data, before.network, course, setup.device)
-    judge = choose_engine(data, before.network, setup.protocol, setup.device)
-    after, records = learn_by(engine, judge, course, before, until, every, test_set(setup))
+    began, before, every = time.perf_counter(), unpack_mask(state), setup.protocol.record_every
+    course = course_of(setup, recipe, end)
+    learner = mask_engine(setup, before.network, course)
+    judge = engine(setup, before.network)
+    after, records = learn_by(learner, judge, course, before, until, every, test_set(setup))
     metrics = tuple(Metric(**asdict(record)) for record in records)
     ended = after.iteration == end or not finite(metrics)
     row = _mask_row(course, after, metrics[-1]) if ended else None
@@ -64,7 +65,7 @@ def learn(setup: Setup, state: bytes, until: int, end: int, keep: bool, recipe: 
         weights=_network_left(course, after) if ended or keep else b"",
         ended=ended,
         seconds=time.perf_counter() - began,
-        engine=engine.name,
+        engine=learner.name,
         masks=(row,) if row else (),
         relative_size=sum(row.layer_sizes) / network(setup, setup.protocol.hidden).parameters
         if row

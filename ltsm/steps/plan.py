@@ -89,6 +89,11 @@ class Plan:
         ready = firsts[min(firsts)]
         return [self._runs[heappop(ready)] for _ in range(min(size, len(ready)))]
 
+    @property
+    def has_ready(self) -> bool:
+        """Whether there is a run to take."""
+        return any(self._ready.values())
+
     def finish(self, run: RunKey) -> None:
         """A run is done: those that waited for it alone are ready."""
         for place in self._waiting.pop(run, ()):

@@ -86,7 +86,8 @@ class Rebuilding:
 
     def _contents(self, key: RunKey, recipe: Recipe, files: Sequence[File]) -> Contents:
         """The bytes of a run's files by role and iteration, trained no further than they ask for."""
-        setup, given = self.experiment.setup, inputs.gather(self.experiment, key, recipe)
+        setup = self.experiment.setup_for(self.experiment.run(key).device)
+        given = inputs.gather(self.experiment, key, recipe)
         end = inputs.iterations(self.experiment, key)
         first = self.worker.submit(first_state, setup, recipe, key.seed, given).result()
         found: Contents = {("initial", 0): first.initial}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltsm.core.datasets import Dataset, TestSet
+    from ltsm.core.engine import Engine
+    from ltsm.core.images import RawData
     from ltsm.core.network import Network
     from ltsm.core.records import Record
     from ltsm.core.state import TrainState
@@ -29,19 +31,26 @@ RECORDS_PER_SEGMENT = 30
 which flushes two files a segment, as busy as the workers: they waited for it a third of the time."""
 RECORDS_PER_SEGMENT_ON_A_GPU = 100
 """For a lane of the paper's ten seeds; an estimate, not a measurement."""
+SHORT_S = 0.25
+"""A segment that took less is followed by one of twice as many records: those of the smallest networks, or of a record
+at every iteration, take a tenth of the time in which their checkpoint is written. Where segments end changes no bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What every call needs: the protocol, where its data lies, what the data must be, and where to compute.
 
-    `digest` is the SHA-256 of the data that the protocol's other runs used; empty if there are none.
+    `digest` is the SHA-256 of the data that the protocol's other runs used; empty if there are none. `kernels` are
+    variants of the CPU's kernel, of which the first is used that the processor runs; none of them: its best one.
+    Segments that took less than `short` seconds are followed by longer ones.
     """
 
     protocol: Protocol
     data: Path
     digest: str = ""
     device: str = "cpu"
+    kernels: tuple[str, ...] = ()
+    short: float = SHORT_S
 
     @property
     def records_per_segment(self) -> int:
@@ -75,17 +84,43 @@ def dataset(setup: Setup) -> Dataset:
         DataError: it is missing, damaged, or not what the protocol's other runs used.
     """
     data, _ = _loaded(setup.protocol, setup.data)
-    if setup.digest not in {"", data.digest}:
-        hint = "bring back the old data, or keep the new results apart with --store FILE"
-        raise DataError(
-            f"the data set {data.name} in {setup.data} is not the one that this store's runs used.", hint
-        )
+    _check_digest(setup, data.digest)
     return data
+
+
+def read_raw(setup: Setup) -> tuple[RawData, str]:
+    """The data as published, which `hand_over` takes elsewhere, and its digest. Raises as `dataset`."""
+    from ltsm.core import datasets
+
+    protocol = setup.protocol
+    sizes = {name: getattr(protocol, name) for name in ("train_size", "validation_size")}
+    raw, digest = datasets.read_raw(protocol.dataset, setup.data, **sizes)
+    _check_digest(setup, digest)
+    return raw, digest
+
+
+def _check_digest(setup: Setup, digest: str) -> None:
+    if setup.digest not in {"", digest}:
+        hint = "bring back the old data, or keep the new results apart with --store FILE"
+        name = setup.protocol.dataset
+        raise DataError(
+            f"the data set {name} in {setup.data} is not the one that this store's runs used.", hint
+        )
 
 
 def test_set(setup: Setup) -> TestSet | None:
     """The images that select nothing, loaded with the others; None: there are none."""
     return _loaded(setup.protocol, setup.data)[1]
+
+
+def hand_over(setup: Setup, raw: RawData) -> None:
+    """Give this process the data, in place of what lies in the setup's folder. Raises as `dataset`."""
+    _loaded.cache_clear()
+    _handed_over.append(raw)
+    dataset(setup)
+
+
+_handed_over: list[RawData] = []
 
 
 @lru_cache(maxsize=1)
@@ -95,8 +130,9 @@ def _loaded(protocol: Protocol, folder: Path) -> tuple[Dataset, TestSet | None]:
     from ltsm.core.datasets import load_sets
 
     torch.set_num_threads(1)
+    raw = _handed_over.pop() if _handed_over else None
     sizes = {name: getattr(protocol, name) for name in ("train_size", "validation_size", "held_out")}
-    return load_sets(protocol.dataset, folder, pixels=protocol.pixels, **sizes)
+    return load_sets(protocol.dataset, folder, raw=raw, pixels=protocol.pixels, **sizes)
 
 
 def network(setup: Setup, hidden: tuple[int, ...]) -> Network:
@@ -105,6 +141,19 @@ def network(setup: Setup, hidden: tuple[int, ...]) -> Network:
 
     data = dataset(setup)
     return Network((data.train_images.shape[1], *hidden, data.classes), setup.protocol.activation)
+
+
+def engine(setup: Setup, net: Network) -> Engine:
+    """What trains and evaluates this network on the data at hand.
+
+    Raises:
+        UsageError: this machine has no such device.
+    """
+    from ltsm.core import sparse_library
+    from ltsm.core.engine import choose_engine
+
+    sparse_library.use(setup.kernels)
+    return choose_engine(dataset(setup), net, setup.protocol, setup.device)
 
 
 def train(setup: Setup, state: bytes, until: int, end: int, keep: bool = False) -> Trained:
@@ -121,14 +170,13 @@ def train_together(
     setup: Setup, states: Sequence[TrainState], until: int, ends: Sequence[int], *, keep: bool = False
 ) -> list[Trained]:
     """Advance runs of one shape, all at the same iteration, side by side; each is given its share of the time."""
-    from ltsm.core.engine import choose_engine
     from ltsm.core.state import apart, side_by_side
     from ltsm.core.training import advance_by
 
-    data, protocol, began = dataset(setup), setup.protocol, time.perf_counter()
-    engine = choose_engine(data, states[0].network, protocol, setup.device)
-    after, records = advance_by(engine, side_by_side(states), until, protocol.record_every, test_set(setup))
-    how = ((time.perf_counter() - began) / len(states), engine.name)
+    every, began = setup.protocol.record_every, time.perf_counter()
+    chosen = engine(setup, states[0].network)
+    after, records = advance_by(chosen, side_by_side(states), until, every, test_set(setup))
+    how = ((time.perf_counter() - began) / len(states), chosen.name)
     return [
         _trained(alone, [_metric(record, model) for record in records], ends[model], keep, how)
         for model, alone in enumerate(apart(after))

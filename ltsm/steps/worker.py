@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from ltsm.errors import LtsmError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.connection import Connection
 
 P = ParamSpec("P")
@@ -27,6 +27,9 @@ T = TypeVar("T")
 
 class WorkerDiedError(RunError):
     """The worker's process ended while it was computing."""
+
+    patience = 1
+    """How many may die before it is laid on the run."""
 
 
 class WorkerProcess(Executor):
@@ -109,6 +112,19 @@ class WorkerProcess(Executor):
         cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         hint = ", perhaps for want of memory" if code == -getattr(signal, "SIGKILL", 0) else ""
         return f"the worker process {process.pid} died of {cause}{hint}."
+
+
+@contextmanager
+def processes(count: int) -> Iterator[Callable[[], Sequence[Executor]]]:
+    """So many processes of this machine, for `Execution`; they end with the block, at once if it is left by an error."""
+    workers = [WorkerProcess() for _ in range(count)]
+    finished = False
+    try:
+        yield lambda: workers
+        finished = True
+    finally:
+        for worker in workers:
+            worker.shutdown(wait=finished, cancel_futures=not finished)
 
 
 _GROUP_SIGNALS = [name for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]

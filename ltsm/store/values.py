@@ -170,6 +170,12 @@ class RunRow:
         """The word by which its recipe's runs are found."""
         return kind(self.recipe)
 
+    @property
+    def worker(self) -> str:
+        """The address of the cluster's worker that computes it, or was the last to; empty where it was no cluster's."""
+        last = (self.provenance.get("resumed") or [self.provenance])[-1]
+        return str(last.get("worker", ""))
+
     def file(self, role: Role, iteration: int | None = None) -> Artifact | None:
         """The newest file of that role, or the one of that iteration; None where there is none."""
         return _newest(self.files, role, iteration)

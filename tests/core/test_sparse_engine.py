@@ -458,7 +458,7 @@ def test_a_variant_is_forced_by_the_environment(variant: str, monkeypatch: pytes
 
 def test_a_variant_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LTSM_KERNEL", "avx1024")
-    sparse_library.variant.cache_clear()
+    sparse_library._usual.cache_clear()
     with pytest.raises(UsageError, match="'avx1024': this machine has baseline"):
         sparse_library.variant()
 
@@ -502,7 +502,7 @@ def test_a_variant_of_older_source_is_not_used(installed: Path, build: ModuleTyp
         pytest.skip("this processor runs the baseline alone")
     shutil.copy(sparse_library.path_of(best), sparse_library.path_of(best, installed))
     assert sparse_library.variant(installed) == best
-    sparse_library.variant.cache_clear()
+    sparse_library._usual.cache_clear()
     sparse_library.unavailable_reason.cache_clear()
     (installed / "_sparse_vec.h").write_text((installed / "_sparse_vec.h").read_text() + "/* edited */")
     assert build.compile_variant(build.find_compiler(), installed, "baseline", ())

@@ -11,6 +11,7 @@ import pytest
 from safetensors.torch import load_file
 from small import SMALL, Here, Silent, execution, results, stopped_again_and_again
 
+from ltsm.core import sparse_library
 from ltsm.core.masking import unpack_bits
 from ltsm.core.network import Network, flat_parameters
 from ltsm.errors import DataError, InterruptedRunError, RunError, StoreError
@@ -170,6 +171,46 @@ def test_a_run_that_goes_on_with_another_engine_says_so(tmp_path, monkeypatch, c
     assert run(store, paper.BASELINE).device == "other"
     store.close()
     assert "goes on with other" in caplog.text
+
+
+@pytest.mark.skipif(len(sparse_library.usable()) < 2, reason="this processor has one variant of the kernel")
+def test_a_run_goes_on_with_the_variant_that_it_was_begun_with(tmp_path, monkeypatch, caplog):
+    """On a machine that would take another one, as it does for those that begin there."""
+    path, (other, best) = tmp_path / "ltsm.db", sparse_library.usable()[-2:]
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sparse_library, "_usual", lambda _: other)
+        watcher = Silent()
+        with pytest.raises(InterruptedRunError):
+            swept(path, watcher=watcher, stop=lambda: 130 if len(watcher.events) >= 3 else 0)
+    swept(path, runs=WHOLE[:2])
+    store = schema.open_for_reading(path)
+    assert run(store, paper.INITIAL).device == f"sparse-{other}"
+    assert run(store, paper.BASELINE).device == f"sparse-{best}"
+    store.close()
+    assert not caplog.messages
+
+
+def test_a_variant_that_the_processor_lacks_gives_way_to_the_usual_one(monkeypatch):
+    usual = sparse_library.variant()
+    monkeypatch.setattr(sparse_library, "usable", lambda: (usual,))
+    sparse_library.use(["avx1024", "torch"])
+    assert sparse_library.variant() == "torch"
+    sparse_library.use(["avx1024"])
+    assert sparse_library.variant() == usual
+
+
+@pytest.mark.parametrize(
+    ("engines", "name"),
+    [
+        ("sparse-avx2", "avx2"),
+        ("sparse-avx512, sparse-mask-avx2", "avx2"),
+        ("torch", "torch"),
+        ("sparse-avx2, torch-mask", "torch"),
+        ("cuda", "cuda"),
+    ],
+)
+def test_what_a_run_was_begun_with_is_read_off_its_engines(engines, name):
+    assert sparse_library.kernel_of(engines) == name
 
 
 def test_a_sweep_that_dies_between_file_and_row_ends_with_the_same_bits(reference, tmp_path, monkeypatch):

@@ -182,6 +182,7 @@ def _state(run: RunRow, mask: MaskRow | None) -> dict[str, str]:
         "its mask": words.amount(mask) if mask else "",
         "relative size": words.number(run.relative_size, 4),
         "device": run.device,
+        "worker": run.worker,
         "seconds": words.number(run.seconds, 1),
         "iterations/s": words.number(speed(run), 0),
         **{

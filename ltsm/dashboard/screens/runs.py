@@ -132,5 +132,6 @@ COLUMNS: tuple[Column[Listed], ...] = (
     numbered("seconds", 9, lambda one: one.run.seconds, 1),
     Column(title="last record", width=15, value=lambda one: one.run.updated_at, text=_age),
     worded("device", 14, lambda one: one.run.device),
+    worded("worker", 24, lambda one: one.run.worker),
     worded("error", 60, lambda one: one.run.error),
 )
