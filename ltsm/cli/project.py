@@ -54,6 +54,6 @@ def _settings() -> dict[str, str | int]:
         if setting not in SETTINGS or not isinstance(value, str | int) or isinstance(value, bool):
             raise UsageError(
                 f"{FILE} has {quoted(setting)} = {quoted(value)}: its settings are {', '.join(SETTINGS)}.",
-                "ltsm config show",
+                f"take {setting} out of it, or move it away",
             )
     return values

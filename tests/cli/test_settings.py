@@ -85,8 +85,9 @@ class TestPrecedence:
     @pytest.mark.parametrize("text", ["storage = 'x'", "jobs = true", "store = ['x']", "= =", "\x00"])
     def test_a_project_file_that_cannot_be_is_a_sentence(self, monkeypatch, text):
         Path("ltsm.toml").write_text(text)
-        with pytest.raises(UsageError, match=re.escape("ltsm.toml")):
+        with pytest.raises(UsageError, match=re.escape("ltsm.toml")) as caught:
             project.take()
+        assert "ltsm config" not in caught.value.hint, "it would be refused as well"
 
 
 class TestLoudness:

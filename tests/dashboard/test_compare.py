@@ -63,6 +63,12 @@ async def test_a_pinned_group_stays_beside_those_of_another_protocol(watching, t
         assert "1: Ticket" not in watched.text
 
 
+async def test_the_number_of_the_protocol_that_is_shown_is_never_cut(watching, two):
+    """Its name may be long; by the number `p`, pins and commands call it."""
+    async with watching(two, size=(60, 24), choice=SECOND) as watched:
+        assert watched.text.startswith("ltsm.db:2 · ")
+
+
 async def test_a_pinned_line_is_hidden_and_shown_like_every_other(watching, two):
     async with watching(two, choice=FIRST) as watched:
         await watched.press("2", "i")

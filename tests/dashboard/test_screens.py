@@ -320,6 +320,9 @@ async def test_what_is_no_filter_is_said_under_the_line_and_leaves_the_list(watc
             assert said in watched.text.splitlines()[3]
             assert len(watched.screen.grid.rows) == found
             assert watched.screen.query_one("#found").has_class("-wrong")
+            shown = watched.text.splitlines()
+            end = next(i for i, text in enumerate(shown) if "recipe  " in text)
+            assert " ".join(" ".join(shown[3:end]).split()).endswith(")"), "nor is what would be one cut off"
         watched.screen.query_one("#filter").value = "loss<0.1"
         await watched.settle()
         assert watched.text.splitlines()[3].strip() == f"{found} of 42 runs"

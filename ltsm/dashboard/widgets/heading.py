@@ -61,8 +61,9 @@ class Heading(Widget):
 def pieces(moment: Moment, time: datetime, *, gone: bool = False) -> list[Piece]:
     """All that is to be said, in order."""
     done = f"{moment.finished}/{len(moment.runs)}"
+    number = f":{moment.protocol_id}" * (len(moment.protocols) > 1)
     found = [
-        Piece(str(moment.path), moment.store or moment.path.name, 2, "bold"),
+        Piece(f"{moment.path}{number}", f"{moment.store or moment.path.name}{number}", 2, "bold"),
         Piece(f"protocol {moment.protocol.name}", moment.protocol.name, 5),
         Piece(f"study {moment.asked}", f"study {moment.asked}", 4),
         Piece(f"data {moment.protocol.dataset}", moment.protocol.dataset, 6),
