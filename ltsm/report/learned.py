@@ -123,7 +123,7 @@ def probabilities(evaluation: Evaluation, table: Table) -> Figure | None:
     caption = (
         "The probabilities that were learned, in twentieths: the share of the weights that have each, mean "
         f"{_about(evaluation, *(row.group for row, *_ in found)).removeprefix('mean ± standard deviation ')} "
-        "A weight whose input is always 0 keeps the probability that it began with, a half."
+        "Where nothing is rescaled, a weight whose input is always 0 keeps the probability that it began with, a half."
     )
     return Figure(3, "Probabilities of being kept", caption, (panel,))
 
