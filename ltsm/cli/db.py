@@ -58,8 +58,7 @@ HELP = """Examples:
 [bold]ltsm db merge elsewhere/ltsm.db[/]      bring the runs of another store here
 [bold]ltsm db prune[/]                        the space of what can be made again
 
-The store: where it is, bring it up to date, check it, copy it, merge others into it; what takes its space, and giving
-that back.
+The store: where it is, bring it up to date, check it, copy it, merge it; what takes its space, and giving that back.
 """
 SHORT = "The store: path, upgrade, check, backup, merge, size, prune, rebuild."
 app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")

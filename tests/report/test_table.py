@@ -166,9 +166,9 @@ def test_runs_of_other_studies_are_not_this_ones(own, tmp_path):
     found = load(store, None, controls.NAME)
     store.close()
     assert (found.runs, found.results, found.masks) == ((), (), ())
-    assert found.others == ("narrow", "wide", "wider", "search")
+    assert found.others == ("narrow", "search", "wide", "wider")
     assert table(found).notes[-1] == (
-        "The store has no run of the study controls yet; it has runs of other studies: narrow, wide, wider, search."
+        "The store has no run of the study controls yet; it has runs of other studies: narrow, search, wide, wider."
     )
 
 
