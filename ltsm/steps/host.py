@@ -67,6 +67,9 @@ class Host:
     def _called(self, process: WorkerProcess, function: Callable[..., Any], setup: Setup, *more: Any) -> Any:
         # A Dask worker is a daemon of its nanny's, to which multiprocessing allows no children; these end with it.
         multiprocessing.current_process().daemon = False
+        os.environ.pop(
+            "MALLOC_TRIM_THRESHOLD_", None
+        )  # the nanny's, for long lists of values: here it costs time
         try:
             return process.submit(function, setup, *more).result()
         except DataError:

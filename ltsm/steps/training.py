@@ -173,7 +173,11 @@ def train_together(
     from ltsm.core.state import apart, side_by_side
     from ltsm.core.training import advance_by
 
-    every, began = setup.protocol.record_every, time.perf_counter()
+    every, _, began = (
+        setup.protocol.record_every,
+        dataset(setup),
+        time.perf_counter(),
+    )  # loading is no training
     chosen = engine(setup, states[0].network)
     after, records = advance_by(chosen, side_by_side(states), until, every, test_set(setup))
     how = ((time.perf_counter() - began) / len(states), chosen.name)

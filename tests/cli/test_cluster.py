@@ -163,16 +163,6 @@ def test_doctor_looks_at_a_cluster(cluster):
     assert "worker" not in texts
 
 
-def test_an_error_of_a_run_names_the_worker_and_fails_it_alone(cluster, tmp_path):
-    """One that wants more memory than there is."""
-    wide = TOML.replace("hidden = [12, 6]", "hidden = [4_000_000, 6]").replace("[12, 6], ", "")
-    sweeps = Sweeps(tmp_path, wide, "--keep-going")
-    sweeps.run("cluster", "--workers", cluster.address, code=1)
-    failed = [run for run in sweeps.runs("cluster") if run.state == "failed"]
-    assert {run.recipe for run in failed} == {paper.INITIAL}
-    assert all(" (on tcp://" in run.error for run in failed)
-
-
 @pytest.mark.parametrize("address", ["localhost:8786", "dask://", "dask://host", "tcp://host:1"])
 def test_what_is_no_address_is_refused(address, short):
     words = short.run("none", "--workers", address, code=2)

@@ -3,14 +3,16 @@
 import copy
 import gc
 import multiprocessing
+from concurrent.futures import Executor, Future
 
 import numpy as np
 import pytest
-from small import SMALL
+from small import SMALL, Here
 
 from ltsm.core import own
 from ltsm.errors import DataError, RunError
 from ltsm.steps.host import Host, facts
+from ltsm.steps.slots import Slot, Worker, WorkerLostError
 from ltsm.steps.training import Setup, dataset, read_raw
 
 
@@ -73,6 +75,30 @@ def test_an_error_is_an_answer_with_its_traceback(host):
     assert "in broken" in "".join(found.__notes__)
 
 
+def test_an_error_of_a_call_names_the_worker():
+    """The slot is a cluster's; its worker is in this process."""
+    slot = Slot(Worker("tcp://there:1", 1, (), {}, Host(), has_data=True), 0, Here())
+    error = slot.submit(broken, Setup(SMALL, None)).exception()
+    assert isinstance(error, RunError)
+    assert error.message == "ZeroDivisionError: a half (on tcp://there:1)"
+
+
+def test_what_a_lost_worker_was_to_do_is_lost_at_once_and_later():
+    """Also where it is given something before who gives it knows."""
+
+    class Silent(Executor):
+        def submit(self, *_):
+            return Future()
+
+    slot = Slot(Worker("tcp://there:1", 1, (), {}, Host(), has_data=True), 0, Silent())
+    before = slot.submit(broken, None)
+    assert not before.done()
+    slot.lose("is gone")
+    for answer in (before, slot.submit(broken, None)):
+        assert isinstance(answer.exception(timeout=1), WorkerLostError)
+        assert answer.exception().message == "the worker tcp://there:1 is gone."
+
+
 def test_its_processes_end_with_it():
     host = Host()
     host.call(digest_there, Setup(SMALL, None))
@@ -84,7 +110,7 @@ def test_its_processes_end_with_it():
     assert process not in multiprocessing.active_children()
 
 
-def test_what_it_says_of_its_machine(monkeypatch):
+def test_what_it_says_of_its_machine():
     found = facts()
     assert found["kernels"][0] == "torch"
     assert found["where"]["processor"]
