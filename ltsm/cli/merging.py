@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 HELP = """Examples:
 
-[bold]ltsm db merge elsewhere/ltsm.db[/]                    its runs come into this store
-[bold]ltsm db merge a.db b.db --store all.db[/]             both into a third, made if there is none
-[bold]ltsm db merge elsewhere/ltsm.db --dry-run[/]          what would come
+[bold]ltsm db merge elsewhere/ltsm.db[/]             its runs come here
+[bold]ltsm db merge elsewhere/ltsm.db --dry-run[/]   what would come
+[bold]ltsm db merge a.db b.db --store all.db[/]      both into a third
 
 Bring the runs of other stores into this one: protocols, records, masks and files, each checked before. A run that both
 have is compared bit by bit: the same is left out, of one that is under way the further one counts, and one that is
 different is named and stays here as it is (exit code 1). The others are only read; killed or stopped, the same command
-goes on. Weights that were dropped there come as dropped: ltsm db rebuild makes them again.
+goes on. A store that is not there yet is made. Weights that were dropped there come as dropped: ltsm db rebuild makes them again.
 """
 NAMED = 10
 """So many runs that are different are named; of more their number says enough."""
