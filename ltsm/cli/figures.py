@@ -63,7 +63,7 @@ def figures(
     """Draw figures and print the files' paths.
 
     Raises:
-        UsageError: there is no such study, or no figure of that number.
+        UsageError: there is no such study, or no figure of that number; or one has no room in the width.
         StoreError: no store, no such protocol, nothing of the study is finished, or the folder cannot be written.
     """
     study, numbers = _asked(words or [])

@@ -120,10 +120,9 @@ def report(
         )
     if form == "text" and output is None:
         say.table(document.terminal(evaluation, against_paper=against_paper, measure=MEASURES[measure]))
-        wholes = {small.name: name for name, small in IN_SMALL.items()}
-        if whole := wholes.get(evaluation.protocol.name.split()[0]):
-            words = [*sweep_words(study), *["--protocol", whole] * (whole != PAPER.name)]
-            say.note(f"this was the small version; the whole of it: {typed(words, store)}")
+        if (words := _whole(evaluation.protocol.name)) is not None:
+            command = typed([*sweep_words(study), *words], store)
+            say.note(f"this was the small version; the whole of it: {command}")
         return
     text = document.WRITERS["fragment" if fragment else form](evaluation, against_paper, MEASURES[measure])
     if output is None:
@@ -131,6 +130,17 @@ def report(
     else:
         document.save(output, text.encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
+
+
+def _whole(name: str) -> list[str] | None:
+    """The options by which a sweep makes the whole of this small version, changed in the same settings; None of another protocol."""
+    small, *changed = name.split()
+    for whole, of_it in IN_SMALL.items():
+        if small == of_it.name:
+            pairs = (word.partition("=") for word in changed if "=" in word)
+            options = [part for key, _, value in pairs for part in (f"--{key.replace('_', '-')}", value)]
+            return [*["--protocol", whole] * (whole != PAPER.name), *options]
+    return None
 
 
 def format_of(command: str, flags: Mapping[str, bool], output: Path | None) -> str:

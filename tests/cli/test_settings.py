@@ -240,6 +240,14 @@ class TestReportsOfLittle:
         assert "not enough seeds  –" not in found.stdout
         assert "this was the small version; the whole of it: ltsm sweep --store my.db" in found.stderr
 
+    def test_the_whole_of_a_small_version_is_on_the_same_data_with_the_same_changes(self):
+        small = SMOKE.changed(dataset="digits", lr=0.004, batch_size=30)
+        made_up.evaluation(Path("results/ltsm.db"), seeds=(0,), protocol=small)
+        said = run("report").stderr
+        assert "the whole of it: ltsm sweep --dataset digits --lr 0.004 --batch-size 30" in " ".join(
+            said.split()
+        )
+
     def test_the_whole_version_says_nothing_of_that(self):
         made_up.evaluation(Path("my.db"), seeds=range(5))
         found = run("report", "--store", "my.db")

@@ -69,6 +69,12 @@ async def test_the_number_of_the_protocol_that_is_shown_is_never_cut(watching, t
         assert watched.text.startswith("ltsm.db:2 · ")
 
 
+async def test_the_command_that_goes_on_stands_there_whole(watching, two):
+    async with watching(two, size=(60, 24), choice=FIRST) as watched:
+        said = "".join(text.strip() for text in watched.text.splitlines())
+        assert f"ltsm report --protocol paper --store{two}" in said.replace("--store ", "--store")
+
+
 async def test_a_pinned_line_is_hidden_and_shown_like_every_other(watching, two):
     async with watching(two, choice=FIRST) as watched:
         await watched.press("2", "i")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Canvas
 from odd_stores import STORES
 from pages import WellFormed
 
+from ltsm.errors import UsageError
 from ltsm.protocol import PAPER
 from ltsm.report.all import figures
 from ltsm.report.figures.draw import Sheet, _panel, draw, for_page
@@ -260,6 +261,14 @@ def test_a_figure_is_as_wide_and_fine_as_asked_for(full, width, dpi, style):
     wide, high = struct.unpack(">II", draw(full[5], "png", Sheet(width, dpi, style))[16:24])
     assert wide == pytest.approx((width or own[0] / 100) * dpi, abs=1)
     assert high / wide == pytest.approx(own[1] / own[0], rel=0.01)
+
+
+def test_a_figure_that_has_no_room_is_refused_and_not_drawn_over_itself(full):
+    with pytest.raises(UsageError, match="figure 8 has no room for its words in 4 inches") as caught:
+        draw(full[8], "png", Sheet(4.0, 100, "slides"))
+    assert caught.value.hint == "--width 8, or --style paper"
+    assert draw(full[8], "png", Sheet(8.0, 50, "slides"))
+    assert draw(full[8], "png", Sheet(4.0, 50))
 
 
 def test_figure_8s_maps_have_one_scale(full):

@@ -32,7 +32,7 @@ _COLOURS = {
 class Telling(Static):
     """A text that is drawn only when it changed, and laid out only when its height may have."""
 
-    WRAPS = False
+    wraps = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Telling(Static):
         """Say these lines from now on."""
         text, told = Content("\n").join(lines), self._told
         if told is None or (told.plain, told.spans) != (text.plain, text.spans):
-            self.update(text, layout=self.WRAPS or told is None or _height(told) != _height(text))
+            self.update(text, layout=self.wraps or told is None or _height(told) != _height(text))
             self._told = text
 
 
@@ -53,7 +53,7 @@ def _height(text: Content) -> int:
 class Failures(Telling):
     """Failed runs with their message and the command that shows more; nothing where none failed."""
 
-    WRAPS = True
+    wraps = True
 
     def show(self, moment: Moment) -> None:
         """The newest few."""
@@ -103,6 +103,9 @@ class Now(Telling):
             lines.append(Content.styled(f"… and {len(runs) - _RUNS_SHOWN} more", "dim"))
         # What lies below must not jump whenever one run ends a moment before the next begins.
         self._most = max(self._most, len(lines)) if moment.holder else 1
+        # A line a run, but a command to type stands there whole.
+        self.wraps = not lines
+        self.set_class(self.wraps, "-idle")
         lines = lines or [_idle(moment)]
         self.tell([*lines, *[Content()] * (self._most - len(lines))])
 

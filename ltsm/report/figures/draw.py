@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import warnings
 from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
+from ltsm.errors import UsageError
 from ltsm.report.figures.style import LOOKS
 from ltsm.report.figures.values import (
     Band,
@@ -74,7 +76,11 @@ _ON_PAGE = {"svg.fonttype": "none", "font.size": 10, "savefig.transparent": True
 
 
 def draw(figure: Figure, form: Format, sheet: Sheet = Sheet()) -> bytes:
-    """One figure as a file's content, without its caption."""
+    """One figure as a file's content, without its caption.
+
+    Raises:
+        UsageError: it has no room on this sheet.
+    """
     if len(figure.panels) == 1:
         (panel,) = figure.panels
         size = (max(6.4, 0.8 * len(panel.x.names)), 4.2 + _key_height(panel, 2))
@@ -165,7 +171,15 @@ def _drawn(
         ):
             _panel(axes, panel, columns, above=above)
         content = io.BytesIO()
-        canvas.savefig(content, format=form, dpi=dpi, metadata=_METADATA[form])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="constrained_layout not applied")
+            try:
+                canvas.savefig(content, format=form, dpi=dpi, metadata=_METADATA[form])
+            except UserWarning as error:
+                raise UsageError(
+                    f"figure {figure.number} has no room for its words in {size[0]:g} inches.",
+                    f"--width {2 * size[0]:g}, or --style paper",
+                ) from error
     return content.getvalue()
 
 
