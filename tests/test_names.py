@@ -20,6 +20,7 @@ ALLOWED = {
     ("cli/commands.py", "ticket"): "the noun of `ltsm ticket`",
     ("cli/stored_tickets.py", "ticket"): "the noun of `ltsm ticket`",
     ("cli/ticket.py", "ticket"): "the noun of `ltsm ticket`",
+    ("cli/options.py", "baseline"): "the kernel's variant for every processor",
     ("core/sparse_library.py", "baseline"): "the kernel's variant for every processor",
     ("library/onnx_file.py", "ticket"): "the name of the graph in an ONNX file",
     ("library/tickets.py", "supermask"): "an argument of the Python library",

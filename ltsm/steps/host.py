@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import platform
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import DataError, LtsmError
@@ -30,15 +31,12 @@ class Host:
     def __init__(self, data: RawData | None = None) -> None:
         self._idle: list[WorkerProcess] = []
         self._data = data
+        # Not `__del__`: in a cycle of garbage the processes' connections might be closed before it.
+        weakref.finalize(self, _end, self._idle)
 
     def __reduce__(self) -> tuple[type[Host], tuple[RawData | None]]:
         """Begin anew where Dask moves it to, or brings it back from a disk: processes cannot be moved."""
         return Host, (self._data,)
-
-    def __del__(self) -> None:
-        """End the processes; calls hold on to it, so none of them is in use."""
-        for process in self._idle:
-            process.shutdown(wait=False)
 
     def has_data(self, setup: Setup) -> bool:
         """Whether the data lies where the setup says, and is what it says, or has been taken."""
@@ -50,6 +48,8 @@ class Host:
     def take(self, data: RawData) -> None:
         """Keep the data for those processes that do not find it."""
         self._data = data
+        # Not `__del__`: in a cycle of garbage the processes' connections might be closed before it.
+        weakref.finalize(self, _end, self._idle)
 
     def call(self, function: Callable[..., Any], setup: Setup, *arguments: Any) -> Any:
         """What a function answers in one of the processes; an error is an answer, too, so that Dask logs none."""
@@ -77,6 +77,12 @@ class Host:
                 raise
         process.submit(hand_over, setup, self._data).result()
         return process.submit(function, setup, *more).result()
+
+
+def _end(processes: list[WorkerProcess]) -> None:
+    """None of them is in use: calls hold on to their host."""
+    for process in processes:
+        process.shutdown(wait=False)
 
 
 def _digest(setup: Setup) -> str:
