@@ -57,7 +57,7 @@ def learn_by(
     every: int,
     test: TestSet | None = None,
 ) -> tuple[MaskState, list[MaskRecord]]:
-    """The state at iteration `until`, and the records made on the way.
+    """The state at iteration `until`, or at the first record without a finite loss, and the records made on the way.
 
     A pure function. There is a record at iteration 0, at every multiple of `every` and at `until`. Segments that end at
     such multiples give the same bits, records included, as one uninterrupted call.
@@ -76,6 +76,8 @@ def learn_by(
     for point in record_points(state.iteration, until, every):
         loss = engine.train(point)
         records.append(record(judge, course, engine.state(), loss, test))
+        if not math.isfinite(records[-1].val_loss):
+            break
     return engine.state(), records
 
 

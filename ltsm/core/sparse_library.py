@@ -72,7 +72,7 @@ def use(names: Sequence[str]) -> None:
 def kernel_of(engines: str) -> str:
     """What of the engines that computed a run, as the store names them, the last one is for `use`."""
     last = engines.rpartition(", ")[2]
-    return last.rpartition("-")[2] if last.startswith("sparse") else last.partition("-")[0]
+    return last.rpartition("-")[2] if "sparse" in last else last.partition("-")[0]
 
 
 def variant(folder: Path = FOLDER) -> str:

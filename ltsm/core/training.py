@@ -33,18 +33,27 @@ def advance(
         UsageError: this machine has no such device.
     """
     engine = choose_engine(data, state.network, protocol, device)
-    return advance_by(engine, state, until, protocol.record_every, test)
+    state, records = advance_by(engine, state, until, protocol.record_every, test)
+    while state.iteration < until:
+        state, more = advance_by(engine, state, until, protocol.record_every, test)
+        records += more
+    return state, records
 
 
 def advance_by(
     engine: Engine, state: TrainState, until: int, record_every: int, test: TestSet | None = None
 ) -> tuple[TrainState, list[Record]]:
-    """As `advance`, by an engine that serves the state's network."""
+    """As `advance`, by an engine that serves the state's network; no further than the first record of a diverged model.
+
+    So where a run is found to have diverged is no matter of where its segments end.
+    """
     engine.load(state)
-    untrained = [_record(0, (math.nan,) * len(state.seeds), engine, test)] if state.iteration == 0 else []
-    points = record_points(state.iteration, until, record_every)
-    trained = [_record(point, engine.train(point), engine, test) for point in points]
-    return engine.state(), untrained + trained
+    records = [_record(0, (math.nan,) * len(state.seeds), engine, test)] if state.iteration == 0 else []
+    for point in record_points(state.iteration, until, record_every):
+        records.append(_record(point, engine.train(point), engine, test))
+        if not all(map(math.isfinite, records[-1].val_loss)):
+            break
+    return engine.state(), records
 
 
 def record_points(start: int, until: int, every: int) -> list[int]:

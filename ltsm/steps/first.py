@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ltsm.steps.learning import course_of, fresh_mask, mask_engine
+from ltsm.steps.learning import engines_of, fresh_mask
 from ltsm.steps.training import dataset, engine, network, read_weights, test_set, weights_file
 from ltsm.store.values import MaskRow
 from ltsm.studies.recipe import Learned, Mask, Masking, Random
@@ -119,7 +119,7 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
         sizes=net.sizes,
         parameters=net.parameters,
         relative_size=None if learns else size / network(setup, setup.protocol.hidden).parameters,
-        engine=(mask_engine(setup, net, course_of(setup, recipe, 0)) if learns else chosen).name,
+        engine=engines_of(setup, recipe, net) if learns else chosen.name,
         digest=dataset(setup).digest,
     )
 

@@ -6,12 +6,14 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ltsm.core.sparse_library import kernel_of
 from ltsm.steps.training import Trained, dataset, engine, finite, network, test_set, weights_file
 from ltsm.store.values import MaskRow, Metric
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ltsm.core.engine import Engine
     from ltsm.core.mask_engine import MaskEngine
     from ltsm.core.mask_state import MaskState
     from ltsm.core.mask_training import Course
@@ -41,6 +43,17 @@ def mask_engine(setup: Setup, net: Network, course: Course) -> MaskEngine:
     return choose_mask_engine(dataset(setup), net, course, setup.device)
 
 
+def engines_of(setup: Setup, recipe: Recipe, net: Network) -> str:
+    """The names of what trains and evaluates a mask of this network."""
+    return _named(mask_engine(setup, net, course_of(setup, recipe, 0)), engine(setup, net))
+
+
+def _named(learner: MaskEngine, judge: Engine) -> str:
+    """By the one that trains, where the other is of its kind."""
+    alike = kernel_of(learner.name) == kernel_of(judge.name)
+    return learner.name if alike else f"{learner.name}+{judge.name}"
+
+
 def learn(setup: Setup, state: bytes, until: int, end: int, keep: bool, recipe: Recipe) -> Trained:
     """Advance a run by a segment, to iteration `until`, with its records on the way; `end` is its last iteration.
 
@@ -65,7 +78,7 @@ def learn(setup: Setup, state: bytes, until: int, end: int, keep: bool, recipe: 
         weights=_network_left(course, after) if ended or keep else b"",
         ended=ended,
         seconds=time.perf_counter() - began,
-        engine=learner.name,
+        engine=_named(learner, judge),
         masks=(row,) if row else (),
         relative_size=sum(row.layer_sizes) / network(setup, setup.protocol.hidden).parameters
         if row

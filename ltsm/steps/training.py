@@ -173,11 +173,8 @@ def train_together(
     from ltsm.core.state import apart, side_by_side
     from ltsm.core.training import advance_by
 
-    every, _, began = (
-        setup.protocol.record_every,
-        dataset(setup),
-        time.perf_counter(),
-    )  # loading is no training
+    dataset(setup)  # loading is no training
+    every, began = setup.protocol.record_every, time.perf_counter()
     chosen = engine(setup, states[0].network)
     after, records = advance_by(chosen, side_by_side(states), until, every, test_set(setup))
     how = ((time.perf_counter() - began) / len(states), chosen.name)

@@ -17,7 +17,7 @@ from ltsm.cli import say
 from ltsm.cli.commands import app
 from ltsm.errors import RunError, UsageError
 from ltsm.protocol import load
-from ltsm.steps import execute
+from ltsm.steps import worker
 from ltsm.steps.first import first_state
 from ltsm.store import read, schema
 from ltsm.studies import all as studies
@@ -59,7 +59,7 @@ def room(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("LTSM_STORE", "LTSM_DATA", "LTSM_DEVICE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(execute, "WorkerProcess", Inside)
+    monkeypatch.setattr(worker, "WorkerProcess", Inside)
     monkeypatch.setattr(sys, "path", sys.path.copy())
     sys.modules.pop("mine", None)
     Path("small.toml").write_text(TOML)
@@ -236,7 +236,7 @@ class FailingSearch(Inside):
 
 
 def test_a_failed_search_has_a_row_and_is_tried_again(ltsm, room, monkeypatch):
-    monkeypatch.setattr(execute, "WorkerProcess", FailingSearch)
+    monkeypatch.setattr(worker, "WorkerProcess", FailingSearch)
     with pytest.raises(RunError, match="seed 0 supermask failed: no light to search by"):
         ltsm("find-supermask", *ON_SMALL, "--seed", "0")
     found = runs()[paper.SUPERMASK, 0]
@@ -244,7 +244,7 @@ def test_a_failed_search_has_a_row_and_is_tried_again(ltsm, room, monkeypatch):
     assert "seed 0 supermask failed: no light to search by" in " ".join(ltsm("status").split())
     (protocol,) = json.loads(ltsm("status", "--json"))["protocols"]
     assert [run["state"] for run in protocol["runs"] if run["recipe"] == paper.SUPERMASK] == ["failed"]
-    monkeypatch.setattr(execute, "WorkerProcess", Inside)
+    monkeypatch.setattr(worker, "WorkerProcess", Inside)
     assert "seed 0 supermask: t = " in ltsm("find-supermask", *ON_SMALL, "--seed", "0")
     assert runs()[paper.SUPERMASK, 0].state == "done"
     assert runs()[paper.SUPERMASK, 0].error is None

@@ -14,7 +14,7 @@ from ltsm.core import datasets
 from ltsm.core.engine import choose_engine
 from ltsm.core.network import Network, initial_values, named_tensors
 from ltsm.core.state import TrainState, fresh_state, pack
-from ltsm.core.training import advance, record_points
+from ltsm.core.training import advance, advance_by, record_points
 from ltsm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -328,3 +328,21 @@ def test_an_unknown_device_is_refused_in_a_sentence(
 def test_an_engine_that_has_no_models_says_so(data: Dataset, protocol: Protocol, network: Network) -> None:
     with pytest.raises(RuntimeError, match="load"):
         choose_engine(data, network, protocol).state()
+
+
+def test_a_segment_ends_with_the_first_record_of_a_diverged_model(
+    data: Dataset, network: Network, protocol: Protocol
+) -> None:
+    """However long it was to be: where a run is found to have diverged is no matter of where its segments end."""
+    wild = replace(protocol, lr=1e30, record_every=5)
+    initial = initial_values(network, 0, "test")[None]
+    ends = set()
+    for until in (20, 40):
+        engine = choose_engine(data, network, wild, "cpu")
+        after, records = advance_by(engine, fresh_state(network, (0,), initial), until, wild.record_every)
+        assert [math.isfinite(r.val_loss[0]) for r in records] == [True] * (len(records) - 1) + [False]
+        assert after.iteration == records[-1].iteration
+        ends.add(after.iteration)
+    assert len(ends) == 1
+    whole, every = advance(data, wild, fresh_state(network, (0,), initial), 40)
+    assert (whole.iteration, len(every)) == (40, 9)

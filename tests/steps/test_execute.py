@@ -206,6 +206,7 @@ def test_a_variant_that_the_processor_lacks_gives_way_to_the_usual_one(monkeypat
         ("sparse-avx512, sparse-mask-avx2", "avx2"),
         ("torch", "torch"),
         ("sparse-avx2, torch-mask", "torch"),
+        ("torch-mask+sparse-avx2", "avx2"),
         ("cuda", "cuda"),
     ],
 )

@@ -31,19 +31,19 @@ def test_a_sweep_that_learns_nothing_ends_and_says_so(ltsm):
 def test_a_diverging_sweep_ends_and_says_so(ltsm):
     """lr 1e30 for the whole of a small sweep, with the real commands; NaN is NULL in the store and no number anywhere.
 
-    The initial training could go on after its first segment; the others end with it, so that they diverge at their end.
+    The initial training could go on after its first record; the others end with it, so that they diverge at their end.
 
     Taken out: `finite` in `jobs.Job.receive`; those others were called done. Taken out: `finite` in
     `training._trained`; the initial training went on to its last iteration.
     """
     with_lr(ltsm, 1e30)
     toml = ltsm.folder / "small.toml"
-    toml.write_text(toml.read_text().replace("\niterations = 200", "\niterations = 100"))
+    toml.write_text(toml.read_text().replace("\niterations = 200", "\niterations = 10"))
     run = ltsm.sweep()
     assert run.ended() == 0, run.words
     assert "diverged" in run.words
     check(ltsm.store)
-    assert results(ltsm.store)[0, paper.INITIAL][1] == 100  # the end of the first segment, of 400 iterations
+    assert results(ltsm.store)[0, paper.INITIAL][1] == 10  # its first record, of 400 iterations
     states = {key[1]: value[0] for key, value in results(ltsm.store).items()}
     # The retraining stops at the initial training's best iteration, before it can diverge; of the smallest network
     # every unit is dead at once, and its loss stays what it was.

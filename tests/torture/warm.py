@@ -24,14 +24,14 @@ def sweep():
     import torch
 
     from ltsm.cli import commands, say
-    from ltsm.steps import execute
+    from ltsm.steps import worker
 
     torch.set_num_threads(1)
-    before, there, worker = sys.argv, Path.cwd(), execute.WorkerProcess
+    before, there, process = sys.argv, Path.cwd(), worker.WorkerProcess
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         Path("small.toml").write_text(TOML)
-        execute.WorkerProcess = Inside
+        worker.WorkerProcess = Inside
         sys.argv = ["ltsm", "sweep", "--protocol", "small.toml", "--jobs", "1"]
         stderr, sys.stderr = sys.stderr, open(os.devnull, "w")  # noqa: PTH123
         try:
@@ -41,7 +41,7 @@ def sweep():
             if end.code:
                 raise
         finally:
-            sys.stderr, sys.argv, execute.WorkerProcess = stderr, before, worker
+            sys.stderr, sys.argv, worker.WorkerProcess = stderr, before, process
             say.words._file = None
             os.chdir(there)
 
