@@ -24,8 +24,8 @@ class Host:
     """A process for each thread of the worker that is in use.
 
     Threads so share nothing: not torch's settings, not the kernel's batches, and not the interpreter, which answers the
-    scheduler meanwhile. It is a value in the worker's memory that the driving process holds: when that one ends, or dies, Dask drops it, and
-    its processes end.
+    scheduler meanwhile. It is a value in the worker's memory that the driving process holds: when that one ends, or dies,
+    Dask drops it, and its processes end.
     """
 
     def __init__(self, data: RawData | None = None) -> None:
@@ -48,8 +48,6 @@ class Host:
     def take(self, data: RawData) -> None:
         """Keep the data for those processes that do not find it."""
         self._data = data
-        # Not `__del__`: in a cycle of garbage the processes' connections might be closed before it.
-        weakref.finalize(self, _end, self._idle)
 
     def call(self, function: Callable[..., Any], setup: Setup, *arguments: Any) -> Any:
         """What a function answers in one of the processes; an error is an answer, too, so that Dask logs none."""
@@ -67,9 +65,8 @@ class Host:
     def _called(self, process: WorkerProcess, function: Callable[..., Any], setup: Setup, *more: Any) -> Any:
         # A Dask worker is a daemon of its nanny's, to which multiprocessing allows no children; these end with it.
         multiprocessing.current_process().daemon = False
-        os.environ.pop(
-            "MALLOC_TRIM_THRESHOLD_", None
-        )  # the nanny's, for long lists of values: here it costs time
+        # The nanny's, for long lists of values: here it costs time.
+        os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
         try:
             return process.submit(function, setup, *more).result()
         except DataError:
