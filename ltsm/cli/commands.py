@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -201,7 +202,10 @@ def command_line() -> None:
         app()
     except (LtsmError, OSError, ImportError, RuntimeError, MemoryError) as error:
         told = error if isinstance(error, LtsmError) else limits.met(error)
-        if debug or told is None:
+        if told is None:
             raise
-        say.error(told)
+        if debug:
+            traceback.print_exc()
+        else:
+            say.error(told)
         sys.exit(told.exit_code)

@@ -264,5 +264,5 @@ def check_address(address: str) -> None:
     if not find_spec("distributed"):
         raise UsageError(
             f"workers at {SCHEME} need dask.distributed.",
-            "pip install 'ltsm[dask]', or in a checkout '.[dask]'",
+            "pip install 'distributed>=2026.8'",
         )

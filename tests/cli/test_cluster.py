@@ -173,7 +173,7 @@ def test_without_the_extra_it_says_what_to_install(short):
     words = short.run(
         "none", "--workers", "dask://localhost:1", code=2, PYTHONPATH=without_dask(short.folder)
     )
-    assert "pip install 'ltsm[dask]', or in a checkout '.[dask]'" in words
+    assert "pip install 'distributed>=2026.8'" in words
 
 
 def without_dask(folder):

@@ -110,8 +110,13 @@ class TestLoudness:
         assert ended.value.code == 3
         assert capsys.readouterr().err.startswith("error: there is no store")
         monkeypatch.setattr("sys.argv", ["ltsm", "--debug", "status"])
-        with pytest.raises(LtsmError):
+        with pytest.raises(SystemExit) as ended:
             command_line()
+        assert ended.value.code == 3
+        words = capsys.readouterr().err
+        assert words.startswith("Traceback")
+        assert "there is no store" in words
+        assert "next:" in words
 
 
 WITH_JSON = [
