@@ -220,7 +220,7 @@ def harmless(tmp_path, monkeypatch):
     (tmp_path / "odd.toml").write_text("hidden = 3\n")
     (tmp_path / "own.npz").write_bytes(GOOD)
     (tmp_path / "words").write_text("words")
-    monkeypatch.setattr(running, "execute", lambda *_, **__: Outcome())
+    monkeypatch.setattr(running, "carried_out", lambda *_, **__: Outcome())
     monkeypatch.setattr(app.Dashboard, "run", lambda *_, **__: None)
     monkeypatch.setattr(benchmark, "benchmark", not_here)
     monkeypatch.setattr(scale, "scale", not_here)

@@ -128,8 +128,8 @@ def deleting():
 
     carried_out = running.carried_out
 
-    def then_deleted(experiment, *arguments):
-        outcome = carried_out(experiment, *arguments)
+    def then_deleted(experiment, *arguments, **options):
+        outcome = carried_out(experiment, *arguments, **options)
         Path(experiment.store.path).unlink()
         return outcome
 
