@@ -36,7 +36,7 @@ def parse_sizes(text: str) -> tuple[int, ...]:
             f"hidden sizes are whole numbers with commas between, not {quoted(text)}.",
             "e.g. --hidden 300,100",
         )
-    return tuple(int(part) for part in text.split(","))
+    return tuple(map(int, re.findall(r"\d+", text)))  # `int` knows fewer blanks than `\s`
 
 
 def format_sizes(hidden: tuple[int, ...]) -> str:

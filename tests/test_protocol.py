@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ltsm.errors import UsageError
@@ -167,6 +167,7 @@ def test_seeds_survive_being_written(seeds):
 
 
 @given(st.text(max_size=20))
+@example("0\x1f")
 def test_any_text_for_seeds_or_sizes_is_read_or_refused(text):
     for parse in (parse_seeds, parse_sizes):
         try:
