@@ -96,8 +96,8 @@ static double loss(const struct network *n, const struct batch *b) {
 
 /* ---- the network -------------------------------------------------------------------------------- */
 
-static void forward(const struct network *n, const struct batch *b) {
-    first_forward(n, b);
+static void forward(struct network *n, struct batch *b, const struct spared *spared) {
+    first_forward(n, b, spared);
     for (int l = 2; l <= n->layers; l++) {
         activate(n, l - 1, b->images);
         struct view inputs = {n->out[l - 1], n->width[l - 1], 1};
@@ -146,10 +146,9 @@ static struct rates *rates_of(int64_t begin, int64_t end, const double *hyper) {
     return rates;
 }
 
-static double train_step(struct network *n, const struct batch *b, int64_t begin, int64_t t,
-                         const struct rates *rates) {
-    EACH(i, b->pairs) catch_up(n, b->pair[i], begin, t, rates);
-    forward(n, b);
+static double train_step(struct network *n, struct batch *b, int64_t begin, int64_t t, const struct rates *rates) {
+    struct spared spared = {begin, t, rates};
+    forward(n, b, &spared);
     double sum = loss(n, b);
     backward(n, b);
     first_step(n, b, (struct step){step_vectors, rates + (t - begin)});
@@ -169,11 +168,12 @@ int sparse_network_train(struct network *n, struct images *s, const int64_t *ord
     struct batch *b = NULL;
     uint64_t before = flush_denormals();
     *loss = 0.0;
-    for (int64_t t = begin; rates && t < end && (b = batch_at(s, order, t % batches, batch, 1, &n->scratch)); t++) {
-        if (order) fetch_batch(s, order, t % batches + 1, batch);
+    for (int64_t t = begin; rates && t < end && (b = batch_at(s, order, t % batches, batch, 1)); t++) {
         *loss += train_step(n, b, begin, t, rates);
+        if (order) fetch_batch(s, order, t % batches + 1, batch);
     }
-    if (b) EACH(p, n->pairs) catch_up(n, p, begin, end, rates);
+    struct spared spared = {begin, end, rates};
+    if (b) EACH(p, n->pairs) catch_up(n, p, &spared);
     restore(before);
     free(rates);
     return begin == end || b != NULL;
@@ -185,9 +185,9 @@ int sparse_network_evaluate(struct network *n, struct images *s, double *loss, d
     double total = 0.0, sum;
     int64_t correct = 0;
     for (int64_t k = 0; k < (s->count + CHUNK - 1) / CHUNK; k++) {
-        struct batch *b = batch_at(s, NULL, k, CHUNK, 0, &n->scratch);
+        struct batch *b = batch_at(s, NULL, k, CHUNK, 0);
         if (!b) return 0;
-        forward(n, b);
+        forward(n, b, NULL);
         EACH(i, b->images) {
             const float *z = n->out[n->layers] + (int64_t)i * width;
             total += cross_entropy(z, classes, b->label[i], n->error[n->layers], &sum);

@@ -2,6 +2,7 @@
 #ifndef LTSM_SPARSE_FIRST_H
 #define LTSM_SPARSE_FIRST_H
 
+#include "_sparse_batches.h"
 #include "_sparse_network.h"
 
 /* Runs f with the number of vectors as a constant, so that sums stay in registers. */
@@ -22,37 +23,25 @@
         case 13: f(13, __VA_ARGS__); break; \
     }
 
-INLINE void start_block(const int vectors, const struct network *n, int images, struct block block) {
-    const vec *bias = (const vec *)(n->rest[W] + n->bias[1] + block.columns);
-    EACH(i, images) {
-        vec *out = (vec *)(n->out[1] + (int64_t)i * n->width[1] + block.columns);
-        UNROLLED(c, vectors) out[c] = bias[c];
-    }
+static void start_sums(const struct network *n, int images) {
+    EACH(i, images) memcpy(n->out[1] + (int64_t)i * n->width[1], n->rest[W] + n->bias[1], n->width[1] * sizeof(float));
 }
 
 /* The next pixel's address is worked out a turn ahead: a tenth faster. */
-INLINE void forward_block(const int vectors, const struct network *n, const struct batch *b, struct block block) {
-    const float *weights = n->first[W] + block.at, *value = b->walk_value;
-    const uint16_t *pixel = b->walk_pixel;
+INLINE void walk_block(const int vectors, const struct network *n, const struct walk *w, struct block block) {
+    const float *weights = n->first[W] + block.at, *value = w->value;
+    const uint16_t *pixel = w->pixel;
     const float *next = weights + (int64_t)*pixel * vectors * LANES;
-    start_block(vectors, n, b->images, block);
-    EACH(i, b->visits) {
-        vec *out = (vec *)(n->out[1] + (int64_t)b->visit[i].image * n->width[1] + block.columns), sum[BLOCK];
+    EACH(i, w->visits) {
+        vec *out = (vec *)(n->out[1] + (int64_t)w->visit[i].image * n->width[1] + block.columns), sum[BLOCK];
         UNROLLED(c, vectors) sum[c] = out[c];
-        for (int left = b->visit[i].entries; left; left--) {
+        for (int left = w->visit[i].entries; left; left--) {
             const vec *row = (const vec *)next;
             next = weights + (int64_t)*++pixel * vectors * LANES;
             vec x = splat(*value++);
             UNROLLED(c, vectors) sum[c] += row[c] * x;
         }
         UNROLLED(c, vectors) out[c] = sum[c];
-    }
-}
-
-static void first_forward(const struct network *n, const struct batch *b) {
-    EACH(i, block_count(n)) {
-        struct block block = block_at(n, i);
-        BY_VECTORS(block.vectors, forward_block, n, b, block)
     }
 }
 
@@ -114,18 +103,36 @@ INLINE void catch_up_vector(vec *w, vec *m, vec *v, const struct rates *rates, i
     *w = weights, *m = mean, *v = square;
 }
 
-/* Gives a pair's rows the steps up to `step` that they have not had; rates[0] are those of step `first` + 1. */
-static void catch_up(struct network *n, int pair, int64_t first, int64_t step, const struct rates *rates) {
-    int64_t steps = step - n->done[pair];
+/* The steps that rows of pixels without ink have been spared: up to `step`; rates[0] are those of step `first` + 1. */
+struct spared {
+    int64_t first, step;
+    const struct rates *rates;
+};
+
+/* Gives a pair's rows the steps that they have not had. */
+static void catch_up(struct network *n, int pair, const struct spared *spared) {
+    int64_t steps = spared->step - n->done[pair];
     if (steps <= 0 || !n->active[pair]) return;
-    rates += n->done[pair] - first;
+    const struct rates *rates = spared->rates + (n->done[pair] - spared->first);
     EACH(i, block_count(n)) {
         struct block block = block_at(n, i);
         int64_t at = block.at + (int64_t)2 * pair * block.vectors * LANES;
         vec *w = (vec *)(n->first[W] + at), *m = (vec *)(n->first[M] + at), *v = (vec *)(n->first[V] + at);
         EACH(c, 2 * block.vectors) catch_up_vector(w + c, m + c, v + c, rates, steps);
     }
-    n->done[pair] = step;
+    n->done[pair] = spared->step;
+}
+
+/* The first layer's sums; the rows of the batch's pixels catch up first, where steps were spared (else NULL). */
+static void first_forward(struct network *n, struct batch *b, const struct spared *spared) {
+    start_sums(n, b->images);
+    for (int pair = 0; walk_on(b);) {
+        for (; spared && pair < b->pairs; pair++) catch_up(n, b->pair[pair], spared);
+        EACH(i, block_count(n)) {
+            struct block block = block_at(n, i);
+            BY_VECTORS(block.vectors, walk_block, n, &b->walk, block)
+        }
+    }
 }
 
 #endif

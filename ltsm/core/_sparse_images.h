@@ -16,6 +16,14 @@ struct visit {
     uint16_t image, entries;
 };
 
+/* Some tiles of a batch, or all: what the forward pass walks over. */
+struct walk {
+    int32_t visits, entries;
+    struct visit *visit;
+    uint16_t *pixel; /* (entries + 1) in the order of the visits */
+    float *value;
+};
+
 /* A batch, twice: as a walk over tiles of pixels for the forward pass, and by pairs of pixels for the gradient.
 
    The walk takes a tile's weights from the first-level cache for every image; in each tile the images come by
@@ -23,21 +31,22 @@ struct visit {
    inked in mostly the same images: a pair reads an image's error once, and a pixel's value is 0 where only
    the other is inked, which changes no bit of its sum. */
 struct batch {
-    int images, visits, pairs;
-    struct visit *visit;
-    uint16_t *walk_pixel; /* (entries + 1) in the order of the visits */
-    float *walk_value;
-    uint16_t *pair;       /* (pairs) ascending: pair q is of pixels 2q and 2q + 1 */
-    int32_t *first;       /* (pairs + 1) where each pair's entries begin */
-    uint16_t *image;      /* per entry: which of the batch's images has either pixel, ascending */
-    float *value;         /* (entries, 2) */
+    int images, pairs;
+    int64_t parts;         /* how many parts the walk still has */
+    struct walk walk;
+    uint16_t *pair;        /* (pairs) ascending: pair q is of pixels 2q and 2q + 1 */
+    int32_t *first;        /* (pairs + 1) where each pair's entries begin */
+    uint16_t *image;       /* per entry: which of the batch's images has either pixel, ascending */
+    float *value;          /* (entries, 2) */
     int64_t *label;
+    struct layout *layout; /* NULL once it is laid out */
     void *memory;
     size_t room;
 };
 
 /* Their rows of 13 vectors, where they are inked, fit the first-level cache; of 32 to 112 the fastest. */
 #define TILE_PIXELS 56 /* even, and at most 64 */
+#define TILE_ROOM 64   /* numbers of room for them */
 #define AT_ONCE 16     /* entries copied at a time: arrays of entries have room for as many more */
 
 /* One image, and behind it in memory: its ink, a word per tile of the pixels that are not 0, the first in the lowest
@@ -47,13 +56,28 @@ struct image {
     uint32_t visits, entries, pairs; /* tiles that are inked, pixels, pairs of pixels */
 };
 
+/* Where a batch is being laid out, per image: where its ink in the next tile and its values there lie, its ink in the
+   tile at hand, and that tile itself, with the pixels that are 0. */
+struct layout {
+    int64_t room, done; /* images; tiles */
+    int with_gradient;
+    const uint64_t **next;
+    const float **at;
+    float *tile;      /* (images, TILE_ROOM) */
+    uint64_t *ink;    /* 0 behind the last image */
+    uint64_t *having; /* (images / 64, 32) which of the 64 images have each of the tile's pairs of pixels */
+    uint16_t *order;
+    void *memory;
+};
+
 /* Labelled images. With `kept`, batches of the file order stay once they are made. */
 struct images {
     int64_t count, pixels, tiles, entries, batches;
     int64_t *first; /* (count + 1) where in memory, in bytes, each image begins */
     char *memory;
     int batch_size, with_gradient;
-    struct batch *kept;
+    struct batch *kept, scratch;
+    struct layout layout;
 };
 
 /* Zeroed memory, aligned, in large pages where the system has them; NULL when there is none. */
@@ -71,7 +95,7 @@ static void *reserve(size_t bytes) {
 void sparse_images_free(struct images *s) {
     if (!s) return;
     for (int64_t k = 0; s->kept && k < s->batches; k++) free(s->kept[k].memory);
-    free(s->kept), free(s->first), free(s->memory), free(s);
+    free(s->kept), free(s->scratch.memory), free(s->layout.memory), free(s->first), free(s->memory), free(s);
 }
 
 static struct image *image_at(const struct images *s, int64_t i) { return (struct image *)(s->memory + s->first[i]); }
@@ -115,11 +139,6 @@ struct images *sparse_images_new(const float *dense, const int64_t *label, int64
     if (!(s->memory = reserve(s->first[count] + AT_ONCE * sizeof(float)))) return sparse_images_free(s), NULL;
     for (int64_t i = 0; i < count; i++) fill(s, i, dense + i * pixels, label[i]);
     return s;
-}
-
-/* Has an image brought near the processor while this is busy with others. Inline: GCC takes calls of it for useless. */
-INLINE void fetch_ahead(const struct images *s, int64_t i) {
-    for (int64_t at = s->first[i]; at < s->first[i + 1]; at += 64) __builtin_prefetch(s->memory + at);
 }
 
 #endif

@@ -30,7 +30,6 @@ struct network {
     float *out[LAYERS + 1], *slope[LAYERS + 1], *error[LAYERS + 1];
     char *active;  /* per pair of pixels: whether its rows have means that are not 0 */
     int64_t *done; /* per pair of pixels: the last step that its rows have had */
-    struct batch scratch;
 };
 
 static int padded(int n) { return (n + LANES - 1) / LANES * LANES; }
@@ -59,7 +58,7 @@ void sparse_network_free(struct network *n) {
     if (!n) return;
     EACH(i, 3) free(n->first[i]), free(n->rest[i]);
     EACH(l, LAYERS + 1) free(n->turned[l]), free(n->out[l]), free(n->slope[l]), free(n->error[l]);
-    free(n->gradient), free(n->active), free(n->done), free(n->scratch.memory), free(n);
+    free(n->gradient), free(n->active), free(n->done), free(n);
 }
 
 static void lay_out(struct network *n) {

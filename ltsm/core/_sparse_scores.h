@@ -76,11 +76,11 @@ static void learner_backward(struct learner *m, const struct batch *b, const str
     }
 }
 
-static double learner_step(struct learner *m, const struct batch *b, const struct how *how, float rate,
+static double learner_step(struct learner *m, struct batch *b, const struct how *how, float rate,
                            const uint32_t key[2]) {
     struct network *n = m->n;
     make_masks(m, how, key);
-    forward(n, b);
+    forward(n, b, NULL);
     double sum = loss(n, b);
     learner_backward(m, b, how);
     for (int l = 1; l <= n->layers; l++) {
@@ -104,9 +104,9 @@ int sparse_learner_train(struct learner *m, struct images *s, const int64_t *ord
     uint64_t before = flush_denormals();
     *loss = 0.0;
     EACH(l, m->n->layers) m->kept[l + 1] = kept[l];
-    for (int64_t t = begin; t < end && (b = batch_at(s, order, t % batches, batch, 1, &m->n->scratch)); t++) {
-        if (order) fetch_batch(s, order, t % batches + 1, batch);
+    for (int64_t t = begin; t < end && (b = batch_at(s, order, t % batches, batch, 1)); t++) {
         *loss += learner_step(m, b, &how, (float)rates[t - begin], keys + 2 * (t - begin));
+        if (order) fetch_batch(s, order, t % batches + 1, batch);
     }
     restore(before);
     return begin == end || b != NULL;

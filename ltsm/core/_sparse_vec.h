@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdint.h>
 #if defined(__SSE__)
-#include <xmmintrin.h>
+#include <immintrin.h>
 #endif
 
 #if defined(__AVX512F__)
