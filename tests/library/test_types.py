@@ -144,3 +144,64 @@ def test_it_is_said_why_a_state_dict_is_no_chain(pair, images, change, reason):
         change(state)
     with pytest.raises(UsageError, match=reason):
         ltsm.find_supermask(*states, images)
+
+
+class Product(nn.Module):
+    """One matrix of any type."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        torch.manual_seed(4)
+        self.weight = nn.Parameter(torch.randn(3, 6).to(dtype) + 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images.to(self.weight.dtype) @ self.weight.T).abs().sum()
+
+
+@pytest.mark.parametrize("dtype", [*TYPES, torch.float32, torch.complex64, torch.complex128], ids=str)
+@pytest.mark.parametrize("frozen_at", [None, 0.5], ids=["0", "a value"])
+def test_what_is_pruned_keeps_its_bits_in_any_type(dtype, frozen_at):
+    """Written over with NaN, infinity and -0.0 before a step and a forward pass: each of them mends it."""
+    model = Product(dtype)
+    mask = {"weight": torch.arange(18).reshape(3, 6) % 3 > 0}
+    at = None if frozen_at is None else {"weight": torch.full((3, 6), frozen_at, dtype=dtype)}
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.01, weight_decay=0.1)
+    kept = model.weight.detach().clone()[mask["weight"]]
+    with ltsm.frozen_zeros(model, mask, optimiser, at=at):
+        for bad in (float("nan"), float("inf"), -0.0, 3.0):
+            model.weight.data[~mask["weight"]] = bad
+            model(torch.ones(2, 6)).backward()
+            assert not model.weight.grad[~mask["weight"]].any()
+            model.weight.data[~mask["weight"]] = bad
+            optimiser.step()
+            pruned = torch.view_as_real(model.weight.detach().to(torch.complex128))[~mask["weight"]]
+            assert (pruned[:, 0] == (frozen_at or 0)).all()
+            assert not pruned[:, 1].any()
+            assert not pruned.signbit().any()
+    assert (model.weight[mask["weight"]] != kept).any()
+    assert model.weight[mask["weight"]].isfinite().all()
+
+
+def test_gradients_of_gradients_are_followed_too():
+    """With create_graph a gradient has a history of its own, which the pruned entries are no part of."""
+    model = Product(torch.float64)
+    mask = {"weight": torch.arange(18).reshape(3, 6) % 3 > 0}
+    with ltsm.frozen_zeros(model, mask):
+        first = torch.autograd.grad(model(torch.ones(2, 6)) ** 2, model.weight, create_graph=True)[0]
+        first.sum().backward()
+    assert not first[~mask["weight"]].any()
+    assert model.weight.grad[mask["weight"]].all()
+
+
+def test_sparse_gradients_are_refused_in_a_sentence():
+    model = nn.Embedding(5, 3, sparse=True)
+    mask = {"weight": torch.ones(5, 3, dtype=torch.bool)}
+    with ltsm.frozen_zeros(model, mask), pytest.raises(UsageError, match="sparse gradients"):
+        model(torch.tensor([1, 2])).sum().backward()
+
+
+def test_a_parameter_that_is_one_number_is_frozen_too():
+    model = Product(torch.float64)
+    model.scale = nn.Parameter(torch.tensor(2.0))
+    with ltsm.frozen_zeros(model, {"scale": torch.tensor(False)}):
+        assert model.scale.item() == 0
