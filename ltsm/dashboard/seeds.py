@@ -93,7 +93,7 @@ def _column(name: str, title: str, width: int) -> RecipeColumn:
 
 
 def _title(name: str, recipes: tuple[str, ...], width: int) -> str:
-    """A name in so few columns: without the word that several begin with, a line for each of two words where it must.
+    """A name in so few columns: without the word that several begin with, two lines of words or halves where it must.
 
     Of several kinds with the same rest, such as rounds and the controls of some, the first alone goes without.
     """
@@ -103,7 +103,11 @@ def _title(name: str, recipes: tuple[str, ...], width: int) -> str:
     kept = {other: _rest(other).split() if short else other.split() for other in alike}
     if all(len(" ".join(words)) <= width for words in kept.values()):
         return " ".join(kept[name])
-    return "\n".join(re.sub(r"\W", "", word)[:width] for word in kept[name][:2])
+    words = [re.sub(r"\W", "", word) for word in kept[name]]
+    half = (len(words[0]) + 1) // 2
+    if len(words) == 1 and half <= width < len(words[0]):
+        words = [words[0][:half], words[0][half:]]
+    return "\n".join(word[:width] for word in words[:2])
 
 
 def _rest(name: str) -> str:

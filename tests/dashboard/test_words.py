@@ -4,9 +4,10 @@ from dataclasses import replace
 from math import nan
 from typing import get_args
 
+import pytest
 from rich.cells import cell_len
 
-from ltsm.dashboard import words
+from ltsm.dashboard import seeds, words
 from ltsm.store.values import MaskRow, State
 
 
@@ -42,3 +43,19 @@ async def test_a_run_names_the_command_that_does_it_again(watching, controlled):
         assert words.command(failed, moment) == f"ltsm sweep controls --only 'random mask' --seeds 2 {where}"
         expected = f"ltsm sweep controls --only 'redrawn, same signs' --seeds 0 --protocol 1 --force --store {controlled}"
         assert words.command(done, moment) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "heads"),
+    [
+        (160, "baseline | supermask | ticket | (100, 25)"),
+        (60, "baseline | super/mask | ticket | 100/25"),
+        (46, "base/line | super/mask | tic/ket | 100/25"),
+        (10, "base/line | supe | tic/ket | 100/25"),
+    ],
+)
+def test_a_long_word_at_the_head_of_a_narrow_column_is_in_two_lines(width, heads):
+    """Where the halves have room; else it is cut."""
+    recipes = ("baseline", "supermask", "ticket", "hyperop (100, 25)", "hyperop (50, 5)", "hyperop (50, 15)")
+    titles = [column.title.replace("\n", "/") for column in seeds.columns(recipes, width)[1:5]]
+    assert " | ".join(titles) == heads
