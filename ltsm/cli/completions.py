@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from ltsm import grammar
+from ltsm.cli.stores import reading
 from ltsm.errors import LtsmError
 from ltsm.protocol import AUTO, PRESETS
 from ltsm.studies.all import STUDIES
@@ -44,11 +45,7 @@ def stored(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 
 def _stored(store: str) -> list[tuple[str, str]]:
-    from ltsm.store import read, schema
-    from ltsm.store.engine import store_path
+    from ltsm.store import read
 
-    opened = schema.open_for_reading(store_path(store), unchecked=True)
-    try:
+    with reading(store, unchecked=True) as opened:
         return [(str(protocol.id), protocol.name) for protocol in read.protocols(opened)]
-    finally:
-        opened.close()

@@ -9,6 +9,7 @@ import typer
 
 from ltsm.cli import say, unfinished
 from ltsm.cli.options import STORE, STUDY, Measure, Store, StoredProtocol
+from ltsm.cli.stores import reading
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
 from ltsm.paths import read_path
@@ -73,15 +74,10 @@ def figures(
     from ltsm.report.evaluation import load
     from ltsm.report.figures.draw import Sheet, draw
     from ltsm.report.measure import MEASURES
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
 
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         evaluation = load(opened, protocol, study, records=True, bits=True)
         unfinished.check(opened, evaluation, study)
-    finally:
-        opened.close()
     found = figures_of(evaluation, measure=MEASURES[measure])
     there = [figure.number for figure in found]
     if unknown := [n for n in numbers if n not in there]:

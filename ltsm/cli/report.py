@@ -22,6 +22,7 @@ from ltsm.cli.options import (
     StudyName,
 )
 from ltsm.cli.options import Store as StoreFile
+from ltsm.cli.stores import reading
 from ltsm.errors import UsageError
 from ltsm.grammar import sweep_words, typed
 from ltsm.protocol import IN_SMALL, PAPER
@@ -105,15 +106,10 @@ def report(
     from ltsm.report import document
     from ltsm.report.evaluation import load
     from ltsm.report.measure import MEASURES
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
 
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         evaluation = load(opened, protocol, study, records=form not in {"text", "csv"}, bits=form == "html")
         unfinished.check(opened, evaluation, study, program=form in FOR_PROGRAMS)
-    finally:
-        opened.close()
     if evaluation.protocol.dataset == "digits":
         say.warn(
             "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"

@@ -8,6 +8,7 @@ import typer
 
 from ltsm.cli import say
 from ltsm.cli.choices import Choices, RunOptions, with_choices
+from ltsm.cli.stores import reading
 from ltsm.protocol import parse_sizes
 from ltsm.settings import check_layers
 from ltsm.store.values import FINISHED
@@ -140,10 +141,9 @@ def _run(
     study = paper.study(setup.protocol, () if dense is None else (dense,))
     names = recipes or [paper.hyperop(hidden) for hidden in setup.protocol.hyperops]
     ran = running.run(choices, setup, study, names, how)
-    store = ran.open()
-    for key in ran.asked_for:
-        say.data(summary(store, ran, key))
-    store.close()
+    with reading(ran.path) as store:
+        for key in ran.asked_for:
+            say.data(summary(store, ran, key))
 
 
 def summary(store: Store, ran: Ran, key: RunKey) -> str:

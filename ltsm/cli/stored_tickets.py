@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ltsm import grammar
+from ltsm.cli.stores import reading
 from ltsm.core.mask_training import factors
 from ltsm.core.masking import unpack_bits
 from ltsm.errors import StoreError, UsageError
@@ -12,8 +13,7 @@ from ltsm.library.chains import Chain, chain_of_state
 from ltsm.library.masks import masked_state
 from ltsm.library.tickets import Recipe, Ticket
 from ltsm.protocol import from_settings
-from ltsm.store import artifacts, read, schema
-from ltsm.store.engine import store_path
+from ltsm.store import artifacts, read
 from ltsm.store.values import FINISHED
 from ltsm.studies import paper
 from ltsm.studies.names import run_name
@@ -35,16 +35,14 @@ def stored_ticket(store: str, protocol: str | None, run: str | None, seed: int |
         StoreError: there is no such run, it has no mask yet, or its files are damaged.
         UsageError: the run never has a mask.
     """
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         row = _of_seed(opened, protocol, seed or 0) if run is None else _of_id(opened, run)
         mask = read.selected_mask(opened, row.id)
         if mask is None:
-            hint = grammar.again(row, _settings(opened, row), opened.path, force=False)
+            settings = read.protocol(opened, row.protocol_id).settings
+            hint = grammar.again(row, settings, opened.path, force=False)
             raise StoreError(f"{run_name(row.recipe, row.seed)} has no mask yet.", hint)
         return _made(opened, row, mask)
-    finally:
-        opened.close()
 
 
 def _of_seed(store: Store, protocol: str | None, seed: int) -> RunRow:
@@ -67,10 +65,6 @@ def _of_id(store: Store, run: str) -> RunRow:
     if "mask" not in read.recipe(store, found[0].id).settings:
         raise UsageError(f"run {run} is {found[0].recipe}: it has no mask.", "the id of a ticket, or --seed")
     return found[0]
-
-
-def _settings(store: Store, run: RunRow) -> dict[str, Any]:
-    return read.protocol(store, run.protocol_id).settings
 
 
 def _made(store: Store, run: RunRow, mask: MaskRow) -> Ticket:
