@@ -10,8 +10,7 @@ import numpy as np
 from ltsm.report import contents as general
 from ltsm.report import table as general_table
 from ltsm.report.bands import band
-from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.curves import curve_band, curve_panel, layers
+from ltsm.report.figures.curves import areas_first, curve_band, curves_panel, layers
 from ltsm.report.figures.groups import STYLES
 from ltsm.report.figures.values import Axis, Figure, Panel, Points, limits
 from ltsm.report.figures.values import Band as Area
@@ -24,7 +23,7 @@ from ltsm.report.table import (
     MINIMAL_LOSS,
     MINIMAL_TEST,
 )
-from ltsm.report.words import left_out, nothing_yet, over_seeds
+from ltsm.report.words import averaged, left_out, nothing_yet
 from ltsm.studies.iterative import NAME, ONE_SHOT, REINITIALISED, TICKET, level
 
 if TYPE_CHECKING:
@@ -68,12 +67,9 @@ def contents(evaluation: Evaluation) -> Contents:
 
 def by_size(evaluation: Evaluation, _table: Table, number: int, column: Column, what: str) -> Figure | None:
     """A number of each network against its size; none where no run has it."""
-    drawn: list[Layer] = []
-    for series in _series(evaluation):
-        drawn += _drawn(evaluation, series, column)
+    drawn = areas_first(layer for one in _series(evaluation) for layer in _drawn(evaluation, one, column))
     if not drawn:
         return None
-    drawn.sort(key=lambda layer: not isinstance(layer, Area))
     areas = [v for layer in drawn if isinstance(layer, Area) for v in (*layer.low, *layer.high)]
     points = [layer for layer in drawn if isinstance(layer, Points)]
     sizes = [x for layer in points for x in layer.x]
@@ -86,7 +82,7 @@ def by_size(evaluation: Evaluation, _table: Table, number: int, column: Column, 
         tuple(drawn),
     )
     caption = (
-        f"{what} against the share of the weights that are kept, round by round: {_about(evaluation)}"
+        f"{what} against the share of the weights that are kept, round by round: {averaged(evaluation)}"
         f"{left_out(evaluation, *evaluation.study.groups)}"
     )
     return Figure(number, f"{column.heading} by size", caption, (panel,))
@@ -96,18 +92,13 @@ def training(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 4: how the networks of chosen rounds train."""
     rows = [row for row in table.rows if _is_drawn(row)]
     found = [(row, curve_band(evaluation, row.group, table.measure)) for row in rows]
-    found = [(row, curve) for row, curve in found if len(curve.x)]
-    drawn = [
-        layer
-        for i, (row, curve) in enumerate(found)
-        for layer in layers(curve, STYLES[i % len(STYLES)], _size_label(row), floor=0)
-    ]
-    drawn.sort(key=lambda layer: not isinstance(layer, Area))
+    named = [(curve, f"{row.group.label}: {row.cells[0].text}") for row, curve in found if len(curve.x)]
+    drawn = ((curve, STYLES[i % len(STYLES)], name) for i, (curve, name) in enumerate(named))
     groups = evaluation.study.groups
     missing = nothing_yet(evaluation, f"run of the study {NAME}", *groups)
-    panel, beyond = curve_panel([curve for _, curve in found], drawn, missing, table.measure)
+    panel, beyond = curves_panel(drawn, missing, table.measure, floor=0)
     what = table.measure.label
-    caption = f"The {what.lower()} during training, of chosen rounds: {_about(evaluation)} {beyond}".strip()
+    caption = f"The {what.lower()} during training, of chosen rounds: {averaged(evaluation)} {beyond}".strip()
     return Figure(4, f"{what} during training", caption + left_out(evaluation, *groups), (panel,))
 
 
@@ -157,13 +148,3 @@ def _reach(points: Points) -> Iterator[float]:
 def _is_drawn(row: Row) -> bool:
     kind, number = level(row.group.label)
     return kind == TICKET and number in DRAWN
-
-
-def _size_label(row: Row) -> str:
-    """`round 7: 21.1%`."""
-    return f"{row.group.label}: {row.cells[0].text}"
-
-
-def _about(evaluation: Evaluation) -> str:
-    n = len(evaluation.seeds)
-    return f"mean ± standard deviation {over_seeds(n, n)}; data: {dataset_title(evaluation.protocol)}."

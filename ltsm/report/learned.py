@@ -10,15 +10,12 @@ import numpy as np
 
 from ltsm.report import contents as general
 from ltsm.report import table as general_table
-from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures import groups
-from ltsm.report.figures.curves import curve_band, curve_panel, layers
-from ltsm.report.figures.groups import STYLES
-from ltsm.report.figures.values import Axis, Bars, Curve, Figure, Level, Panel, limits
-from ltsm.report.figures.values import Band as Area
+from ltsm.report.figures.curves import areas_first, bars_panel, curve_band, curve_panel, layers
+from ltsm.report.figures.groups import curves, styled
+from ltsm.report.figures.values import Axis, Curve, Figure, Panel, limits
 from ltsm.report.measure import ACCURACY, Measure
 from ltsm.report.table import ACHIEVED, ACHIEVED_TEST, KEPT, SAMPLED, SAMPLED_TEST
-from ltsm.report.words import left_out, nothing_yet, over_seeds
+from ltsm.report.words import averaged, left_out, nothing_yet
 from ltsm.studies.learned import NAME
 from ltsm.studies.names import title
 
@@ -85,21 +82,10 @@ def achieved(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 2: what each network comes to."""
     column = next((c for c in (ACHIEVED_TEST, ACHIEVED) if c in table.columns), ACHIEVED)
     place = table.columns.index(column)
-    found = [(row, style) for row, style in _styled(table) if row.cells[place].ours.n]
-    values = [row.cells[place].ours for row, _ in found]
-    drawn: list[Layer] = []
-    if found:
-        heights, errors = tuple(v.mean for v in values), tuple(v.sd for v in values)
-        drawn.append(Bars(heights, errors, tuple(style for _, style in found)))
-        drawn += [Level(100 / evaluation.classes, "chance")] if evaluation.classes else []
-    names = tuple(_folded(row.label) for row, _ in found)
-    study = evaluation.study.groups
-    panel = Panel(
-        Axis("", -0.5, max(len(found), 1) - 0.5, names),
-        Axis(f"{column.heading} (%)", 0.0, 108.0),
-        tuple(drawn),
-        missing=nothing_yet(evaluation, f"run of the study {NAME}", *study),
-    )
+    found = [(_folded(row.label), style, row.cells[place].ours) for row, style in styled(table)]
+    study, y = evaluation.study.groups, Axis(f"{column.heading} (%)", 0.0, 108.0)
+    missing = nothing_yet(evaluation, f"run of the study {NAME}", *study)
+    panel = bars_panel([one for one in found if one[-1].n], y, missing, evaluation.classes)
     caption = f"The {column.heading.lower()} of each network: {_about(evaluation, *study)} {_NOTE}"
     return Figure(2, "What masks come to", caption, (panel,))
 
@@ -128,21 +114,12 @@ def probabilities(evaluation: Evaluation, table: Table) -> Figure | None:
     return Figure(3, "Probabilities of being kept", caption, (panel,))
 
 
-def losses(evaluation: Evaluation, table: Table) -> Figure:
-    """Figure 4: the loss during training, of masks and of the dense network's weights."""
-    return groups.curves(evaluation, table)
-
-
 FIGURES: dict[int, Callable[[Evaluation, Table], Figure | None]] = {
     1: learning,
     2: achieved,
     3: probabilities,
-    4: losses,
+    4: curves,
 }
-
-
-def _styled(table: Table) -> list[tuple[Row, Style]]:
-    return [(row, STYLES[i % len(STYLES)]) for i, row in enumerate(table.rows)]
 
 
 def _learned(evaluation: Evaluation, table: Table) -> list[tuple[Row, Style]]:
@@ -150,7 +127,7 @@ def _learned(evaluation: Evaluation, table: Table) -> list[tuple[Row, Style]]:
     recipes = evaluation.study.recipes
     return [
         (row, style)
-        for row, style in _styled(table)
+        for row, style in styled(table)
         if all(recipes[name].trains == "mask" for name in row.group.recipes)
     ]
 
@@ -169,7 +146,7 @@ def _layers(found: Sequence[tuple[Row, Style, Band]], table: Table | None = None
         if np.isfinite(curve.mean).any()
         for layer in layers(curve, style, table.label(row) if table else "", floor=0)
     ]
-    return sorted(drawn, key=lambda layer: not isinstance(layer, Area))
+    return areas_first(drawn)
 
 
 def _shares(evaluation: Evaluation, group: Group) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -187,6 +164,4 @@ def _stairs(heights: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, .
 
 
 def _about(evaluation: Evaluation, *of: Group) -> str:
-    n = len(evaluation.seeds)
-    about = f"mean ± standard deviation {over_seeds(n, n)}; data: {dataset_title(evaluation.protocol)}."
-    return about + left_out(evaluation, *of)
+    return averaged(evaluation) + left_out(evaluation, *of)

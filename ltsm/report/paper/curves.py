@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.curves import curve_band, curve_panel, layers
-from ltsm.report.figures.values import Band, Curve, Figure, Points
+from ltsm.report.figures.curves import curve_band, curve_panel, curves_panel, layers
+from ltsm.report.figures.values import Curve, Figure, Points
 from ltsm.report.paper.groups import CATEGORIES
 from ltsm.report.paper.paired import of_category
 from ltsm.report.paper.table_1 import BASELINE, INITIAL, LOTTERY_TICKET
-from ltsm.report.words import left_out, nothing_yet, over_seeds
+from ltsm.report.words import averaged, left_out, nothing_yet, over_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def initial_training(evaluation: Evaluation, table: Table) -> Figure:
     panel, beyond = curve_panel([found], drawn, nothing_yet(evaluation, "initial training", INITIAL), measure)
     caption = (
         f"The {measure.what} during the initial training without early stopping, "
-        f"every {evaluation.protocol.record_every} iterations, {_about(evaluation, n)} {beyond}"
+        f"every {evaluation.protocol.record_every} iterations, {averaged(evaluation, n)} {beyond}"
     )
     return Figure(1, f"{measure.label} during initial training", caption.strip(), (panel,))
 
@@ -63,26 +63,19 @@ def retraining(evaluation: Evaluation, table: Table) -> Figure:
     panel, beyond = curve_panel([found], drawn, nothing_yet(evaluation, "retraining", BASELINE), measure)
     caption = (
         f"The {measure.what} during the retraining, which stops for each seed at the iteration of the initial "
-        f"training's minimal validation loss, {_about(evaluation, len(results))} {alone}{beyond}"
+        f"training's minimal validation loss, {averaged(evaluation, len(results))} {alone}{beyond}"
     )
     return Figure(2, f"{measure.label} during retraining with early stopping", caption.strip(), (panel,))
 
 
 def tickets_and_hyperops(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 5: the ticket and the three groups of dense networks."""
-    drawn: list[Layer] = []
-    of_groups: list[bands.Band] = []
-    measure = table.measure
-    for category, group in categories(table):
-        found = curve_band(evaluation, group, measure)
-        if len(found.x):
-            of_groups.append(found)
-            n = len(evaluation.whole(group))
-            drawn += layers(found, STYLES[category], f"{category}s (n = {n})")
-    drawn.sort(key=lambda layer: not isinstance(layer, Band))
-    groups = evaluation.study.groups
-    missing = nothing_yet(evaluation, "ticket or hyperop", *groups)
-    panel, beyond = curve_panel(of_groups, drawn, missing, measure)
+    groups, measure = evaluation.study.groups, table.measure
+    found = (
+        (curve_band(evaluation, group, measure), STYLES[of], f"{of}s (n = {len(evaluation.whole(group))})")
+        for of, group in categories(table)
+    )
+    panel, beyond = curves_panel(found, nothing_yet(evaluation, "ticket or hyperop", *groups), measure)
     caption = (
         f"The {measure.what} of lottery tickets and hyperoptimized networks, every "
         f"{evaluation.protocol.record_every} iterations: for each seed the mean over a group's networks, then mean ± "
@@ -110,7 +103,3 @@ def _until(found: bands.Band, all_left: int) -> list[Layer]:
         rest = Curve(line.x[tail:], line.y[tail:], "first", "mean of the seeds left", dashed=True)
         drawn.append(rest)
     return drawn
-
-
-def _about(evaluation: Evaluation, n: int) -> str:
-    return f"mean ± standard deviation {over_seeds(n, len(evaluation.seeds))}; data: {dataset_title(evaluation.protocol)}."

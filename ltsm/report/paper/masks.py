@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltsm.report.evaluation import dataset_title
 from ltsm.report.figures.curves import layers, mask_band
 from ltsm.report.figures.groups import STYLES
 from ltsm.report.figures.values import Axis, Curve, Figure, Level, Panel, Picture, Points, Shade, limits
-from ltsm.report.words import over_seeds
+from ltsm.report.words import averaged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,10 +125,7 @@ def _layers_panel(evaluation: Evaluation) -> Panel:
 
 def _layer_sizes(evaluation: Evaluation) -> tuple[int, ...]:
     """Weights and biases of each of the baseline's layers; none where the store does not say inputs and classes."""
-    inputs, classes = _inputs(evaluation), evaluation.classes
-    if inputs is None or classes is None:
-        return ()
-    return tuple((a + 1) * b for a, b in pairwise((inputs, *evaluation.protocol.hidden, classes)))
+    return tuple((a + 1) * b for a, b in evaluation.layer_sizes)
 
 
 def _inputs(evaluation: Evaluation) -> int | None:
@@ -184,5 +179,4 @@ def _considered(evaluation: Evaluation) -> str:
 
 
 def _about(evaluation: Evaluation) -> str:
-    n = len({mask.seed for mask in evaluation.masks})
-    return f"mean ± standard deviation {over_seeds(n, len(evaluation.seeds))}; data: {dataset_title(evaluation.protocol)}."
+    return averaged(evaluation, len({mask.seed for mask in evaluation.masks}))

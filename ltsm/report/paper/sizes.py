@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.values import Axis, Bars, Figure, Panel, Points, limits
+from ltsm.report.figures.curves import bars_panel, highest, mean_point
+from ltsm.report.figures.values import Axis, Figure, Panel, Points, limits
 from ltsm.report.paper.curves import STYLES, categories
 from ltsm.report.paper.table_1 import LOTTERY_TICKET, hidden
 from ltsm.report.table import FINAL_LOSS, SIZE, summary
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ltsm.store.values import ResultRow
 
 RELATIVE = "Relative size (%)"
+LOW = "Low performer"
+"""As which a network is drawn that has no group yet."""
 Place = tuple[float, float]
 NAME, MARKER = (0.11, 0.035), (0.062, 0.03)
 """How far the middle of a name has to be from another name's, and from a marker: shares of the picture."""
@@ -30,19 +33,15 @@ CORNERS = tuple((right, up) for up in (1, -1, 2, -2, 3, -3) for right in (1, -1)
 
 def relative_sizes(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 6: the ticket and the three groups; a group's size is its networks' mean for each seed."""
-    found = {category: summary(evaluation, group, SIZE) for category, group in categories(table)}
-    found = {category: size for category, size in found.items() if size.n}
-    labels = tuple(f"{category}s\n(n = {size.n})".replace(" ", "\n", 1) for category, size in found.items())
-    means, errors = tuple(s.mean for s in found.values()), tuple(s.sd for s in found.values())
-    top = max((m + (e if math.isfinite(e) else 0) for m, e in zip(means, errors, strict=True)), default=100.0)
-    bars = Bars(means, errors, tuple(STYLES[category] for category in found))
-    groups = evaluation.study.groups
-    panel = Panel(
-        Axis("", -0.5, len(found) - 0.5 if found else 0.5, labels),
-        Axis(RELATIVE, 0.0, max(1.05 * top, 100.0)),
-        (bars,) if found else (),
-        missing=nothing_yet(evaluation, "ticket or hyperop", *groups),
-    )
+    sizes = {category: summary(evaluation, group, SIZE) for category, group in categories(table)}
+    found = [
+        (f"{category}s\n(n = {size.n})".replace(" ", "\n", 1), STYLES[category], size)
+        for category, size in sizes.items()
+        if size.n
+    ]
+    groups, top = evaluation.study.groups, 1.05 * highest((size for *_, size in found), 100.0)
+    y = Axis(RELATIVE, 0.0, max(top, 100.0))
+    panel = bars_panel(found, y, nothing_yet(evaluation, "ticket or hyperop", *groups))
     caption = (
         "The relative network sizes of the lottery tickets and of the three groups of hyperoptimized networks: "
         "for each seed the mean over a group's networks, then mean ± standard deviation over the n seeds; dense "
@@ -122,21 +121,16 @@ def _means(evaluation: Evaluation, rows: list[Row], sides: list[tuple[int, int]]
     layers: list[Layer] = []
     for row, side in zip(rows, sides, strict=True):
         name = "ticket" if row.label == LOTTERY_TICKET else names.sizes(hidden(evaluation, row.group))
-        layers.append(_mean(row, "" if row.category in seen else f"{row.category}s", name, side))
+        label, style = "" if row.category in seen else f"{row.category}s", STYLES[row.category or LOW]
+        size, loss = row.cells[0].ours, row.cells[1].ours
+        layers.append(mean_point(size, loss, style, label, names=(name,), side=side))
         seen.add(row.category)
     return layers
 
 
 def _runs(row: Row, results: list[ResultRow]) -> Points:
     x, y = tuple(SIZE.values(results)), tuple(FINAL_LOSS.values(results))
-    return Points(x, y, STYLES[row.category or "Low performer"], small=True)
-
-
-def _mean(row: Row, label: str, name: str, side: tuple[int, int]) -> Points:
-    size, loss = row.cells[0].ours, row.cells[1].ours
-    x_error, y_error = ((v.sd,) if math.isfinite(v.sd) else () for v in (size, loss))
-    style = STYLES[row.category or "Low performer"]
-    return Points((size.mean,), (loss.mean,), style, label, x_error, y_error, (name,), side)
+    return Points(x, y, STYLES[row.category or LOW], small=True)
 
 
 def _about(evaluation: Evaluation) -> str:
