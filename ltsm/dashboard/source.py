@@ -20,7 +20,6 @@ from ltsm.store import read, schema
 from ltsm.store.claim import holder
 from ltsm.store.values import FINISHED
 from ltsm.studies.all import STUDIES
-from ltsm.studies.names import title
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -122,8 +121,7 @@ class Source:
         column = FINAL_LOSS if measure == LOSS else FINAL_ACCURACY
 
         def made() -> Comparison:
-            reference = title(moment.study.reference)
-            return against_reference(self._evaluation(moment), column, reference, column.name)
+            return against_reference(self._evaluation(moment), column)
 
         with self._lock:
             found: Comparison = self.kept.one(("differences", column), self._ended(moment), made)

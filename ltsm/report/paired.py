@@ -78,15 +78,17 @@ class Comparison:
         return sum(pair.corrected_p == pair.corrected_p for pair in self.pairs)
 
 
-def against_reference(evaluation: Evaluation, column: Column, label: str, name: str) -> Comparison:
+def against_reference(evaluation: Evaluation, column: Column) -> Comparison:
     """The study's reference minus each other group."""
     values = {
         group.label: in_units(evaluation.by_seed(group, column.result), column)
         for group in evaluation.study.groups
     }
-    reference = values.pop(evaluation.study.reference, {})
+    label = evaluation.study.reference
+    reference = values.pop(label, {})
     pairs = holm_together([difference(title(other), reference, found) for other, found in values.items()])
-    return Comparison(name, f"{column.heading}, paired by seed", f"{label} minus …", column, pairs)
+    heading = f"{title(label)} minus …"
+    return Comparison(column.name, f"{column.heading}, paired by seed", heading, column, pairs)
 
 
 def in_units(values: Mapping[int, float], column: Column) -> dict[int, float]:

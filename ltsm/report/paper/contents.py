@@ -9,8 +9,7 @@ from ltsm.report.contents import Contents
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.grids import Entry, Grid
 from ltsm.report.paper import published
-from ltsm.report.paper.finding import finding
-from ltsm.report.paper.paired import paired
+from ltsm.report.paper.finding import finding, paired
 from ltsm.report.paper.table_1 import hidden, table_1
 from ltsm.report.paper.text_numbers import TextNumber, text_numbers
 from ltsm.report.statistics import summarise, welch

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.figures.curves import curve_band, curve_panel, curves_panel, layers
 from ltsm.report.figures.values import Curve, Figure, Points
-from ltsm.report.paper.groups import CATEGORIES
-from ltsm.report.paper.paired import of_category
-from ltsm.report.paper.table_1 import BASELINE, INITIAL, LOTTERY_TICKET
+from ltsm.report.paper.table_1 import BASELINE, CATEGORIES, INITIAL, LOTTERY_TICKET, of_category
 from ltsm.report.words import averaged, left_out, nothing_yet, over_seeds
 
 if TYPE_CHECKING:

@@ -1,25 +1,39 @@
-"""The finding in words, computed from the data."""
+"""The paper's own claims, tested: the ticket against every dense network, paired by seed; and the finding in words.
+
+Two networks of one seed share the data's order but not their initial values, so a pair is worth little more than two runs.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ltsm.report.claims import Claim, not_enough
-from ltsm.report.paired import ENOUGH_PAIRS
-from ltsm.report.paper.paired import HIGH_PERFORMERS
-from ltsm.report.paper.table_1 import TICKET, is_baseline, label
+from ltsm.report.paired import ENOUGH_PAIRS, Comparison, difference, holm_together
+from ltsm.report.paper.table_1 import LOTTERY_TICKET, TICKET, is_baseline, label, of_category
 from ltsm.report.statistics import one_sample, summarise
-from ltsm.report.table import SIZE
+from ltsm.report.table import FINAL_LOSS, SIZE
 from ltsm.report.words import signed
 from ltsm.studies.names import sizes
 
 if TYPE_CHECKING:
     from ltsm.report.claims import Answer
     from ltsm.report.evaluation import Evaluation
-    from ltsm.report.paired import Comparison, Paired
+    from ltsm.report.paired import Paired
+    from ltsm.report.table import Table
 
+HIGH_PERFORMERS = "High performers"
 MOST_NAMES = 9
 """How many networks a sentence can name; the paper has ten, of which one at least is no high performer."""
+
+
+def paired(evaluation: Evaluation, table: Table) -> Comparison:
+    """The ticket against each dense network in the table's order, last against the high performers' mean."""
+    ticket = evaluation.by_seed(TICKET, FINAL_LOSS.result)
+    groups = {row.label: row.group for row in table.rows if row.label != LOTTERY_TICKET}
+    groups[HIGH_PERFORMERS] = of_category(table, "High performer")
+    pairs = [difference(name, ticket, evaluation.by_seed(g, FINAL_LOSS.result)) for name, g in groups.items()]
+    title = "Final validation loss, paired by seed"
+    return Comparison("paired", title, "Ticket minus …", FINAL_LOSS, holm_together(pairs))
 
 
 def finding(
