@@ -76,9 +76,9 @@ def compare(
     if len(names) < 2:  # noqa: PLR2004
         raise UsageError("one protocol is nothing to compare.", f"ltsm compare {names[0]} OTHER")
     from ltsm.report import compared_documents as documents
-    from ltsm.report import document
     from ltsm.report.compared import compare as compared
     from ltsm.report.measure import MEASURES
+    from ltsm.store import artifacts
 
     found = compared(
         sides.load(names, store, study, records=figure is not None or form == "html"), MEASURES[measure]
@@ -90,14 +90,14 @@ def compare(
     elif output is None:
         say.document(writers[form](found))
     else:
-        document.save(output, writers[form](found).encode("utf-8", "backslashreplace"))
+        artifacts.save(output, writers[form](found).encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
     if figure is not None and suffix is not None:
         from ltsm.report.figures.compared import figure as figure_of
         from ltsm.report.figures.draw import draw
 
         shown = figure_of(found, group or ())
-        document.save(figure, draw(shown, suffix))
+        artifacts.save(figure, draw(shown, suffix))
         say.note(f"wrote {figure}: {shown.caption}")
 
 

@@ -74,6 +74,7 @@ def figures(
     from ltsm.report.evaluation import load
     from ltsm.report.figures.draw import Sheet, draw
     from ltsm.report.measure import MEASURES
+    from ltsm.store import artifacts
 
     with reading(store) as opened:
         evaluation = load(opened, protocol, study, records=True, bits=True)
@@ -87,9 +88,9 @@ def figures(
     sheet = Sheet(width, dpi, style)
     for figure in shown:
         path = out / f"figure_{figure.number}.{form}"
-        document.save(path, draw(figure, form, sheet))
+        artifacts.save(path, draw(figure, form, sheet))
         say.data(str(path))
-    document.save(out / "captions.md", document.captions(shown).encode("utf-8", "backslashreplace"))
+    artifacts.save(out / "captions.md", document.captions(shown).encode("utf-8", "backslashreplace"))
 
 
 def _asked(words: list[str]) -> tuple[str, list[int]]:

@@ -155,7 +155,8 @@ def write(found: Supermask, ticket: Ticket, images: Dataset, out: Path) -> None:
         StoreError: one cannot be written.
     """
     from ltsm.library.files import state_bytes
-    from ltsm.library.ticket_file import ticket_bytes, write_whole
+    from ltsm.library.ticket_file import ELSEWHERE, ticket_bytes
+    from ltsm.store import artifacts
 
     trained = () if ticket.trained is None else (state_bytes(ticket.trained),)
     contents = (
@@ -166,5 +167,5 @@ def write(found: Supermask, ticket: Ticket, images: Dataset, out: Path) -> None:
         *trained,
     )
     for name, content in zip(FILES, contents, strict=False):
-        write_whole(out / name, content)
+        artifacts.save(out / name, content, ELSEWHERE)
         say.note(f"wrote {out / name}")

@@ -106,6 +106,7 @@ def report(
     from ltsm.report import document
     from ltsm.report.evaluation import load
     from ltsm.report.measure import MEASURES
+    from ltsm.store import artifacts
 
     with reading(store) as opened:
         evaluation = load(opened, protocol, study, records=form not in {"text", "csv"}, bits=form == "html")
@@ -124,7 +125,7 @@ def report(
     if output is None:
         say.document(text)
     else:
-        document.save(output, text.encode("utf-8", "backslashreplace"))
+        artifacts.save(output, text.encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
 
 

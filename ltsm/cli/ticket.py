@@ -93,7 +93,8 @@ def export(
         UsageError: no run is named, the format cannot be, or a ticket file would be written over itself.
         StoreError: there is no such run, it has no mask yet, or a file cannot be read or written.
     """
-    from ltsm.library.ticket_file import load_ticket, write_whole
+    from ltsm.library.ticket_file import ELSEWHERE, load_ticket
+    from ltsm.store import artifacts
 
     if (run is None) == (seed is None):
         raise UsageError("name one run: its id, a ticket file, or --seed.", "ltsm ticket export --seed 0")
@@ -106,7 +107,7 @@ def export(
         ticket = stored_ticket(store, protocol, run, seed)
     path = out or Path(f"seed-{ticket.about.get('seed', 0)}.ticket")
     content = _format(path)(ticket, trained)
-    write_whole(path, content)
+    artifacts.save(path, content, ELSEWHERE)
     say.note(f"{len(content):,} bytes; {_inside(ticket, path, trained)}")
     say.data(str(path))
 

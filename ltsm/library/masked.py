@@ -64,6 +64,7 @@ class Making:
         seed: of what is drawn.
         model: the module, whose layers draw their own initial values; None: a chain's are drawn as a sweep's are.
         chain: the network as ours, where it is one.
+        one: both are of one and the same moment: nobody kept the initial values.
     """
 
     before: State
@@ -75,6 +76,7 @@ class Making:
     seed: int
     model: nn.Module | None
     chain: Chain | None
+    one: bool
 
     def masked(self, mask: State) -> State:
         """The whole state dict under a mask by parameter name."""

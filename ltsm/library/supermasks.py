@@ -13,7 +13,7 @@ from ltsm.errors import UsageError
 from ltsm.library.arguments import function, interval, numbers
 from ltsm.library.evaluation import through_module, through_ours
 from ltsm.library.outputs import check_loss
-from ltsm.library.prepared import check_fractions, prepared
+from ltsm.library.prepared import check_fractions, making_of, prepared
 from ltsm.library.pruned import Pruned, counts, finite, relative_size
 from ltsm.protocol import PAPER, MaskScope
 
@@ -160,13 +160,10 @@ def find_supermask(
     given = amounts if thresholds is None else thresholds
     values = _values(by, given)
     low, high = _selectable(select, paper=given is None and by == "threshold")
-    made = prepared(
+    making = making_of(
         initial,
         trained,
         model=model,
-        criterion=criterion,
-        by=by,
-        scope=scope,
         mask=mask,
         kept=kept,
         pruned=pruned,
@@ -174,6 +171,7 @@ def find_supermask(
         activation=activation,
         seed=seed,
     )
+    made = prepared(making, criterion, by=by, scope=scope)
     through, found = _evaluated(made, values, validation, loss)
     results = _results(values, made, found)
     best = _best(results, by, low, high)

@@ -7,15 +7,12 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from ltsm.errors import StoreError
 from ltsm.report import escape, formats
 from ltsm.report.all import contents, figures, table
 from ltsm.report.measure import LOSS
-from ltsm.store import artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from jinja2 import Environment
     from rich.console import RenderableType
@@ -126,18 +123,6 @@ def page(
 def captions(drawn: Iterable[Figure]) -> str:
     """The captions of some figures as Markdown."""
     return "\n\n".join(f"**Figure {f.number}.** {escape.markdown(f.caption)}" for f in drawn) + "\n"
-
-
-def save(path: Path, content: bytes) -> None:
-    """Write a document whole, or leave what was there.
-
-    Raises:
-        StoreError: the file cannot be written.
-    """
-    try:
-        artifacts.write_whole(path, content)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}.", "choose another place") from error
 
 
 def rendered(form: Literal["markdown", "latex", "fragment"], found: Sayings, grids: Sequence[Grid]) -> str:
