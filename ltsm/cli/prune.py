@@ -204,26 +204,19 @@ def prune(
         **_thresholds(thresholds, select),
         **{name: value for name, value in settings.items() if value is not None},
     )
+    search = {"amounts": protocol.thresholds, "select": (protocol.select_min, protocol.select_max)}
     images, test = _data(protocol, folder)
+    from torch import nn
+
+    how: dict[str, Any] = {"mask": protocol.mask, "activation": protocol.activation, "seed": seed}
+    how["only"] = nn.Linear if only_linear else None
     with their_code():
         if wanted:
-            found: Supermask = learning.learned(
-                wanted, (initial, key), images, network, protocol, only_linear, seed
-            )
+            found: Supermask = learning.learned(wanted, (initial, key), images, network, protocol.order, how)
         else:
-            found = _found(
-                (initial, trained, key),
-                images,
-                network,
-                protocol,
-                only_linear,
-                criterion or SIGN,
-                amount,
-                seed,
-            )
-        ticket = _ticket(found, images, protocol, seed) if train else _untrained(found)
+            found = _found((initial, trained, key), images, network, criterion or SIGN, amount or search, how)
+        ticket = _ticket(found, images, protocol, seed, train=train)
         tested = None if test is None else _tested(found, ticket, images, test)
-    ticket = replace(ticket, about={**ticket.about, "data": _origin(images, protocol)})
     if initial is not None and not wanted:
         pruned.compare_whole(found, images)
     pruned.note_left_alone(found, "initial" if initial or wanted else "trained")
@@ -261,14 +254,10 @@ def _found(
     weights: tuple[Path | None, Path | None, str | None],
     images: Dataset,
     network: str | None,
-    protocol: Protocol,
-    only_linear: bool,
     criterion: str,
-    amount: dict[str, Any],
-    seed: int,
+    amounts: dict[str, Any],
+    how: dict[str, Any],
 ) -> Supermask:
-    from torch import nn
-
     from ltsm.library.files import function_named, network_named, read_weights
     from ltsm.library.supermasks import find_supermask
 
@@ -278,45 +267,27 @@ def _found(
             "--trained FILE is missing: a mask by a rule is made by what training made of the weights.",
             "--trained FILE; or --learn bernoulli, which learns a mask without them",
         )
-    search = {"amounts": protocol.thresholds, "select": (protocol.select_min, protocol.select_max)}
     return find_supermask(
         None if initial is None else read_weights(initial, key),
         read_weights(trained, key),
         images,
         model=None if network is None else network_named(network),
         criterion=function_named(criterion, "criterion") if ":" in criterion else criterion,
-        **(amount or search),
-        mask=protocol.mask,
-        only=nn.Linear if only_linear else None,
-        activation=protocol.activation,
-        seed=seed,
+        **amounts,
+        **how,
     )
 
 
-def _ticket(found: Supermask, images: Dataset, protocol: Protocol, seed: int) -> Ticket:
+def _ticket(found: Supermask, images: Dataset, protocol: Protocol, seed: int, *, train: bool) -> Ticket:
+    """What is left, trained if asked for, with what `ltsm ticket evaluate` needs to find the same images again."""
+    from ltsm.library.tickets import ticket_of
     from ltsm.library.training import train_ticket
 
-    return train_ticket(
-        found,
-        images,
-        images,
-        iterations=protocol.iterations,
-        lr=protocol.lr,
-        batch_size=protocol.batch_size,
-        order=protocol.order,
-        seed=seed,
-    )
-
-
-def _untrained(found: Supermask) -> Ticket:
-    from ltsm.library.tickets import ticket_of
-
-    return ticket_of(found)
-
-
-def _origin(images: Dataset, protocol: Protocol) -> dict[str, Any]:
-    """What `ltsm ticket evaluate` needs to find the same images again."""
-    return {"dataset": images.name, "pixels": protocol.pixels, "sha256": images.digest}
+    names = ("iterations", "lr", "batch_size", "order")
+    plan = {name: getattr(protocol, name) for name in names}
+    made = train_ticket(found, images, images, seed=seed, **plan) if train else ticket_of(found)
+    data = {"dataset": images.name, "pixels": protocol.pixels, "sha256": images.digest}
+    return replace(made, about={**made.about, "data": data})
 
 
 def their_code() -> AbstractContextManager[Any]:

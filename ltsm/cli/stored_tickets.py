@@ -13,6 +13,7 @@ from ltsm.library.chains import Chain, chain_of_state
 from ltsm.library.masks import masked_state
 from ltsm.library.tickets import Recipe, Ticket
 from ltsm.protocol import from_settings
+from ltsm.report.plain import plain
 from ltsm.store import artifacts, read
 from ltsm.store.values import FINISHED
 from ltsm.studies import paper
@@ -172,7 +173,7 @@ def _about(protocol: ProtocolRow, run: RunRow, mask: MaskRow) -> dict[str, Any]:
         mask.amount_by: mask.amount,
         "relative_size": mask.relative_size,
         "val_accuracy": mask.val_accuracy,
-        "val_loss": _number(mask.val_loss),
+        "val_loss": plain(mask.val_loss),
         "data": {
             **{name: settings[name] for name in ("dataset", "pixels", "train_size", "validation_size")},
             **({"held_out": settings["held_out"]} if "held_out" in settings else {}),
@@ -187,9 +188,5 @@ def _trained(store: Store, run: RunRow) -> dict[str, Any]:
     return {
         "iterations": run.iteration,
         "trained_val_accuracy": last.val_accuracy,
-        "trained_val_loss": _number(last.val_loss),
+        "trained_val_loss": plain(last.val_loss),
     }
-
-
-def _number(value: float) -> float | None:
-    return value if abs(value) < float("inf") else None

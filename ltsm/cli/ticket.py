@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +16,7 @@ from ltsm.cli.prune import Network, their_code
 from ltsm.cli.pruned import test_sentence
 from ltsm.errors import DataError, StoreError, UsageError
 from ltsm.paths import read_path
+from ltsm.report.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -301,11 +301,9 @@ def _compared(ticket: Ticket, images: Dataset, which: str, found: Achieved, pref
     """What a network achieves, and whether it is what was recorded; None where that was on other data."""
     recorded = ticket.about.get(f"{prefix}val_accuracy")
     same_data = ticket.about.get("data", {}).get("sha256") == images.digest
-    finite = found.val_loss < float("inf")
     return {
         "network": which,
-        **asdict(found),
-        "val_loss": found.val_loss if finite else None,
+        **plain(found),
         "correct": round(found.val_accuracy * len(images.validation_labels)),
         "recorded_accuracy": recorded if same_data else None,
         "as_recorded": found.val_accuracy == recorded if same_data and recorded is not None else None,

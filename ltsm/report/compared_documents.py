@@ -70,7 +70,9 @@ def html(found: Compared, groups: Sequence[str] = ()) -> str:
 def csv(found: Compared) -> str:
     """A line for each column, row and side, in full precision; the first side has no difference."""
     differences = ("difference_mean", "difference_sd", "difference_n", "low", "high", "p", "corrected_p")
-    rows = [["column", "label", "side", "protocol", "n", "mean", "sd", "paired", *differences]]
+    rows: list[list[Any]] = [
+        ["column", "label", "side", "protocol", "n", "mean", "sd", "paired", *differences]
+    ]
     for part in found.parts:
         for line in part.lines:
             for side, mean, versus in zip(found.sides, line.sides, (None, *line.versus), strict=True):
