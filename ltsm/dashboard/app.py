@@ -21,7 +21,7 @@ from ltsm.dashboard.screens.overview import Overview
 from ltsm.dashboard.screens.runs import Runs
 from ltsm.dashboard.screens.table import StudyTable
 from ltsm.dashboard.themes import LIGHT_SERIES_COLOURS, SERIES_COLOURS, THEMES
-from ltsm.dashboard.widgets.navigation import SCREENS
+from ltsm.dashboard.widgets.heading import SCREENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -19,9 +19,7 @@ class Entry:
     line: Line
     tag: str
     tone: str
-    mean: float | None = None
-    deviation: float | None = None
-    n: int | None = None
+    at: Summary | None = None
     versus: Summary | None = None
     pinned: bool = False
 
@@ -40,18 +38,14 @@ def columns(cursor: float | None, width: int, *, pinned: bool) -> list[Column[En
         ),
         worded("network", min(24, max(16, width)), lambda entry: entry.line.name, lambda entry: entry.tone),
         numbered("runs", 4, lambda entry: entry.line.started),
-        averaged(at, 18, lambda entry: (entry.mean, entry.deviation), 4),
-        numbered("n", 3, lambda entry: entry.n),
+        averaged(at, 18, lambda entry: entry.at, 4),
+        numbered("n", 3, lambda entry: entry.at.n if entry.at else None),
     ]
 
 
 def versus(tag: str) -> Column[Entry]:
     """Means of differences with their deviations; without one where no seed is shared."""
-
-    def number(entry: Entry) -> tuple[float | None, float | None]:
-        return (None, None) if entry.versus is None else (entry.versus.mean, entry.versus.sd)
-
-    return averaged(f"minus [{tag}]", 17, number, 4)
+    return averaged(f"minus [{tag}]", 17, lambda entry: entry.versus, 4)
 
 
 PUBLISHED: Column[Entry] = numbered("paper min", 9, lambda entry: entry.line.published, 3, lambda _: "muted")

@@ -32,17 +32,9 @@ SEED_STYLE: Final[Style] = "fifth"
 _DIGITS = 6
 
 
-def _size(mask: MaskRow) -> float:
-    return 100 * mask.relative_size
-
-
-def _accuracy(mask: MaskRow) -> float:
-    return 100 * mask.val_accuracy
-
-
 SHOWN: Final[dict[str, tuple[str, Callable[[MaskRow], float]]]] = {
-    "size": ("relative size, %", _size),
-    "accuracy": ("untrained accuracy, %", _accuracy),
+    "size": ("relative size, %", lambda mask: 100 * mask.relative_size),
+    "accuracy": ("untrained accuracy, %", lambda mask: 100 * mask.val_accuracy),
 }
 """What is drawn of a mask, each with its title."""
 

@@ -105,7 +105,7 @@ async def test_a_run_is_pinned_from_the_list_and_from_its_window(watching, two):
         assert [pin.name for pin in watched.app.pins] == ["1: Ticket, seed 2"]
         await watched.press("2")
         entry = line(watched, "1: Ticket, seed 2")
-        assert (entry.line.started, entry.n) == (1, 1)
+        assert (entry.line.started, entry.at.n) == (1, 1)
         await watched.press("5", "enter", "i")
         assert watched.app.pins == ()
         await watched.press("i", "escape", "2")

@@ -13,6 +13,7 @@ from ltsm.dashboard.source import Source
 from ltsm.dashboard.widgets.columns import Column
 from ltsm.dashboard.widgets.sorting import in_order, next_order
 from ltsm.protocol import PAPER
+from ltsm.report.statistics import Summary
 from ltsm.studies import paper
 from ltsm.studies.study import Group
 
@@ -88,4 +89,4 @@ def test_a_group_of_several_recipes_is_averaged_by_seed(tmp_path):
     }
     source = Source(made_up.exact(tmp_path / "ltsm.db", paper.study(PAPER), curves))
     drawn = curve_groups.drawing(source, replace(source.look(), study=study), Asked(["both"]))
-    assert drawn.curves["both"].band.at(100) == (2.0, pytest.approx(2**-0.5), 2)
+    assert drawn.curves["both"].band.at(100) == Summary(2, 2.0, pytest.approx(2**-0.5))

@@ -50,7 +50,8 @@ class Keys(ModalScreen[None]):
         with VerticalScroll(classes="window") as window:
             window.border_title = "Keys"
             window.border_subtitle = "Esc closes"
-            yield Static(Content("\n").join([*self._lines(), Content(), *self._glyphs()]))
+            glyphs = [Content.assemble((f"{glyph:>18}  ", "bold"), state) for state, glyph in GLYPHS.items()]
+            yield Static(Content("\n").join([*self._lines(), Content(), *glyphs]))
 
     def _lines(self) -> list[Content]:
         shown = {what: ", ".join(self._shown(key) for key in keys) for what, keys in self._keys.items()}
@@ -60,6 +61,3 @@ class Keys(ModalScreen[None]):
 
     def _shown(self, key: str) -> str:
         return self.app.get_key_display(Binding(key, ""))
-
-    def _glyphs(self) -> list[Content]:
-        return [Content.assemble((f"{glyph:>18}  ", "bold"), state) for state, glyph in GLYPHS.items()]

@@ -89,10 +89,6 @@ class Overview(Page):
         if self.dashboard.moment is not None and event.size:
             self.show(self.dashboard.moment)
 
-    def on_sheet_opened(self) -> None:
-        """The run under the cursor."""
-        self.action_open()
-
     def action_open(self) -> None:
         """The run under the cursor; one that only made masks has a screen of its own for them."""
         grid, moment = self.grid, self.dashboard.moment
@@ -104,6 +100,8 @@ class Overview(Page):
             self.app.switch_mode("masks")
         elif run is not None:
             self.app.push_screen(OneRun(run.id))
+
+    on_sheet_opened = action_open
 
     def action_failure(self) -> None:
         """To the next cell with a failed run."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ltsm.dashboard.widgets.raster import ACROSS_ALL, DASHES, Raster
 from ltsm.dashboard.widgets.tones import series_tone
-from ltsm.report.figures.values import Band, Curve, Level, Points, Shade, Style, ticks
+from ltsm.report.figures.values import Band, Curve, Points, Shade, Style, ticks
 
 if TYPE_CHECKING:
     from typing import Any
@@ -149,9 +149,7 @@ def _y_ticks(rows: int) -> int:
 
 
 def _tone(layer: Layer) -> str:
-    return (
-        "muted" if isinstance(layer, Level) else tone(layer.style) if isinstance(layer, Curve | Band) else ""
-    )
+    return tone(layer.style) if isinstance(layer, Curve | Band) else ""
 
 
 def _drawn(panel: Panel, frame: Frame) -> Raster:
@@ -162,8 +160,6 @@ def _drawn(panel: Panel, frame: Frame) -> Raster:
         if isinstance(layer, Band):
             low, high = (_heights(layer.x, side, x, frame.y) for side in (layer.low, layer.high))
             raster.band(low, high, index)
-        elif isinstance(layer, Level):
-            raster.line(np.full(len(x), place(frame.y, layer.y)), index, ACROSS_ALL)
         elif isinstance(layer, Curve):
             dashes = ACROSS_ALL if layer.dashed else DASHES[STYLES.index(layer.style) % len(DASHES)]
             raster.line(_heights(layer.x, layer.y, x, frame.y), index, dashes)
