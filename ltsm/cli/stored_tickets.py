@@ -10,8 +10,8 @@ from ltsm.core.mask_training import factors
 from ltsm.core.masking import unpack_bits
 from ltsm.errors import StoreError, UsageError
 from ltsm.library.chains import Chain, chain_of_state
-from ltsm.library.masks import masked_state
 from ltsm.library.tickets import Recipe, Ticket
+from ltsm.library.weights import masked_state
 from ltsm.protocol import from_settings
 from ltsm.report.plain import plain
 from ltsm.store import artifacts, read

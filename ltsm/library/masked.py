@@ -14,9 +14,8 @@ from ltsm.core.actions import KEPT, PRUNED, Case
 from ltsm.core.ambient import own_state
 from ltsm.core.network import initial_values
 from ltsm.errors import UsageError
-from ltsm.library.masks import masked_state
 from ltsm.library.ranking import layer_of, pooled, split
-from ltsm.library.weights import state_of
+from ltsm.library.weights import masked_state, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

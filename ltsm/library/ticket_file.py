@@ -25,9 +25,9 @@ from ltsm.core.network import Network, initial_values
 from ltsm.core.state import digest, metadata
 from ltsm.errors import StoreError
 from ltsm.library.chains import Chain
-from ltsm.library.masks import masked_state
 from ltsm.library.pruned import finite
 from ltsm.library.tickets import Recipe, Ticket, TrainingRecord, checked_ticket
+from ltsm.library.weights import masked_state
 from ltsm.paths import read_path
 from ltsm.store import artifacts
 

@@ -10,9 +10,7 @@ from ltsm.report import (
     criteria,
     criteria_claims,
     iterative,
-    iterative_claims,
     learned,
-    learned_claims,
 )
 from ltsm.report import table as general_table
 from ltsm.report.figures import groups
@@ -67,8 +65,8 @@ _OF: dict[str, _Report] = {
 }
 VERIFY: dict[str, Callable[[Evaluation], Verification]] = {
     criteria.NAME: criteria_claims.verify,
-    iterative.NAME: iterative_claims.verify,
-    learned.NAME: learned_claims.verify,
+    iterative.NAME: iterative.verify,
+    learned.NAME: learned.verify,
 }
 """Studies of which claims are published, beside the paper's own."""
 

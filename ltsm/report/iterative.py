@@ -1,4 +1,9 @@
-"""The study `iterative`: how early, and how well, networks train round by round, against how much they keep."""
+"""The study `iterative`: how early, and how well, networks train round by round, against how much they keep.
+
+Its published claims (Frankle and Carbin, 2019) hold for one protocol and for the study as it is without options: a
+network counts for a claim only if its recipe is that one's. A ratio is that of two means over seeds, as it is published;
+its interval is that of its linearised values, one a seed (the delta method), which takes the spread of both into account.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ltsm.protocol import FRANKLE
 from ltsm.report import contents as general
 from ltsm.report import table as general_table
 from ltsm.report.bands import band
@@ -14,6 +20,9 @@ from ltsm.report.figures.curves import areas_first, curve_band, curves_panel, la
 from ltsm.report.figures.groups import STYLES
 from ltsm.report.figures.values import Axis, Figure, Panel, Points, limits
 from ltsm.report.figures.values import Band as Area
+from ltsm.report.paired import in_units
+from ltsm.report.published_claims import Verification, published, value
+from ltsm.report.statistics import summarise
 from ltsm.report.table import (
     FINAL_ACCURACY,
     FINAL_LOSS,
@@ -24,18 +33,20 @@ from ltsm.report.table import (
     MINIMAL_TEST,
 )
 from ltsm.report.words import averaged, left_out, nothing_yet
-from ltsm.studies.iterative import NAME, ONE_SHOT, REINITIALISED, TICKET, level
+from ltsm.studies.iterative import NAME, ONE_SHOT, REINITIALISED, TICKET, level, study, ticket
+from ltsm.studies.study import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from ltsm.report.contents import Contents
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Layer, Style
     from ltsm.report.table import Column, Row, Table
-    from ltsm.studies.study import Group
 
-__all__ = ["FIGURES", "NAME", "contents", "table"]
+    BySeed = Mapping[int, float]
+
+__all__ = ["FIGURES", "NAME", "contents", "table", "verify"]
 
 TESTED = (KEPT, ITERATION, MINIMAL_TEST, FINAL_TEST)
 UNTESTED = (KEPT, ITERATION, MINIMAL_LOSS, FINAL_LOSS, FINAL_ACCURACY)
@@ -129,8 +140,8 @@ def _drawn(evaluation: Evaluation, series: _Series, column: Column) -> list[Laye
     seeds: dict[int, list[tuple[float, float]]] = {}
     for group in reversed(series.groups):
         sizes = evaluation.by_seed(group, KEPT.result)
-        for seed, value in evaluation.by_seed(group, column.result).items():
-            seeds.setdefault(seed, []).append((round(100 * sizes[seed], 6), column.scale * value))
+        for seed, number in evaluation.by_seed(group, column.result).items():
+            seeds.setdefault(seed, []).append((round(100 * sizes[seed], 6), column.scale * number))
     found = band(seeds.values())
     x, mean = tuple(found.x.tolist()), tuple(found.mean.tolist())
     if len(x) < _A_LINE:  # a line between two controls would say what nobody measured
@@ -148,3 +159,63 @@ def _reach(points: Points) -> Iterator[float]:
 def _is_drawn(row: Row) -> bool:
     kind, number = level(row.group.label)
     return kind == TICKET and number in DRAWN
+
+
+RUN = f"ltsm sweep {NAME}"
+DENSE, SEVENTH, NINTH, FIFTEENTH = (ticket(number) for number in (0, 7, 9, 15))
+REDRAWN = f"{REINITIALISED} 7"
+
+
+def verify(evaluation: Evaluation) -> Verification:
+    """Compare with what is published, if the protocol is the published one."""
+    document = published("frankle-carbin")
+    source = str(document["source"]).partition(":")[0]
+    if evaluation.protocol.fingerprint != FRANKLE.fingerprint:
+        return Verification(source, (), f"it is published for the protocol {FRANKLE.name}, and no other one.")
+    found = dict(_found(evaluation))
+    lines = tuple(value(claim, found[claim["id"]], RUN) for claim in document["claims"])
+    return Verification(source, lines)
+
+
+def _found(evaluation: Evaluation) -> Iterator[tuple[str, list[float]]]:
+    """Each claim's numbers, one a seed; none where a network of it is missing."""
+    size, early, minimal, final = (
+        _numbers(evaluation, column) for column in (KEPT, ITERATION, MINIMAL_TEST, FINAL_TEST)
+    )
+    yield "size-21.1", [*size[SEVENTH].values()]
+    yield "faster-21.1", [100 * (1 - r) for r in ratio(early[SEVENTH], early[DENSE])]
+    yield "better-13.5", _minus(minimal[NINTH], minimal[DENSE])
+    yield "back-3.6", _minus(minimal[FIFTEENTH], minimal[DENSE])
+    yield "reinit-slower-21", ratio(early[REDRAWN], early[SEVENTH])
+    yield "reinit-worse-21", _minus(minimal[SEVENTH], minimal[REDRAWN])
+    differences = [_minus(of, final[DENSE]) for name, of in final.items() if _is_pruned(name)]
+    # The round that is best on the test images, as the published one is.
+    yield "end-better", max(differences, key=lambda d: summarise(d).mean if d else float("-inf"))
+
+
+def _numbers(evaluation: Evaluation, column: Column) -> dict[str, BySeed]:
+    """A number, in printed units, of each recipe of the study without options, by its name there."""
+    found: dict[str, BySeed] = {}
+    for name, fingerprint in study(FRANKLE).fingerprints().items():
+        ours = evaluation.study.name_of(fingerprint)
+        values = evaluation.by_seed(Group(name, (ours,)), column.result) if ours else {}
+        found[name] = in_units(values, column)
+    return found
+
+
+def ratio(first: BySeed, second: BySeed) -> list[float]:
+    """Values, one a seed that both have, whose mean is the ratio of the two means, and whose spread is its own."""
+    seeds = sorted(first.keys() & second.keys())
+    above, below = (summarise([of[seed] for seed in seeds]).mean for of in (first, second))
+    if not below:
+        return []
+    return [above / below + (first[s] - above / below * second[s]) / below for s in seeds]
+
+
+def _minus(first: BySeed, second: BySeed) -> list[float]:
+    return [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
+
+
+def _is_pruned(name: str) -> bool:
+    kind, number = level(name)
+    return kind == TICKET and number > 0
