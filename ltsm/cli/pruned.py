@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ltsm.cli import learning, say
 from ltsm.errors import UsageError
-from ltsm.report.plain import plain
+from ltsm.notation import plain
 
 if TYPE_CHECKING:
     from pathlib import Path

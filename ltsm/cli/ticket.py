@@ -15,8 +15,8 @@ from ltsm.cli import options, say
 from ltsm.cli.prune import Network, their_code
 from ltsm.cli.pruned import test_sentence
 from ltsm.errors import DataError, StoreError, UsageError
+from ltsm.notation import plain
 from ltsm.paths import read_path
-from ltsm.report.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,8 @@ from ltsm.dashboard.screens.masks import Masks
 from ltsm.dashboard.screens.overview import Overview
 from ltsm.dashboard.screens.runs import Runs
 from ltsm.dashboard.screens.table import StudyTable
-from ltsm.dashboard.themes import LIGHT_SERIES_COLOURS, SERIES_COLOURS, THEMES
 from ltsm.dashboard.widgets.heading import SCREENS
+from ltsm.dashboard.widgets.tones import LIGHT_SERIES_COLOURS, SERIES_COLOURS, THEMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -6,9 +6,8 @@ from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ltsm.dashboard.kept import Kept
 from ltsm.dashboard.moment import Choice, Moment
-from ltsm.dashboard.stored import changed_last, stored_studies
+from ltsm.dashboard.stored import Kept, changed_last, stored_studies
 from ltsm.errors import LtsmError, StoreError
 from ltsm.protocol import from_settings
 from ltsm.report import all as reports

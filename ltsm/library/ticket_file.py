@@ -20,6 +20,7 @@ from safetensors.torch import load, save
 from ltsm import regular
 from ltsm.core.actions import KEPT, Case
 from ltsm.core.activations import ACTIVATIONS
+from ltsm.core.mask_training import rescaled
 from ltsm.core.masking import covered_by, pack_bits, unpack_bits
 from ltsm.core.network import Network, initial_values
 from ltsm.core.state import digest, metadata
@@ -188,9 +189,7 @@ def _regenerated(chain: Chain, recipe: Recipe) -> State:
     values = fresh(recipe.seed, *recipe.purpose)
     covered = covered_by(network, recipe.covers)
     values = KEPT[recipe.kept](Case(network.layers, values, covered, covered, fresh, recipe.seed))
-    for layer, factor in zip(network.layers, recipe.factors, strict=False):
-        values[layer.weight] *= factor
-    return chain.views(values)
+    return chain.views(rescaled(network, values, recipe.factors))
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

@@ -7,11 +7,11 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from ltsm.notation import plain
 from ltsm.report import document, numbers
 from ltsm.report.formats import lines
 from ltsm.report.grids import Entry, Grid
 from ltsm.report.paired import ENOUGH_PAIRS
-from ltsm.report.plain import plain
 from ltsm.report.words import MISSING, p_text, signed
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, get_args, get_origin, get_type_hints
 
 from ltsm.errors import LtsmError
-from ltsm.report.plain import plain
+from ltsm.notation import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

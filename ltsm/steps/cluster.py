@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 
 from ltsm.core.sparse_library import NONE, VARIANTS
 from ltsm.errors import LtsmError, UsageError
-from ltsm.steps.admission import ClusterError, ask
-from ltsm.steps.slots import Slot
+from ltsm.steps.slots import ClusterError, Slot, ask
 from ltsm.steps.training import read_raw
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import made_up
 import pytest
 from single_runs import DONE, PENDING
 
-from ltsm.dashboard import curve_groups, selection
+from ltsm.dashboard import curve_groups, legend
 from ltsm.dashboard.curve_groups import Asked
-from ltsm.dashboard.selection import Selection
+from ltsm.dashboard.legend import Selection
 from ltsm.dashboard.source import Source
 from ltsm.dashboard.widgets.columns import Column
 from ltsm.dashboard.widgets.sorting import in_order, next_order
@@ -64,10 +64,10 @@ def test_the_lines_are_the_studys_groups_and_what_else_it_trains(finished, momen
 
 
 def test_first_seen_is_what_there_is(moment):
-    assert selection.first_selection(moment).keys == ["ticket", "hyperop (200, 30)"]
+    assert legend.first_selection(moment).keys == ["ticket", "hyperop (200, 30)"]
     early = replace(moment, runs=(replace(DONE, recipe="initial training", iteration=100),))
-    assert selection.first_selection(early).keys == ["initial training"]
-    assert selection.first_selection(replace(moment, runs=(PENDING,))).keys == []
+    assert legend.first_selection(early).keys == ["initial training"]
+    assert legend.first_selection(replace(moment, runs=(PENDING,))).keys == []
 
 
 def test_a_group_that_ends_early_is_drawn_so_far_and_no_further(controlled):

@@ -23,10 +23,9 @@ from ltsm.dashboard.curve_groups import (
     panel,
 )
 from ltsm.dashboard.files import Table
-from ltsm.dashboard.legend import PUBLISHED, Entry, versus
+from ltsm.dashboard.legend import PUBLISHED, Entry, Selection, first_selection, versus
 from ltsm.dashboard.legend import columns as columns_of
 from ltsm.dashboard.screens.charted import Charted
-from ltsm.dashboard.selection import Selection, first_selection
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.sheet import Sheet
 

@@ -10,10 +10,10 @@ from textual.binding import Binding
 
 from ltsm.dashboard import seeds
 from ltsm.dashboard.curve_groups import Asked, Drawing, drawing, panel
+from ltsm.dashboard.legend import first_selection
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.seeds import SeedRow
-from ltsm.dashboard.selection import first_selection
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.progress import Counts, Failures, Now
 from ltsm.dashboard.widgets.sheet import Grid
