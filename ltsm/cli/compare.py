@@ -12,7 +12,6 @@ from ltsm.cli import completions, options, say, sides
 from ltsm.cli.report import FOR_PROGRAMS, format_of
 from ltsm.errors import StoreError, UsageError
 from ltsm.notation import quoted
-from ltsm.paths import read_path
 
 if TYPE_CHECKING:
     from ltsm.report.compared import Compared
@@ -46,9 +45,7 @@ def compare(
     measure: options.Measure = "loss",
     figure: Annotated[
         Path | None,
-        typer.Option(
-            "--figure", parser=read_path, metavar="FILE", help="Draw the curves, too: .png, .svg or .pdf."
-        ),
+        options.path("--figure", metavar="FILE", what="Draw the curves, too: .png, .svg or .pdf."),
     ] = None,
     group: Annotated[
         list[str] | None,

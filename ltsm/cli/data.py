@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from ltsm.cli import completions, say
+from ltsm.cli import completions, options, say
 from ltsm.cli.options import Data, Json
 from ltsm.errors import DataError, UsageError
-from ltsm.paths import read_path
 from ltsm.protocol import is_own_data
 
 if TYPE_CHECKING:
@@ -66,9 +65,7 @@ def get(
     data: Data = None,
     source: Annotated[
         Path | None,
-        typer.Option(
-            "--from", parser=read_path, metavar="DIR", help="Copy from this folder; no network is needed."
-        ),
+        options.path("--from", metavar="DIR", what="Copy from this folder; no network is needed."),
     ] = None,
     mirrors: Annotated[
         list[str] | None,

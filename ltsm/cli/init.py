@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.cli.choices import named
@@ -30,11 +28,10 @@ Not needed: every command that runs a step does it as well.
 
 ProtocolFile = Annotated[
     Path | None,
-    typer.Option(
+    options.path(
         "--protocol-file",
-        parser=read_path,
         metavar="FILE",
-        help="Write the protocol's settings to this new TOML file, and do nothing else.",
+        what="Write the protocol's settings to this new TOML file, and do nothing else.",
     ),
 ]
 

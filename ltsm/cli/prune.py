@@ -15,7 +15,6 @@ import typer
 from ltsm.cli import learning, options, pruned, say
 from ltsm.core.criteria import CRITERIA
 from ltsm.errors import UsageError
-from ltsm.paths import read_path
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
@@ -60,34 +59,28 @@ def prune(
     ],
     trained: Annotated[
         Path | None,
-        typer.Option(
-            "--trained", parser=read_path, metavar="FILE", help="Weights after training; without --learn."
-        ),
+        options.path("--trained", metavar="FILE", what="Weights after training; without --learn."),
     ] = None,
     initial: Annotated[
         Path | None,
-        typer.Option(
+        options.path(
             "--initial",
-            parser=read_path,
             metavar="FILE",
-            help="Weights before training: .safetensors, .pt. Without them trained values are masked.",
+            what="Weights before training: .safetensors, .pt. Without them trained values are masked.",
         ),
     ] = None,
     network: Network = None,
     folder: Annotated[
         Path | None,
-        typer.Option(
+        options.path(
             "--data-dir",
-            parser=read_path,
             metavar="DIR",
-            help="Where named data sets lie \\[env var: LTSM_DATA; default: data].",
+            what="Where named data sets lie \\[env var: LTSM_DATA; default: data].",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", parser=read_path, metavar="DIR", help="Write mask, weights, ticket and thresholds here."
-        ),
+        options.path("--out", metavar="DIR", what="Write mask, weights, ticket and thresholds here."),
     ] = None,
     as_json: options.Json = False,
     train: Annotated[bool, typer.Option("--train", help="Train what is left, its zeros frozen.")] = False,

@@ -69,13 +69,7 @@ def export(
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The ticket of this seed.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            parser=read_path,
-            metavar="FILE",
-            help="Default: seed-N.ticket; must be named for a FILE.",
-        ),
+        options.path("--out", "-o", metavar="FILE", what="Default: seed-N.ticket; must be named for a FILE."),
     ] = None,
     trained: Annotated[
         bool | None,
@@ -114,16 +108,11 @@ def export(
 
 def _kept(file: Path, out: Path | None) -> None:
     """Refuse what would write over the ticket that is exported, without its trained weights perhaps."""
-    hint = shlex.join(["ltsm", "ticket", "export", str(file), "--out", str(_beside(file))])
+    hint = shlex.join(["ltsm", "ticket", "export", str(file), "--out", str(file.with_suffix(".safetensors"))])
     if out is None:
         raise UsageError(f"{file} is a ticket file already: --out says what to make of it.", hint)
     if out.exists() and out.samefile(file):
         raise UsageError(f"--out names {file} itself, which would be written over.", hint)
-
-
-def _beside(file: Path) -> Path:
-    """The file's name as a state dict's."""
-    return file.with_suffix(".safetensors")
 
 
 @app.command(help=SHOW_HELP, short_help="Check a ticket file, and say what is in it.")
@@ -154,11 +143,8 @@ def evaluate(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option(
-            "--data-dir",
-            parser=read_path,
-            metavar="DIR",
-            help="Where data sets lie \\[env var: LTSM_DATA; default: data].",
+        options.path(
+            "--data-dir", metavar="DIR", what="Where data sets lie \\[env var: LTSM_DATA; default: data]."
         ),
     ] = None,
     network: Network = None,

@@ -85,12 +85,9 @@ def makers(moment: Moment) -> list[str]:
 
 def _together(study: Study, recipe: str) -> str:
     """The kind of a recipe that makes a single mask as others of its kind do, such as rounds; else its own name."""
-    alike = [n for n, r in study.recipes.items() if kind(n) == kind(recipe) and _is_single(r)]
+    same = {n: r.mask for n, r in study.recipes.items() if kind(n) == kind(recipe)}
+    alike = [n for n, mask in same.items() if isinstance(mask, Masking) and len(mask.amounts) == 1]
     return kind(recipe) if recipe in alike and len(alike) > 1 else recipe
-
-
-def _is_single(recipe: Recipe) -> bool:
-    return isinstance(recipe.mask, Masking) and len(recipe.mask.amounts) == 1
 
 
 def masked(source: Source, moment: Moment, recipe: str) -> Masked:

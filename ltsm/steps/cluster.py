@@ -171,7 +171,8 @@ class Cluster:
 
     def _present(self) -> dict[str, int]:
         """The threads of each worker that was heard of lately."""
-        self._check_connection()
+        if self._client.status != "running":
+            raise self._gone()
         try:
             found = self._client.sync(
                 self._client.scheduler.identity, n_workers=-1, callback_timeout=SILENT_S
@@ -183,10 +184,6 @@ class Cluster:
         seen = {a: (w["last_seen"], now) for a, w in found.items()}
         self._seen = {a: self._seen[a] if self._seen.get(a, (0,))[0] == seen[a][0] else seen[a] for a in seen}
         return {a: w["nthreads"] for a, w in found.items() if now - self._seen[a][1] < SILENT_S}
-
-    def _check_connection(self) -> None:
-        if self._client.status != "running":
-            raise self._gone()
 
     def _gone(self) -> ClusterError:
         return ClusterError(

@@ -54,7 +54,10 @@ def gather(experiment: Experiment, key: RunKey, recipe: Recipe | None = None) ->
     mask, wanted = recipe.mask, weights_of(recipe)
     masks = {"within": mask.within} if isinstance(mask, Masking) else {"mask": mask}
     # each file once: in a search the start values are those before training
-    content = {w: _weights(experiment, w, key.seed) for w in dict.fromkeys(wanted.values())}
+    folder = experiment.store.folder
+    content = {
+        w: artifacts.read(folder, file_of(experiment, w, key.seed)) for w in dict.fromkeys(wanted.values())
+    }
     return Inputs(
         {role: content[w] for role, w in wanted.items()},
         {role: _mask(experiment, m, key.seed) for role, m in masks.items() if isinstance(m, Mask)},
@@ -109,10 +112,6 @@ def iterations(experiment: Experiment, key: RunKey) -> int:
             f"the {source.recipe} of seed {key.seed} has no finite loss to stop at.", "a smaller --lr"
         )
     return best
-
-
-def _weights(experiment: Experiment, weights: Weights, seed: int) -> bytes:
-    return artifacts.read(experiment.store.folder, file_of(experiment, weights, seed))
 
 
 def _mask(experiment: Experiment, mask: Mask, seed: int) -> bytes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ltsm.dashboard.widgets.view import View
-    from ltsm.report.figures.values import Axis, Layer, Numbers, Panel
+    from ltsm.report.figures.values import Axis, Numbers, Panel
 
     Floats = NDArray[np.float64]
 
@@ -100,7 +100,7 @@ def frame(panel: Panel, view: View, width: int, height: int) -> Frame | None:
 def cells(panel: Panel, view: View, frame: Frame, *, dotted: bool) -> list[list[Cell]]:
     """The plot row by row, with the curves' letters at the end; bands are dots instead of colour if `dotted`."""
     raster = _drawn(panel, frame)
-    tones = [*map(_tone, panel.layers), ""]
+    tones = [tone(layer.style) if isinstance(layer, Curve | Band) else "" for layer in panel.layers] + [""]
     text, ink, wash = (
         part.tolist() for part in (raster.characters(dotted=dotted), raster.ink_of_cells(), raster.wash)
     )
@@ -146,10 +146,6 @@ def below(panel: Panel, view: View, frame: Frame) -> tuple[str, str]:
 
 def _y_ticks(rows: int) -> int:
     return max(2, rows // 3 if rows > 12 else rows // 2)  # noqa: PLR2004 - a low plot needs its few rows
-
-
-def _tone(layer: Layer) -> str:
-    return tone(layer.style) if isinstance(layer, Curve | Band) else ""
 
 
 def _drawn(panel: Panel, frame: Frame) -> Raster:

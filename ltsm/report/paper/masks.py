@@ -128,10 +128,6 @@ def _layer_sizes(evaluation: Evaluation) -> tuple[int, ...]:
     return tuple((a + 1) * b for a, b in evaluation.layer_sizes)
 
 
-def _inputs(evaluation: Evaluation) -> int | None:
-    return next((run.inputs for run in evaluation.runs if run.inputs), None)
-
-
 def _layer_share(mask: MaskRow, *, layer: int, size: int) -> float:
     return 100 * mask.layer_sizes[layer] / size
 
@@ -140,7 +136,8 @@ def _maps(evaluation: Evaluation) -> list[NDArray[np.float64]] | str:
     """Per supermask, the share in % of each pixel's first-layer weights that it keeps; or why there is none."""
     if not evaluation.supermasks:
         return NO_MASKS
-    inputs, width = _inputs(evaluation), evaluation.protocol.hidden[0]
+    inputs = next((run.inputs for run in evaluation.runs if run.inputs), None)
+    width = evaluation.protocol.hidden[0]
     if inputs is None:
         return "The store does not say how many inputs its networks have: there is no map of pixels."
     side = math.isqrt(inputs)
