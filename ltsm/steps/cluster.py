@@ -159,7 +159,7 @@ class Cluster:
         if refusal:
             log.warning("the worker %s is not used: %s", address, refusal)
             return []
-        calls = self._calls(address)
+        calls: Executor = self._client.get_executor(workers=[address], pure=False)
         return [Slot(worker, thread, calls) for thread in range(worker.threads)]
 
     def _drop_lost(self, present: Mapping[str, int]) -> None:
@@ -198,10 +198,6 @@ class Cluster:
                 data = partial(self._scattered, address) if self._raw else None
                 asked = ask(self._client, address, threads, self.setup, data)
                 self._asked[address] = asyncio.run_coroutine_threadsafe(asked, loop)
-
-    def _calls(self, address: str) -> Executor:
-        executor: Executor = self._client.get_executor(workers=[address], pure=False)
-        return executor
 
     async def _scattered(self, address: str) -> Remote:
         """The data as a value of the cluster's: it is sent from here once, and from worker to worker."""
