@@ -16,7 +16,7 @@ from ltsm.studies import paper
 from ltsm.studies.names import named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ltsm.cli.running import Ran
     from ltsm.store.engine import Store
@@ -57,49 +57,19 @@ The comparison: dense networks with smaller layers, each from its own random val
 """
 
 
-@with_choices
-def train_baseline(
-    choices: Choices,
-    how: RunOptions,
-    seed: Seed = "0",
-) -> None:
-    """Steps 1 and 2."""
-    _run(
-        choices,
-        seed,
-        (paper.INITIAL, paper.BASELINE),
-        how,
-    )
+def _step(*recipes: str) -> Callable[..., None]:
+    """A command that runs these recipes of the paper, and what they need."""
+
+    @with_choices
+    def command(choices: Choices, how: RunOptions, seed: Seed = "0") -> None:
+        _run(choices, seed, recipes, how)
+
+    return command
 
 
-@with_choices
-def find_supermask(
-    choices: Choices,
-    how: RunOptions,
-    seed: Seed = "0",
-) -> None:
-    """Steps 3 and 4."""
-    _run(
-        choices,
-        seed,
-        (paper.SUPERMASK,),
-        how,
-    )
-
-
-@with_choices
-def train_ticket(
-    choices: Choices,
-    how: RunOptions,
-    seed: Seed = "0",
-) -> None:
-    """Steps 5 and 6."""
-    _run(
-        choices,
-        seed,
-        (paper.TICKET,),
-        how,
-    )
+train_baseline = _step(paper.INITIAL, paper.BASELINE)
+find_supermask = _step(paper.SUPERMASK)
+train_ticket = _step(paper.TICKET)
 
 
 @with_choices

@@ -178,7 +178,7 @@ def length_text(study: Study, name: str) -> str:
 
 
 def already(
-    choices: Choices, protocol: Protocol, study: Study, forced: Sequence[RunKey] = ()
+    choices: Choices, protocol: Protocol, study: Study, forced: Sequence[RunKey]
 ) -> tuple[set[RunKey], Dropped]:
     """What the store will have of this study under this protocol once the forced runs are dropped, and those.
 
