@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from torch import nn
 
 from ltsm.core.actions import KEPT, PRUNED
-from ltsm.core.activations import ACTIVATIONS
+from ltsm.core.network import ACTIVATIONS
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance, one_of, seed_of
 from ltsm.library.chains import Chain, chain_of_module, chain_of_state, obstacle

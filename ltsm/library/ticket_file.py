@@ -19,10 +19,9 @@ from safetensors.torch import load, save
 
 from ltsm import regular
 from ltsm.core.actions import KEPT, Case
-from ltsm.core.activations import ACTIVATIONS
 from ltsm.core.mask_training import rescaled
 from ltsm.core.masking import covered_by, pack_bits, unpack_bits
-from ltsm.core.network import Network, initial_values
+from ltsm.core.network import ACTIVATIONS, Network, initial_values
 from ltsm.core.state import digest, metadata
 from ltsm.errors import StoreError
 from ltsm.library.chains import Chain

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ltsm.report import controls
-from ltsm.report.claims import Claim, differences
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.grids import Grid, of_comparison, of_table
 from ltsm.report.measure import ACCURACY
-from ltsm.report.paired import Comparison, against_reference
+from ltsm.report.paired import Claim, Comparison, against_reference, differences
 from ltsm.report.table import (
     FINAL_ACCURACY,
     FINAL_LOSS,

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ltsm.report.claims import Claim, not_enough
 from ltsm.report.contents import Contents
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.grids import Entry, Grid
-from ltsm.report.paired import ENOUGH_PAIRS, Comparison, difference, holm_together
+from ltsm.report.paired import ENOUGH_PAIRS, Claim, Comparison, difference, holm_together, not_enough
 from ltsm.report.paper import published
 from ltsm.report.paper.table_1 import LOTTERY_TICKET, TICKET, hidden, is_baseline, label, of_category, table_1
 from ltsm.report.paper.text_numbers import TextNumber, text_numbers
@@ -23,9 +22,8 @@ from ltsm.report.words import p_text, signed
 from ltsm.studies.names import sizes
 
 if TYPE_CHECKING:
-    from ltsm.report.claims import Answer
     from ltsm.report.evaluation import Evaluation
-    from ltsm.report.paired import Paired
+    from ltsm.report.paired import Answer, Paired
     from ltsm.report.table import Table
 
 HIGH_PERFORMERS = "High performers"
