@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,51 +25,40 @@ if TYPE_CHECKING:
     from ltsm.library.mask_learning import LearningRecord
     from ltsm.settings import Order
 
-_PANEL = "Learning a mask"
 ROWS = 10
 """So many records are shown, at most."""
 
+_option = partial(typer.Option, rich_help_panel="Learning a mask")
 Method = Annotated[
     str | None,
-    typer.Option(
+    _option(
         "--learn",
         metavar="METHOD",
         help=f"Learn the mask of untrained weights, which stay as they are: {', '.join(METHODS)}.",
-        rich_help_panel=_PANEL,
     ),
 ]
 Length = Annotated[
     int | None,
-    typer.Option(
+    _option(
         "--learn-iterations",
         min=1,
         metavar="N",
         help=f"Batches to learn from; default: {PAPER.iterations:,}.",
-        rich_help_panel=_PANEL,
     ),
 ]
 Rate = Annotated[
     float | None,
-    typer.Option(
+    _option(
         "--learn-lr",
         metavar="RATE",
         help="Of the scores; default: 100 (bernoulli), 0.1 (edge_popup).",
-        rich_help_panel=_PANEL,
     ),
 ]
 Constants = Annotated[
-    bool,
-    typer.Option(
-        "--constants",
-        help="Kept weights become their sign times the deviation of their layer's.",
-        rich_help_panel=_PANEL,
-    ),
+    bool, _option("--constants", help="Kept weights become their sign times the deviation of their layer's.")
 ]
 Rescale = Annotated[
-    bool,
-    typer.Option(
-        "--rescale", help="Multiply kept weights by a factor of how many are kept.", rich_help_panel=_PANEL
-    ),
+    bool, _option("--rescale", help="Multiply kept weights by a factor of how many are kept.")
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ltsm.report.evaluation import of_store
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ltsm.protocol import Protocol
     from ltsm.store.values import RunRow
     from ltsm.studies.study import Study
+
+K = TypeVar("K")
 
 
 def stored_studies(
@@ -50,8 +52,8 @@ class Kept:
         self._known: dict[Hashable, dict[Hashable, tuple[object, Any]]] = {}
 
     def each(
-        self, kind: str, stamps: Mapping[int, object], make: Callable[[list[int]], Mapping[int, Any]]
-    ) -> dict[int, Any]:
+        self, kind: str, stamps: Mapping[K, object], make: Callable[[list[K]], Mapping[K, Any]]
+    ) -> dict[K, Any]:
         """The value of every key, made of its stamp; one that `make` does not give is None."""
         known = self._known.setdefault(kind, {})
         stale = [k for k, stamp in stamps.items() if known.get(k, (None,))[0] != stamp]
@@ -61,7 +63,4 @@ class Kept:
 
     def one(self, key: Hashable, stamp: object, make: Callable[[], Any]) -> Any:
         """The value of this key, made of this stamp."""
-        known = self._known.setdefault("one", {})
-        if known.get(key, (None,))[0] != stamp:
-            known[key] = (stamp, make())
-        return known[key][1]
+        return self.each("one", {key: stamp}, lambda _: {key: make()})[key]

@@ -54,10 +54,8 @@ class Keys(ModalScreen[None]):
             yield Static(Content("\n").join([*self._lines(), Content(), *glyphs]))
 
     def _lines(self) -> list[Content]:
-        shown = {what: ", ".join(self._shown(key) for key in keys) for what, keys in self._keys.items()}
+        display = self.app.get_key_display
+        shown = {what: ", ".join(display(Binding(k, "")) for k in keys) for what, keys in self._keys.items()}
         return [
             Content.assemble((f"{keys:>18}  ", "bold $text-accent"), what) for what, keys in shown.items()
         ]
-
-    def _shown(self, key: str) -> str:
-        return self.app.get_key_display(Binding(key, ""))
