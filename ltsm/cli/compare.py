@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ltsm.cli import completions, options, say, sides
-from ltsm.cli.report import FOR_PROGRAMS, format_of
+from ltsm.cli.report import FOR_PROGRAMS, FORMATS, format_of
 from ltsm.errors import StoreError, UsageError
 from ltsm.notation import quoted
 
@@ -32,7 +32,7 @@ where they have seeds in common; and the settings that are not the same.
 The statistics are the reports': one paired t-test, p corrected after Holm over each table, none below five pairs.
 """
 
-FORMATS = ("markdown", "latex", "html", "json", "csv")
+_FORMS: dict[str, Literal["png", "svg", "pdf"]] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 
 
 def compare(
@@ -104,16 +104,11 @@ def _suffix(figure: Path) -> Literal["png", "svg", "pdf"]:
     Raises:
         UsageError: there is no such form.
     """
-    match figure.suffix.lower():
-        case ".png":
-            return "png"
-        case ".svg":
-            return "svg"
-        case ".pdf":
-            return "pdf"
-    raise UsageError(
-        f"a figure is .png, .svg or .pdf, not {quoted(figure.suffix)}.", f"--figure {figure.stem}.png"
-    )
+    if (form := _FORMS.get(figure.suffix.lower())) is None:
+        raise UsageError(
+            f"a figure is .png, .svg or .pdf, not {quoted(figure.suffix)}.", f"--figure {figure.stem}.png"
+        )
+    return form
 
 
 def _check_finished(found: Compared, form: str) -> None:

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from ltsm.cli import say, unfinished
+from ltsm.cli import say
 from ltsm.cli.options import STORE, STUDY, Measure, Store, StoredProtocol
+from ltsm.cli.report import check_finished
 from ltsm.cli.stores import reading
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
@@ -78,7 +79,7 @@ def figures(
 
     with reading(store) as opened:
         evaluation = load(opened, protocol, study, records=True, bits=True)
-        unfinished.check(opened, evaluation, study)
+        check_finished(opened, evaluation, study)
     found = figures_of(evaluation, measure=MEASURES[measure])
     there = [figure.number for figure in found]
     if unknown := [n for n in numbers if n not in there]:
