@@ -16,9 +16,8 @@ import numpy as np
 import torch
 
 from ltsm.core.backprop import Backprop
-from ltsm.core.batches import Batches
+from ltsm.core.batches import Batches, DeviceBatches
 from ltsm.core.cuda_adam import CudaAdam
-from ltsm.core.device_batches import DeviceBatches
 from ltsm.core.records import Evaluation
 from ltsm.core.state import later
 from ltsm.core.torch_engine import evaluated, judged, resident

@@ -16,7 +16,8 @@ from ltsm.report import table as general_table
 from ltsm.report.figures import groups
 from ltsm.report.measure import LOSS
 from ltsm.report.paper import contents as of_the_paper
-from ltsm.report.paper import curves, masks, published, sizes
+from ltsm.report.paper import figures as of_networks
+from ltsm.report.paper import masks, published
 from ltsm.report.paper.table_1 import table_1
 from ltsm.studies import paper
 
@@ -42,13 +43,13 @@ class _Report:
 
 
 _OF_THE_PAPER = {
-    1: curves.initial_training,
-    2: curves.retraining,
+    1: of_networks.initial_training,
+    2: of_networks.retraining,
     3: masks.sizes_by_threshold,
     4: masks.accuracies_by_threshold,
-    5: curves.tickets_and_hyperops,
-    6: sizes.relative_sizes,
-    7: sizes.trade_off,
+    5: of_networks.tickets_and_hyperops,
+    6: of_networks.relative_sizes,
+    7: of_networks.trade_off,
     8: masks.what_is_left,
 }
 """1 to 6 are the paper's, 7 and 8 go beyond it."""

@@ -51,6 +51,12 @@ def over_seeds(n: int, of: int) -> str:
     return f"over n = {n}{f' of {of}' if n != of else ''} seed{'s' * (of != 1)}"
 
 
+def over_all(evaluation: Evaluation) -> str:
+    """`over n = 10 seeds, data: MNIST.`: of how many and of which data a caption's numbers are."""
+    n = len(evaluation.seeds)
+    return f"{over_seeds(n, n)}, data: {dataset_title(evaluation.protocol)}."
+
+
 def averaged(evaluation: Evaluation, n: int | None = None) -> str:
     """The end of a caption: what is drawn of n seeds, or of all, and of which data."""
     of = len(evaluation.seeds)

@@ -6,7 +6,6 @@ import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, get_args
 
-from ltsm.report.evaluation import dataset_title
 from ltsm.report.figures.curves import (
     bars_panel,
     curve_band,
@@ -19,7 +18,7 @@ from ltsm.report.figures.curves import (
 from ltsm.report.figures.values import Axis, Curve, Figure, Panel, Points, Style, limits
 from ltsm.report.figures.values import Band as Area
 from ltsm.report.table import FINAL_LOSS, UNTRAINED_ACCURACY, summary
-from ltsm.report.words import averaged, left_out, nothing_yet, over_seeds
+from ltsm.report.words import averaged, left_out, nothing_yet, over_all
 from ltsm.studies.names import title
 
 if TYPE_CHECKING:
@@ -150,8 +149,7 @@ def _untrained(evaluation: Evaluation, row: Row) -> Summary:
 
 
 def _about(evaluation: Evaluation) -> str:
-    n = len(evaluation.seeds)
-    return f"mean ± standard deviation {over_seeds(n, n)}, data: {dataset_title(evaluation.protocol)}."
+    return f"mean ± standard deviation {over_all(evaluation)}"
 
 
 def _nothing(evaluation: Evaluation) -> str:
