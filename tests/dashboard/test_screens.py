@@ -12,9 +12,8 @@ from textual.widget import Widget
 
 from ltsm.dashboard.app import Dashboard
 from ltsm.dashboard.moment import Choice
-from ltsm.dashboard.screens.choosing import Choosing
-from ltsm.dashboard.screens.keys import Keys
 from ltsm.dashboard.screens.run import OneRun
+from ltsm.dashboard.screens.windows import Choosing, Keys
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.heading import Heading, pieces
 from ltsm.dashboard.widgets.sheet import Sheet
