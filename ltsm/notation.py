@@ -1,9 +1,12 @@
-"""How layer sizes and seeds are written, on the command line, in files and in the store; and text made harmless."""
+"""How layer sizes and seeds are written, on the command line, in files and in the store; values as JSON; text made harmless."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
 import unicodedata
+from typing import Any
 
 from ltsm.errors import UsageError
 
@@ -112,3 +115,19 @@ def duration(seconds: float) -> str:
         hours, minutes = divmod(round(seconds / _MINUTE), 60)
         return f"{hours} h {minutes:02} min"
     return f"{seconds / _DAY:.1f} d"
+
+
+def plain(value: Any) -> Any:
+    """A frozen value, or a container of them, as what `json.dumps` takes: tuples become lists, and NaN null.
+
+    An infinite number, null too, never leaves the store.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -26,7 +26,6 @@ ALLOWED = {
     ("library/tickets.py", "supermask"): "an argument of the Python library",
     ("library/tickets.py", "ticket"): "an argument of the Python library",
     ("library/training.py", "supermask"): "an argument of the Python library",
-    ("report/figures/style.py", "ticket"): "a colour",
     ("report/figures/values.py", "ticket"): "a colour",
 }
 """File and literal: why."""

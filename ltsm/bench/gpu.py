@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 LIMITS = {
     "agreement": 60,
@@ -87,16 +87,12 @@ def _part(options: argparse.Namespace) -> int:
         from ltsm.bench import gpu_case, gpu_parts
 
         bench = gpu_case.prepared(options.device, options.data, options.seconds, rehearsal=options.rehearsal)
-        _say_all(options, gpu_parts.PARTS[options.part](bench))
+        for line in gpu_parts.PARTS[options.part](bench):
+            _say(options.out, {"part": options.part} | line)
     except Exception:  # noqa: BLE001 - whatever it was, the other parts go on
         _say(options.out, {"part": options.part, "error": traceback.format_exc().splitlines()[-12:]})
         return 1
     return 0
-
-
-def _say_all(options: argparse.Namespace, lines: Iterable[dict[str, Any]]) -> None:
-    for line in lines:
-        _say(options.out, {"part": options.part} | line)
 
 
 def _say(out: Path | None, line: dict[str, Any]) -> None:

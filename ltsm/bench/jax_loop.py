@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,8 @@ class JaxLoop:
         parameters = [(array(weight.T.numpy().copy()), array(bias.numpy())) for weight, bias in tensors]
         nothing = self._jax.tree.map(self._jax.numpy.zeros_like, parameters)
         self._state = parameters, nothing, self._jax.tree.map(self._jax.numpy.copy, nothing), 0
-        activation = {"relu": self._jax.nn.relu, "tanh": self._jax.numpy.tanh, "gelu": _exact_gelu(self._jax)}
+        exact_gelu = partial(self._jax.nn.gelu, approximate=False)
+        activation = {"relu": self._jax.nn.relu, "tanh": self._jax.numpy.tanh, "gelu": exact_gelu}
         loss = _loss(self._jax, activation[network.activation])
         step = _step(self._jax, loss, protocol, len(data.train_labels))
         self._calls = {length: _calls(self._jax, step, length) for length in (STEPS, 1)}
@@ -84,10 +86,6 @@ def _jax() -> Any:
     if ONE_THREAD not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_THREAD}".strip()
     return importlib.import_module("jax")
-
-
-def _exact_gelu(jax: Any) -> Callable[[Any], Any]:
-    return lambda values: jax.nn.gelu(values, approximate=False)
 
 
 def _loss(jax: Any, activation: Callable[[Any], Any]) -> Callable[..., tuple[Any, Any]]:

@@ -86,11 +86,8 @@ def scale(setup: Setup, training_images: int, say: Callable[[str], None]) -> lis
     lines = []
     for case in cases(setup, training_images):
         say(f"{case.what}: {case.value:,}")
-        worker = WorkerProcess()
-        try:
+        with WorkerProcess() as worker:
             lines.append(Line(case, worker.submit(cost, case.setup, case.seeds).result()))
-        finally:
-            worker.shutdown()
     return lines
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from ltsm.cli import completions, options
+from ltsm.cli.stores import reading
 from ltsm.errors import UsageError
 from ltsm.paths import read_path
 from ltsm.protocol import (
@@ -225,18 +226,15 @@ def named(name: str, store: str) -> Protocol:
 
 def _stored(name: str, store: str) -> Protocol:
     """A protocol of the store by its number, name or fingerprint, for the seeds that it has runs of."""
-    from ltsm.store import read, schema
+    from ltsm.store import read
     from ltsm.store.engine import store_path
 
     path = store_path(store)
     if not path.exists():
         return preset(name)  # which says that there is none
-    opened = schema.open_for_reading(path)
-    try:
+    with reading(path) as opened:
         found = read.find_protocol(opened, name)
         seeds = {run.seed for run in read.runs(opened, found.id)}
-    finally:
-        opened.close()
     return from_settings(found.settings, found.name, tuple(sorted(seeds)) or PAPER.seeds)
 
 

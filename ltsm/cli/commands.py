@@ -23,7 +23,6 @@ from ltsm.cli import (
     figures,
     help,  # noqa: A004 - named as the command is
     init,
-    limits,
     parsing,
     project,
     protocols,
@@ -34,6 +33,7 @@ from ltsm.cli import (
     status,
     steps,
     study,
+    surroundings,
     sweep,
     ticket,
     verify,
@@ -196,12 +196,12 @@ for _panel, _name, _commands in NOUNS:
 def command_line() -> None:
     """Run the command line; an error becomes a sentence, the next command to type, and an exit code."""
     debug = "--debug" in sys.argv
-    limits.raise_files()
+    surroundings.raise_files()
     try:
         project.take()
         app()
     except (LtsmError, OSError, ImportError, RuntimeError, MemoryError) as error:
-        told = error if isinstance(error, LtsmError) else limits.met(error)
+        told = error if isinstance(error, LtsmError) else surroundings.met(error)
         if told is None:
             raise
         if debug:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ltsm.cli import completions, options, say, sides
-from ltsm.cli.report import FOR_PROGRAMS, format_of
+from ltsm.cli.report import FOR_PROGRAMS, FORMATS, format_of
 from ltsm.errors import StoreError, UsageError
 from ltsm.notation import quoted
-from ltsm.paths import read_path
 
 if TYPE_CHECKING:
     from ltsm.report.compared import Compared
@@ -33,7 +32,7 @@ where they have seeds in common; and the settings that are not the same.
 The statistics are the reports': one paired t-test, p corrected after Holm over each table, none below five pairs.
 """
 
-FORMATS = ("markdown", "latex", "html", "json", "csv")
+_FORMS: dict[str, Literal["png", "svg", "pdf"]] = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 
 
 def compare(
@@ -46,9 +45,7 @@ def compare(
     measure: options.Measure = "loss",
     figure: Annotated[
         Path | None,
-        typer.Option(
-            "--figure", parser=read_path, metavar="FILE", help="Draw the curves, too: .png, .svg or .pdf."
-        ),
+        options.path("--figure", metavar="FILE", what="Draw the curves, too: .png, .svg or .pdf."),
     ] = None,
     group: Annotated[
         list[str] | None,
@@ -76,9 +73,9 @@ def compare(
     if len(names) < 2:  # noqa: PLR2004
         raise UsageError("one protocol is nothing to compare.", f"ltsm compare {names[0]} OTHER")
     from ltsm.report import compared_documents as documents
-    from ltsm.report import document
     from ltsm.report.compared import compare as compared
     from ltsm.report.measure import MEASURES
+    from ltsm.store import artifacts
 
     found = compared(
         sides.load(names, store, study, records=figure is not None or form == "html"), MEASURES[measure]
@@ -90,14 +87,14 @@ def compare(
     elif output is None:
         say.document(writers[form](found))
     else:
-        document.save(output, writers[form](found).encode("utf-8", "backslashreplace"))
+        artifacts.save(output, writers[form](found).encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
     if figure is not None and suffix is not None:
         from ltsm.report.figures.compared import figure as figure_of
         from ltsm.report.figures.draw import draw
 
         shown = figure_of(found, group or ())
-        document.save(figure, draw(shown, suffix))
+        artifacts.save(figure, draw(shown, suffix))
         say.note(f"wrote {figure}: {shown.caption}")
 
 
@@ -107,16 +104,11 @@ def _suffix(figure: Path) -> Literal["png", "svg", "pdf"]:
     Raises:
         UsageError: there is no such form.
     """
-    match figure.suffix.lower():
-        case ".png":
-            return "png"
-        case ".svg":
-            return "svg"
-        case ".pdf":
-            return "pdf"
-    raise UsageError(
-        f"a figure is .png, .svg or .pdf, not {quoted(figure.suffix)}.", f"--figure {figure.stem}.png"
-    )
+    if (form := _FORMS.get(figure.suffix.lower())) is None:
+        raise UsageError(
+            f"a figure is .png, .svg or .pdf, not {quoted(figure.suffix)}.", f"--figure {figure.stem}.png"
+        )
+    return form
 
 
 def _check_finished(found: Compared, form: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from ltsm import grammar
+from ltsm.cli.stores import reading
 from ltsm.errors import LtsmError
 from ltsm.protocol import AUTO, PRESETS
 from ltsm.studies.all import STUDIES
@@ -30,25 +31,15 @@ def protocols(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Presets, files in this folder, and the store's protocols by number, each with what it is."""
     found = [(name, "a preset") for name in PRESETS]
     found += [(path.name, "a file") for path in sorted(Path().glob("*.toml"))]
-    with suppress(LtsmError, OSError):
-        found += _stored(str(context.params.get("store") or grammar.STORE))
-    return [pair for pair in found if pair[0].startswith(incomplete)]
+    return [pair for pair in [*found, *stored(context, "")] if pair[0].startswith(incomplete)]
 
 
 def stored(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """The store's protocols by number, each with its name."""
-    with suppress(LtsmError, OSError):
-        found = _stored(str(context.params.get("store") or grammar.STORE))
+    from ltsm.store import read
+
+    store = str(context.params.get("store") or grammar.STORE)
+    with suppress(LtsmError, OSError), reading(store, unchecked=True) as opened:
+        found = [(str(protocol.id), protocol.name) for protocol in read.protocols(opened)]
         return [pair for pair in found if pair[0].startswith(incomplete)]
     return []
-
-
-def _stored(store: str) -> list[tuple[str, str]]:
-    from ltsm.store import read, schema
-    from ltsm.store.engine import store_path
-
-    opened = schema.open_for_reading(store_path(store), unchecked=True)
-    try:
-        return [(str(protocol.id), protocol.name) for protocol in read.protocols(opened)]
-    finally:
-        opened.close()

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from ltsm.cli import completions, say
+from ltsm.cli import completions, options, say
 from ltsm.cli.options import Data, Json
 from ltsm.errors import DataError, UsageError
-from ltsm.paths import read_path
 from ltsm.protocol import is_own_data
 
 if TYPE_CHECKING:
@@ -66,9 +65,7 @@ def get(
     data: Data = None,
     source: Annotated[
         Path | None,
-        typer.Option(
-            "--from", parser=read_path, metavar="DIR", help="Copy from this folder; no network is needed."
-        ),
+        options.path("--from", metavar="DIR", what="Copy from this folder; no network is needed."),
     ] = None,
     mirrors: Annotated[
         list[str] | None,
@@ -89,22 +86,23 @@ def get(
         UsageError: there is no such data set, or --from meets --mirror.
         DataError: no source has a good copy, or the folder cannot be written.
     """
-    from ltsm.core import datasets, sources
+    from ltsm.core import datasets, download
+    from ltsm.core.sources import source as known
 
     _check_name(name)
-    folder = datasets.chosen_folder(data, os.environ)
+    folder, files = datasets.chosen_folder(data, os.environ), known(name).files
     if source is None:
         addresses = mirrors or datasets.mirrors_from(os.environ)
-        datasets.fetch(name, folder, addresses, force=force, minutes=minutes, say=say.note)
+        download.download(files, folder, addresses, force=force, minutes=minutes, say=say.note)
     elif mirrors:
         raise UsageError("--from and --mirror exclude each other.", "ltsm data get --from DIR")
     else:
-        datasets.copy_from(name, source, folder)
+        download.copy(files, source, folder)
     if is_own_data(name):
         raise UsageError(
             f"{name} is data of your own: there is nowhere to get it from.", f"ltsm data check {name}"
         )
-    say.note(f"{name} is complete" if sources.source(name).files else NO_FILES.format(name))
+    say.note(f"{name} is complete" if files.files else NO_FILES.format(name))
     say.data(str(folder))
 
 
@@ -116,14 +114,14 @@ def check(name: Name = "mnist", data: Data = None, as_json: Json = False) -> Non
         UsageError: there is no such data set.
         DataError: a file is missing, damaged or unreadable.
     """
-    from ltsm.core import datasets
+    from ltsm.core import datasets, idx, sources
 
     _check_name(name)
     folder = datasets.chosen_folder(data, os.environ)
     if is_own_data(name):
         _check_own(name, folder, as_json)
         return
-    findings = datasets.check(name, folder)
+    findings = idx.check_files(sources.source(name).files, folder)
     bad = [finding.name for finding in findings if finding.state != "fine"]
     if as_json:
         files = [dataclasses.asdict(finding) for finding in findings]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from ltsm import grammar
 from ltsm.cli import merging, options, say, space
+from ltsm.cli.stores import reading, writing
 from ltsm.errors import StoreError
 from ltsm.paths import read_path
 from ltsm.studies.names import run_name
@@ -75,7 +75,6 @@ def path(store: options.Store = options.STORE) -> None:
 @app.command(help=UPGRADE_HELP, short_help="Bring an older store up to date.")
 def upgrade(store: options.Store = options.STORE) -> None:
     """Bring an older store up to date."""
-    from ltsm.cli.running import now
     from ltsm.store import schema
     from ltsm.store.engine import store_path
 
@@ -83,21 +82,17 @@ def upgrade(store: options.Store = options.STORE) -> None:
     if not where.exists():
         hint = f"{grammar.typed(['init'], where)} makes one"
         raise StoreError(f"there is no store at {where}.", hint)
-    with schema.writer(where, " ".join(["ltsm", *sys.argv[1:]]), now()):
+    with writing(where):
         say.data(f"{where} has version {schema.HEAD}")
 
 
 @app.command(help=CHECK_HELP, short_help="Look for damage and missing files.")
 def check(store: options.Store = options.STORE, json: options.Json = False) -> None:
     """Look for damage."""
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
-
-    opened = schema.open_for_reading(store_path(store), unchecked=True)
-    findings = list(damage(opened))
-    if not any(f["what"] == "damaged database" for f in findings):
-        findings += [*stuck(opened), *strangers(opened)]
-    opened.close()
+    with reading(store, unchecked=True) as opened:
+        findings = list(damage(opened))
+        if not any(f["what"] == "damaged database" for f in findings):
+            findings += [*stuck(opened), *strangers(opened)]
     if json:
         say.as_json("ltsm-check", 1, {"store": str(opened.path), "findings": findings})
     else:
@@ -121,15 +116,11 @@ def backup(
 ) -> None:
     """Copy the store."""
     from ltsm.store import backup as copying
-    from ltsm.store import schema
     from ltsm.store.engine import store_path
 
     target = store_path(str(file))
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         count = copying.copy(opened, target, weights=weights)
-    finally:
-        opened.close()
     say.note(f"copied the store and {count} weights files" if weights else "copied the store without weights")
     say.data(str(target))
 

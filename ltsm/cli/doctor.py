@@ -143,10 +143,10 @@ def _engine() -> Finding:
 
 
 def _data(folder: Path) -> Finding:
-    from ltsm.core.datasets import check
+    from ltsm.core import idx
 
     try:
-        wrong = [f for f in check("mnist", folder) if f.state != "fine"]
+        wrong = [f for f in idx.check_files(idx.MNIST, folder) if f.state != "fine"]
     except LtsmError as error:
         return Finding("data", "wrong", error.message, error.hint)
     if wrong:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
+from rich.filesize import decimal
 
 from ltsm.cli import say
 from ltsm.errors import UsageError
 from ltsm.notation import counted, duration
 from ltsm.store import artifacts, read, write
+from ltsm.store.drop import drop_runs
 from ltsm.store.values import Artifact
 from ltsm.studies.names import run_name
 
@@ -88,6 +90,44 @@ def drop(store: Store, dropped: Dropped, now: datetime, *, yes: bool) -> None:
     agree("--force", dropped.text(), yes=yes, must=bool(dropped.unnamed))
     for artifact in write.reset(store, [run.id for run in dropped.runs], now):
         artifacts.remove(store.folder, artifact)
+
+
+def delete_runs(
+    store: Store,
+    ids: Collection[int],
+    protocol_ids: Collection[int],
+    who: str,
+    *,
+    yes: bool,
+    dry_run: bool,
+    json: bool,
+) -> None:
+    """Delete these runs and all that are built on them, and these protocols, all of whose runs are among them.
+
+    Raises:
+        UsageError: whoever types says no, or cannot be asked.
+    """
+    going = together(store, read.runs(store, alive=True), ids)
+    size = bytes_of(store, going.files)
+    text = f"{decimal(size)} of disk: {going.text()}"
+    if not dry_run:
+        agree(who, text, yes=yes)
+        drop_runs(store, [run.id for run in going.runs], protocol_ids)
+    if json:
+        found = {
+            "runs": [run.id for run in going.runs],
+            "protocols": list(protocol_ids),
+            "files": len(going.files),
+        }
+        say.as_json("ltsm-deleted", 1, {"dry_run": dry_run, **found, "bytes": size})
+    else:
+        say.data(f"{'would drop' if dry_run else 'dropped'} {text}")
+
+
+def bytes_of(store: Store, files: Collection[Artifact]) -> int:
+    """What files take, those that are gone nothing."""
+    paths = (store.folder / file.path for file in files)
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def agree(who: str, what: str, *, yes: bool, must: bool = True) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ltsm.cli import options, say
+from ltsm.cli.stores import reading
 from ltsm.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -55,8 +56,6 @@ def export(
 
     from ltsm.report import records
     from ltsm.report.choice import Choice, chosen
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
 
     taken: dict[str, tuple[type[NamedTuple], Callable[..., Iterator[NamedTuple]]]] = {
         "runs": (records.RunRecord, records.runs),
@@ -64,12 +63,9 @@ def export(
         "masks": (records.MaskRecord, records.masks),
     }
     kind, make = taken[what]
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         found = chosen(opened, Choice(text=" ".join(where or []), protocol=protocol, study=study))
         _written(what, kind, make(opened, found), form, output)
-    finally:
-        opened.close()
 
 
 def _by_name(output: Path | None) -> Form:

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from ltsm.cli import say, unfinished
+from ltsm.cli import say
 from ltsm.cli.options import STORE, STUDY, Measure, Store, StoredProtocol
+from ltsm.cli.report import check_finished
+from ltsm.cli.stores import reading
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
 from ltsm.paths import read_path
@@ -73,15 +75,11 @@ def figures(
     from ltsm.report.evaluation import load
     from ltsm.report.figures.draw import Sheet, draw
     from ltsm.report.measure import MEASURES
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
+    from ltsm.store import artifacts
 
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         evaluation = load(opened, protocol, study, records=True, bits=True)
-        unfinished.check(opened, evaluation, study)
-    finally:
-        opened.close()
+        check_finished(opened, evaluation, study)
     found = figures_of(evaluation, measure=MEASURES[measure])
     there = [figure.number for figure in found]
     if unknown := [n for n in numbers if n not in there]:
@@ -91,9 +89,9 @@ def figures(
     sheet = Sheet(width, dpi, style)
     for figure in shown:
         path = out / f"figure_{figure.number}.{form}"
-        document.save(path, draw(figure, form, sheet))
+        artifacts.save(path, draw(figure, form, sheet))
         say.data(str(path))
-    document.save(out / "captions.md", document.captions(shown).encode("utf-8", "backslashreplace"))
+    artifacts.save(out / "captions.md", document.captions(shown).encode("utf-8", "backslashreplace"))
 
 
 def _asked(words: list[str]) -> tuple[str, list[int]]:

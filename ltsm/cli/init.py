@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.cli.choices import named
+from ltsm.cli.stores import writing
 from ltsm.errors import UsageError
 from ltsm.paths import read_path
 from ltsm.protocol import to_toml
@@ -30,11 +28,10 @@ Not needed: every command that runs a step does it as well.
 
 ProtocolFile = Annotated[
     Path | None,
-    typer.Option(
+    options.path(
         "--protocol-file",
-        parser=read_path,
         metavar="FILE",
-        help="Write the protocol's settings to this new TOML file, and do nothing else.",
+        what="Write the protocol's settings to this new TOML file, and do nothing else.",
     ),
 ]
 
@@ -46,7 +43,6 @@ def init(
     protocol_file: ProtocolFile = None,
 ) -> None:
     """Make the store."""
-    from ltsm.cli.running import now
     from ltsm.store import schema
     from ltsm.store.engine import store_path
 
@@ -54,7 +50,7 @@ def init(
     if protocol_file is not None:
         write_protocol(protocol_file, protocol, path)
         return
-    with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now()):
+    with writing(path):
         say.data(f"store:    {path} (version {schema.HEAD})")
     folder = data or read_path(os.environ.get("LTSM_DATA") or "data")
     checked = ["data", "check", *([] if data is None else ["--data", str(data)])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,66 +23,43 @@ if TYPE_CHECKING:
     from ltsm.core.datasets import Dataset
     from ltsm.library.learning import LearnedSupermask
     from ltsm.library.mask_learning import LearningRecord
-    from ltsm.protocol import Protocol
+    from ltsm.settings import Order
 
-_PANEL = "Learning a mask"
 ROWS = 10
 """So many records are shown, at most."""
 
+_option = partial(typer.Option, rich_help_panel="Learning a mask")
 Method = Annotated[
     str | None,
-    typer.Option(
+    _option(
         "--learn",
         metavar="METHOD",
         help=f"Learn the mask of untrained weights, which stay as they are: {', '.join(METHODS)}.",
-        rich_help_panel=_PANEL,
     ),
 ]
 Length = Annotated[
     int | None,
-    typer.Option(
+    _option(
         "--learn-iterations",
         min=1,
         metavar="N",
         help=f"Batches to learn from; default: {PAPER.iterations:,}.",
-        rich_help_panel=_PANEL,
     ),
 ]
 Rate = Annotated[
     float | None,
-    typer.Option(
+    _option(
         "--learn-lr",
         metavar="RATE",
         help="Of the scores; default: 100 (bernoulli), 0.1 (edge_popup).",
-        rich_help_panel=_PANEL,
     ),
 ]
 Constants = Annotated[
-    bool,
-    typer.Option(
-        "--constants",
-        help="Kept weights become their sign times the deviation of their layer's.",
-        rich_help_panel=_PANEL,
-    ),
+    bool, _option("--constants", help="Kept weights become their sign times the deviation of their layer's.")
 ]
 Rescale = Annotated[
-    bool,
-    typer.Option(
-        "--rescale", help="Multiply kept weights by a factor of how many are kept.", rich_help_panel=_PANEL
-    ),
+    bool, _option("--rescale", help="Multiply kept weights by a factor of how many are kept.")
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What is asked for by `--learn` and its options."""
-
-    method: str
-    iterations: int
-    lr: float | None
-    constants: bool
-    rescale: bool
-    keep: float | None
 
 
 def wish(
@@ -90,8 +67,8 @@ def wish(
     of_its_own: dict[str, Any],
     of_others: dict[str, Any],
     keep: float | None,
-) -> Wish | None:
-    """What is to be learned; None where nothing is.
+) -> dict[str, Any]:
+    """How to learn, as `learn_supermask` takes it; nothing, where nothing is learned.
 
     Args:
         method: of --learn.
@@ -110,25 +87,24 @@ def wish(
             f"--learn trains the mask and no weight: {given[0]} is for masks by a rule.", "leave one out"
         )
     if method is None:
-        return None
-    return Wish(
-        method=method,
-        iterations=of_its_own["--learn-iterations"] or PAPER.iterations,
-        lr=of_its_own["--learn-lr"],
-        constants=of_its_own["--constants"],
-        rescale=of_its_own["--rescale"],
-        keep=keep,
-    )
+        return {}
+    return {
+        "method": method,
+        "iterations": of_its_own["--learn-iterations"] or PAPER.iterations,
+        "lr": of_its_own["--learn-lr"],
+        "kept": "signed_constant" if of_its_own["--constants"] else "initial",
+        "rescale": of_its_own["--rescale"],
+        "keep": keep,
+    }
 
 
 def learned(
-    wanted: Wish,
+    wanted: dict[str, Any],
     weights: tuple[Path | None, str | None],
     images: Dataset,
     network: str | None,
-    protocol: Protocol,
-    only_linear: bool,
-    seed: int,
+    order: Order,
+    how: dict[str, Any],
 ) -> LearnedSupermask:
     """Learn it.
 
@@ -137,15 +113,12 @@ def learned(
         weights: the file of untrained weights, and the key in it; None: those that the network is made with.
         images: to learn from, and to be measured on.
         network: makes the network.
-        protocol: activation, what a mask covers, and the order of the images.
-        only_linear: leave other layers alone.
-        seed: of all that is drawn.
+        order: of the images.
+        how: what is masked, by which activation and seed: as `find_supermask` takes it, too.
 
     Raises:
         UsageError: there is neither a file nor a network, or an option cannot be.
     """
-    from torch import nn
-
     from ltsm.core.ambient import own_state
     from ltsm.library.files import network_named, read_weights
     from ltsm.library.learning import learn_supermask
@@ -156,42 +129,27 @@ def learned(
             "there are no weights to learn a mask for.", "--initial FILE, or --network module:function"
         )
     values = None if path is None else read_weights(path, key)
-    with own_state(seed):
+    with own_state(how["seed"]):
         model = None if network is None else network_named(network)
     given = values if model is None else model
     assert given is not None  # noqa: S101 - there is one of the two
-    with watched(wanted) as watch:
+    with watched(wanted["method"], wanted["iterations"]) as watch:
         return learn_supermask(
-            given,
-            images,
-            images,
-            initial=values,
-            method=wanted.method,
-            keep=wanted.keep,
-            kept="signed_constant" if wanted.constants else "initial",
-            rescale=wanted.rescale,
-            mask=protocol.mask,
-            only=nn.Linear if only_linear else None,
-            activation=protocol.activation,
-            iterations=wanted.iterations,
-            lr=wanted.lr,
-            order=protocol.order,
-            seed=seed,
-            watch=watch,
+            given, images, images, initial=values, order=order, watch=watch, **wanted, **how
         )
 
 
 @contextmanager
-def watched(wanted: Wish) -> Iterator[Callable[[LearningRecord], None]]:
+def watched(method: str, iterations: int) -> Iterator[Callable[[LearningRecord], None]]:
     """Show how far the learning is: a bar in a terminal, elsewhere a line each tenth."""
     if not say.words.is_terminal:
-        yield _Lines(wanted.iterations)
+        yield _Lines(iterations)
         return
     parts = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[amount]}"))
     with Progress(
         *parts, TimeRemainingColumn(), TextColumn("[dim]left"), console=say.words, expand=True, transient=True
     ) as progress:
-        bar = progress.add_task(f"{wanted.method}", total=wanted.iterations, amount="")
+        bar = progress.add_task(method, total=iterations, amount="")
 
         def moved(record: LearningRecord) -> None:
             progress.update(bar, completed=record.iteration, amount=_amount(record))

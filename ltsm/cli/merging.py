@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import typer
 from rich.filesize import decimal
 
 from ltsm.cli import options, say
+from ltsm.cli.stores import now, writing
 from ltsm.errors import RunError
 from ltsm.grammar import typed
 from ltsm.notation import counted, format_seeds
@@ -107,12 +107,9 @@ def merge(
 
 def _into(own: Path, *, dry_run: bool, wait: bool) -> AbstractContextManager[Store]:
     """This store, for its only writer; of a dry run a copy of its database, which is gone afterwards."""
-    from ltsm.cli.running import now
-    from ltsm.store import other, schema
+    from ltsm.store import other
 
-    if dry_run:
-        return other.tried(own)
-    return schema.writer(own, " ".join(["ltsm", *sys.argv[1:]]), now(), wait=wait)
+    return other.tried(own) if dry_run else writing(own, wait=wait)
 
 
 def _copy(store: Store, number: int) -> Path:
@@ -122,7 +119,6 @@ def _copy(store: Store, number: int) -> Path:
 
 def _merged(store: Store, moment: Other, *, dry_run: bool) -> Merged:
     from ltsm.cli.progress import counting
-    from ltsm.cli.running import now
     from ltsm.store import merge as merging
     from ltsm.store import read, verdicts
 

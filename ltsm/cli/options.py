@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,6 +12,12 @@ from ltsm.cli import completions
 from ltsm.paths import read_path
 from ltsm.protocol import AUTO, PRESETS, is_own_data, load
 from ltsm.studies.all import DEFAULT, STUDIES
+
+
+def path(*names: str, metavar: str, what: str) -> Any:
+    """An option that names a file or folder."""
+    return typer.Option(*names, parser=read_path, metavar=metavar, help=what)
+
 
 Store = Annotated[
     str,
@@ -180,6 +186,5 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it ma
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and drop nothing.")]
 
 Output = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", parser=read_path, metavar="FILE", help="Write to FILE instead of stdout."),
+    Path | None, path("--output", "-o", metavar="FILE", what="Write to FILE instead of stdout.")
 ]

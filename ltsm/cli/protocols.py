@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from ltsm.cli import completions, options, say
+from ltsm.cli.stores import changing, reading
 from ltsm.errors import UsageError
 from ltsm.notation import duration, format_seeds, quoted
 from ltsm.protocol import PRESETS
@@ -74,14 +75,9 @@ Named = Annotated[
 def list_(store: options.Store = options.STORE, json: options.Json = False) -> None:
     """Print the protocols."""
     from ltsm.report import formats, records
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
 
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         found = list(records.protocols(opened))
-    finally:
-        opened.close()
     if json:
         made = [formats.values(one) for one in found]
         say.as_json("ltsm-protocols", 1, {"store": str(opened.path), "protocols": made})
@@ -105,14 +101,10 @@ def show(
     Raises:
         StoreError: no store, no such protocol, or several of that name.
     """
-    from ltsm.store import read, schema
-    from ltsm.store.engine import store_path
+    from ltsm.store import read
 
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         found, known = read.find_protocol(opened, protocol), read.protocols(opened)
-    finally:
-        opened.close()
     if json:
         head = {name: getattr(found, name) for name in ("id", "name", "fingerprint", "settings")}
         say.as_json("ltsm-protocol", 1, head | {"created_at": found.created_at.isoformat()})
@@ -139,10 +131,9 @@ def rename(
         UsageError: the name would be another's, or mislead.
         StoreError: no store, no such protocol, or another command writes to the store.
     """
-    from ltsm.cli import changing
     from ltsm.store import read, write
 
-    with changing.opened(store) as opened:
+    with changing(store) as opened:
         found = read.find_protocol(opened, protocol)
         name = _new_name(opened, found, name)
         write.rename_protocol(opened, found.id, name)
@@ -171,16 +162,15 @@ def delete(
         UsageError: whoever types says no, or cannot be asked.
         StoreError: no store, no such protocol, or another command writes to the store.
     """
-    from ltsm.cli import changing
+    from ltsm.cli.dropping import delete_runs
     from ltsm.store import read
 
-    with changing.opened(store, dry_run=dry_run) as opened:
+    with changing(store, dry_run=dry_run) as opened:
         ids = list(dict.fromkeys(read.find_protocol(opened, name).id for name in protocols))
         runs = [run.id for i in ids for run in read.runs(opened, i)]
         names = ", ".join(read.protocol(opened, i).name for i in ids)
-        changing.delete_runs(
-            opened, runs, ids, f"protocols delete {names}", yes=yes, dry_run=dry_run, json=json
-        )
+        who = f"protocols delete {names}"
+        delete_runs(opened, runs, ids, who, yes=yes, dry_run=dry_run, json=json)
 
 
 def _settings(found: ProtocolRow, others: list[ProtocolRow]) -> dict[str, list[str]]:

@@ -15,7 +15,6 @@ import typer
 from ltsm.cli import learning, options, pruned, say
 from ltsm.core.criteria import CRITERIA
 from ltsm.errors import UsageError
-from ltsm.paths import read_path
 from ltsm.protocol import PAPER
 
 if TYPE_CHECKING:
@@ -60,34 +59,28 @@ def prune(
     ],
     trained: Annotated[
         Path | None,
-        typer.Option(
-            "--trained", parser=read_path, metavar="FILE", help="Weights after training; without --learn."
-        ),
+        options.path("--trained", metavar="FILE", what="Weights after training; without --learn."),
     ] = None,
     initial: Annotated[
         Path | None,
-        typer.Option(
+        options.path(
             "--initial",
-            parser=read_path,
             metavar="FILE",
-            help="Weights before training: .safetensors, .pt. Without them trained values are masked.",
+            what="Weights before training: .safetensors, .pt. Without them trained values are masked.",
         ),
     ] = None,
     network: Network = None,
     folder: Annotated[
         Path | None,
-        typer.Option(
+        options.path(
             "--data-dir",
-            parser=read_path,
             metavar="DIR",
-            help="Where named data sets lie \\[env var: LTSM_DATA; default: data].",
+            what="Where named data sets lie \\[env var: LTSM_DATA; default: data].",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", parser=read_path, metavar="DIR", help="Write mask, weights, ticket and thresholds here."
-        ),
+        options.path("--out", metavar="DIR", what="Write mask, weights, ticket and thresholds here."),
     ] = None,
     as_json: options.Json = False,
     train: Annotated[bool, typer.Option("--train", help="Train what is left, its zeros frozen.")] = False,
@@ -204,26 +197,19 @@ def prune(
         **_thresholds(thresholds, select),
         **{name: value for name, value in settings.items() if value is not None},
     )
+    search = {"amounts": protocol.thresholds, "select": (protocol.select_min, protocol.select_max)}
     images, test = _data(protocol, folder)
+    from torch import nn
+
+    how: dict[str, Any] = {"mask": protocol.mask, "activation": protocol.activation, "seed": seed}
+    how["only"] = nn.Linear if only_linear else None
     with their_code():
         if wanted:
-            found: Supermask = learning.learned(
-                wanted, (initial, key), images, network, protocol, only_linear, seed
-            )
+            found: Supermask = learning.learned(wanted, (initial, key), images, network, protocol.order, how)
         else:
-            found = _found(
-                (initial, trained, key),
-                images,
-                network,
-                protocol,
-                only_linear,
-                criterion or SIGN,
-                amount,
-                seed,
-            )
-        ticket = _ticket(found, images, protocol, seed) if train else _untrained(found)
+            found = _found((initial, trained, key), images, network, criterion or SIGN, amount or search, how)
+        ticket = _ticket(found, images, protocol, seed, train=train)
         tested = None if test is None else _tested(found, ticket, images, test)
-    ticket = replace(ticket, about={**ticket.about, "data": _origin(images, protocol)})
     if initial is not None and not wanted:
         pruned.compare_whole(found, images)
     pruned.note_left_alone(found, "initial" if initial or wanted else "trained")
@@ -261,14 +247,10 @@ def _found(
     weights: tuple[Path | None, Path | None, str | None],
     images: Dataset,
     network: str | None,
-    protocol: Protocol,
-    only_linear: bool,
     criterion: str,
-    amount: dict[str, Any],
-    seed: int,
+    amounts: dict[str, Any],
+    how: dict[str, Any],
 ) -> Supermask:
-    from torch import nn
-
     from ltsm.library.files import function_named, network_named, read_weights
     from ltsm.library.supermasks import find_supermask
 
@@ -278,45 +260,27 @@ def _found(
             "--trained FILE is missing: a mask by a rule is made by what training made of the weights.",
             "--trained FILE; or --learn bernoulli, which learns a mask without them",
         )
-    search = {"amounts": protocol.thresholds, "select": (protocol.select_min, protocol.select_max)}
     return find_supermask(
         None if initial is None else read_weights(initial, key),
         read_weights(trained, key),
         images,
         model=None if network is None else network_named(network),
         criterion=function_named(criterion, "criterion") if ":" in criterion else criterion,
-        **(amount or search),
-        mask=protocol.mask,
-        only=nn.Linear if only_linear else None,
-        activation=protocol.activation,
-        seed=seed,
+        **amounts,
+        **how,
     )
 
 
-def _ticket(found: Supermask, images: Dataset, protocol: Protocol, seed: int) -> Ticket:
+def _ticket(found: Supermask, images: Dataset, protocol: Protocol, seed: int, *, train: bool) -> Ticket:
+    """What is left, trained if asked for, with what `ltsm ticket evaluate` needs to find the same images again."""
+    from ltsm.library.tickets import ticket_of
     from ltsm.library.training import train_ticket
 
-    return train_ticket(
-        found,
-        images,
-        images,
-        iterations=protocol.iterations,
-        lr=protocol.lr,
-        batch_size=protocol.batch_size,
-        order=protocol.order,
-        seed=seed,
-    )
-
-
-def _untrained(found: Supermask) -> Ticket:
-    from ltsm.library.tickets import ticket_of
-
-    return ticket_of(found)
-
-
-def _origin(images: Dataset, protocol: Protocol) -> dict[str, Any]:
-    """What `ltsm ticket evaluate` needs to find the same images again."""
-    return {"dataset": images.name, "pixels": protocol.pixels, "sha256": images.digest}
+    names = ("iterations", "lr", "batch_size", "order")
+    plan = {name: getattr(protocol, name) for name in names}
+    made = train_ticket(found, images, images, seed=seed, **plan) if train else ticket_of(found)
+    data = {"dataset": images.name, "pixels": protocol.pixels, "sha256": images.digest}
+    return replace(made, about={**made.about, "data": data})
 
 
 def their_code() -> AbstractContextManager[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from ltsm.cli import learning, say
 from ltsm.errors import UsageError
+from ltsm.notation import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,8 +80,8 @@ def as_json(found: Supermask, ticket: Ticket, images: Dataset) -> dict[str, Any]
         "data_sha256": images.digest,
         "validation_images": len(images.validation_labels),
         "evaluated_by": found.through,
-        "initial_accuracy": _number(found.initial_accuracy),
-        "trained_accuracy": _number(found.trained_accuracy),
+        "initial_accuracy": plain(found.initial_accuracy),
+        "trained_accuracy": plain(found.trained_accuracy),
         "left_alone": list(found.left_alone),
         f"{found.ranking.by}s": [_amount(r, found) for r in found.results],
         "selected": _amount(found.selected, found),
@@ -89,14 +89,11 @@ def as_json(found: Supermask, ticket: Ticket, images: Dataset) -> dict[str, Any]
     if isinstance(found, LearnedSupermask):
         result["learning"] = {
             **asdict(found.learned),
-            "sampled_accuracy": _number(found.sampled_accuracy),
-            "records": [{k: _number(v) for k, v in asdict(record).items()} for record in found.records],
+            "sampled_accuracy": plain(found.sampled_accuracy),
+            "records": plain(found.records),
         }
     if ticket.trained is not None:
-        names = ("iteration", "train_loss", "val_loss", "val_accuracy")
-        result["training"] = [
-            {name: _number(getattr(record, name)) for name in names} for record in ticket.records
-        ]
+        result["training"] = plain(ticket.records)
     return result
 
 
@@ -105,13 +102,9 @@ def _amount(result: AmountResult, found: Supermask) -> dict[str, Any]:
         found.ranking.by: result.amount,
         "relative_size": result.relative_size,
         "kept": result.kept,
-        "val_loss": _number(result.val_loss),
+        "val_loss": plain(result.val_loss),
         "val_accuracy": result.val_accuracy,
     }
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def show(found: Supermask, ticket: Ticket, images: Dataset) -> None:
@@ -155,7 +148,8 @@ def write(found: Supermask, ticket: Ticket, images: Dataset, out: Path) -> None:
         StoreError: one cannot be written.
     """
     from ltsm.library.files import state_bytes
-    from ltsm.library.ticket_file import ticket_bytes, write_whole
+    from ltsm.library.ticket_file import ELSEWHERE, ticket_bytes
+    from ltsm.store import artifacts
 
     trained = () if ticket.trained is None else (state_bytes(ticket.trained),)
     contents = (
@@ -166,5 +160,5 @@ def write(found: Supermask, ticket: Ticket, images: Dataset, out: Path) -> None:
         *trained,
     )
     for name, content in zip(FILES, contents, strict=False):
-        write_whole(out / name, content)
+        artifacts.save(out / name, content, ELSEWHERE)
         say.note(f"wrote {out / name}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ltsm.cli import say, unfinished
+from ltsm.cli import say
 from ltsm.cli.options import (
     FORMAT,
     STORE,
@@ -22,13 +22,17 @@ from ltsm.cli.options import (
     StudyName,
 )
 from ltsm.cli.options import Store as StoreFile
-from ltsm.errors import UsageError
-from ltsm.grammar import sweep_words, typed
+from ltsm.cli.stores import reading
+from ltsm.errors import StoreError, UsageError
+from ltsm.grammar import protocol_words, sweep_words, typed
 from ltsm.protocol import IN_SMALL, PAPER
+from ltsm.store.values import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ltsm.report.evaluation import Evaluation
+    from ltsm.store.engine import Store
 
 HELP = """Examples:
 
@@ -105,15 +109,11 @@ def report(
     from ltsm.report import document
     from ltsm.report.evaluation import load
     from ltsm.report.measure import MEASURES
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
+    from ltsm.store import artifacts
 
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         evaluation = load(opened, protocol, study, records=form not in {"text", "csv"}, bits=form == "html")
-        unfinished.check(opened, evaluation, study, program=form in FOR_PROGRAMS)
-    finally:
-        opened.close()
+        check_finished(opened, evaluation, study, program=form in FOR_PROGRAMS)
     if evaluation.protocol.dataset == "digits":
         say.warn(
             "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"
@@ -128,7 +128,7 @@ def report(
     if output is None:
         say.document(text)
     else:
-        document.save(output, text.encode("utf-8", "backslashreplace"))
+        artifacts.save(output, text.encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
 
 
@@ -169,3 +169,30 @@ def format_of(command: str, flags: Mapping[str, bool], output: Path | None) -> s
             f"ltsm {command} -o {output}",
         )
     return flag or by_suffix or "text"
+
+
+def check_finished(store: Store, evaluation: Evaluation, study: str, *, program: bool = False) -> None:
+    """One sentence and the command that goes on, in place of a page of dashes, where no run of the study is finished yet.
+
+    To a program it is said beside its document, for it may read again later.
+
+    Raises:
+        StoreError: none is, and a person asks.
+    """
+    if any(run.state in FINISHED for run in evaluation.runs):
+        return
+    has = f": the store has runs of {', '.join(evaluation.others)}" if evaluation.others else ""
+    why = f"no run of the study {study} is finished yet under {evaluation.protocol.name}{has}"
+    if not program:
+        raise StoreError(f"{why}.", _sweep(store, evaluation, study))
+    say.note(f"{why}: {_sweep(store, evaluation, study)}")
+
+
+def _sweep(store: Store, evaluation: Evaluation, study: str) -> str:
+    """The command that goes on; the store knows the protocol by its number."""
+    from ltsm.store import read
+
+    fingerprint = evaluation.protocol.fingerprint
+    known = [p.id for p in read.protocols(store) if p.fingerprint == fingerprint]
+    words = protocol_words(known[0], evaluation.protocol.dataset, evaluation.runs) if known else []
+    return typed([*sweep_words(study), *words], store.path)

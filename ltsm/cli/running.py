@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ltsm.cli import dropping, progress, say, workers
 from ltsm.cli.signals import stop_signals
+from ltsm.cli.stores import now, writing
 from ltsm.errors import RunError
 from ltsm.grammar import all_again, stored_words, sweep_words, typed
 from ltsm.protocol import AUTO, is_own_data, settled
@@ -21,7 +21,7 @@ from ltsm.steps.provenance import provenance
 from ltsm.steps.rebuild import Rebuilding
 from ltsm.steps.training import Setup
 from ltsm.steps.worker import WorkerProcess
-from ltsm.store import artifacts, read, schema, write
+from ltsm.store import artifacts, read, write
 from ltsm.store.engine import store_path
 from ltsm.studies.all import DEFAULT
 from ltsm.studies.names import named
@@ -47,10 +47,6 @@ class Ran:
     asked_for: list[RunKey]
     report: str
     """The command that reports on it."""
-
-    def open(self) -> Store:
-        """The store, for reading."""
-        return schema.open_for_reading(self.path)
 
 
 def run(
@@ -79,7 +75,7 @@ def run(
     """
     path, protocol = store_path(choices.store), setup.protocol
     asked_for = plan.keys(names, protocol.seeds)
-    with schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now(), wait=how.wait) as store:
+    with writing(path, wait=how.wait) as store:
         protocol_id = write.add_protocol(store, protocol, now())
         wanted = study.ancestors(*names)
         runs = plan.keys(wanted, protocol.seeds, together=study.seeds_together)
@@ -203,8 +199,3 @@ def report_failures(outcome: Outcome) -> None:
         raise RunError(
             f"{named(run)} failed: {message}{more}", "type the same command again to try them once more"
         )
-
-
-def now() -> datetime:
-    """The time, in UTC."""
-    return datetime.now(UTC)

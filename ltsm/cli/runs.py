@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ltsm.cli import options, say
 from ltsm.cli.status import COLOURS
+from ltsm.cli.stores import changing, reading
 from ltsm.errors import UsageError
 from ltsm.studies.names import run_name
 
@@ -76,18 +77,13 @@ def list_(
     """
     from ltsm.report import formats, records
     from ltsm.report.choice import Choice, chosen
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
 
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         found = chosen(opened, Choice(text=" ".join(where or []), protocol=protocol, study=study))
         if json:
             made = [formats.values(run) for run in records.runs(opened, found)]
             say.as_json("ltsm-runs", 1, {"store": str(opened.path), "runs": made})
             return
-    finally:
-        opened.close()
     for one in found:
         say.table(_table(one))
     if not found:
@@ -106,14 +102,9 @@ def show(
         StoreError: no store, or no such run.
     """
     from ltsm.report import choice
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
 
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         found = _as_json(opened, choice.one(opened, run))
-    finally:
-        opened.close()
     if json:
         say.as_json("ltsm-run", 1, found)
         return
@@ -143,15 +134,15 @@ def delete(
         raise UsageError(
             "which runs are to be deleted?", "a filter: state:failed, id:12; or ltsm protocols delete ID"
         )
-    from ltsm.cli import changing
+    from ltsm.cli.dropping import delete_runs
     from ltsm.report.choice import Choice, chosen
 
-    with changing.opened(store, dry_run=dry_run) as opened:
+    with changing(store, dry_run=dry_run) as opened:
         found = chosen(opened, Choice(text=" ".join(where), protocol=protocol, study=study))
         ids = [run.id for one in found for run in one.runs]
         if not ids:
             raise UsageError("there are no such runs.", "ltsm runs list shows which there are")
-        changing.delete_runs(opened, ids, (), "runs delete", yes=yes, dry_run=dry_run, json=json)
+        delete_runs(opened, ids, (), "runs delete", yes=yes, dry_run=dry_run, json=json)
 
 
 def _table(found: Chosen) -> Table:

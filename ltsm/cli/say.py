@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.text import Text
 
-from ltsm.cli.streams import write_utf8
+from ltsm.cli.surroundings import write_utf8
 from ltsm.errors import StoreError
 from ltsm.notation import visible
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ltsm.cli import completions, options
+from ltsm.cli.stores import reading
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
 
@@ -57,15 +58,10 @@ def split(name: str, usual: str) -> tuple[str, str | None]:
 def _side(name: str, usual: str, study: str, *, records: bool) -> Named:
     """The path of a protocol's store, and what it holds of the study under it."""
     from ltsm.report.evaluation import load as evaluation
-    from ltsm.store import schema
-    from ltsm.store.engine import store_path
 
     path, protocol = split(name, usual)
-    opened = schema.open_for_reading(store_path(path))
-    try:
+    with reading(path) as opened:
         return str(opened.path), evaluation(opened, options.in_store(protocol), study, records=records)
-    finally:
-        opened.close()
 
 
 def _named(names: Sequence[str], sides: list[Named]) -> list[Named]:

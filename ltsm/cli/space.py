@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ltsm import grammar
 from ltsm.cli import options, say
+from ltsm.cli.stores import changing, now, reading
 from ltsm.errors import UsageError
 from ltsm.notation import counted
 from ltsm.studies.names import run_name
@@ -73,18 +74,14 @@ def size(store: options.Store = options.STORE, json: options.Json = False) -> No
     Raises:
         StoreError: no store, or it cannot be read.
     """
-    from ltsm.store import read, schema
+    from ltsm.store import read
     from ltsm.store import space as spaces
-    from ltsm.store.engine import store_path
 
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         runs, names = read.runs(opened), {p.id: p.name for p in read.protocols(opened)}
         weights = _weights(opened, runs)
         strays = sum((opened.folder / path).stat().st_size for path in spaces.strangers(opened, runs))
         tables = spaces.tables(opened)
-    finally:
-        opened.close()
     if json:
         rows = [
             {"protocol_id": i, "protocol": names[i], "study": study, **its}
@@ -143,16 +140,15 @@ def prune(
         UsageError: the filter is none; whoever types says no, or cannot be asked.
         StoreError: no store, no such protocol, or another command writes to the store.
     """
-    from ltsm.cli import changing, dropping
-    from ltsm.cli.running import now
+    from ltsm.cli import dropping
     from ltsm.report.choice import Choice, chosen
     from ltsm.store import drop
 
     narrowed = bool(where or protocol or study)
-    with changing.opened(store, dry_run=dry_run) as opened:
+    with changing(store, dry_run=dry_run) as opened:
         found = chosen(opened, Choice(text=" ".join(where or []), protocol=protocol, study=study))
         going = _prunable(opened, None if not narrowed else found, only or list(Kind))
-        size = changing.bytes_of(opened, going.every)
+        size = dropping.bytes_of(opened, going.every)
         text = f"{decimal(size)} in {counted(len(going.every), 'file')}{going.text()}"
         if going.every and not dry_run:
             dropping.agree("db prune", text, yes=yes)
@@ -216,13 +212,12 @@ def rebuild(
         StoreError: no store, no such protocol, or another command writes to the store.
         RunError: what came out is not what was dropped.
     """
-    from ltsm.cli import changing
     from ltsm.report.choice import Choice, chosen
     from ltsm.steps.rebuild import Rebuilding
     from ltsm.steps.worker import WorkerProcess
 
     count = 0
-    with changing.opened(store) as opened, WorkerProcess() as worker:
+    with changing(store) as opened, WorkerProcess() as worker:
         found = chosen(opened, Choice(text=" ".join(where or []), protocol=protocol, study=study))
         for experiment, keys in _experiments(opened, found, data):
             for key in Rebuilding(experiment, worker).runs(keys):
@@ -253,7 +248,7 @@ def _experiment(
     store: Store, one: Chosen, name: str, runs: Sequence[RunRow], data: Path | None
 ) -> tuple[Experiment, list[RunKey]]:
     from ltsm.cli.choices import Choices
-    from ltsm.cli.running import located, now, with_digest
+    from ltsm.cli.running import located, with_digest
     from ltsm.protocol import from_settings
     from ltsm.report.evaluation import of_store
     from ltsm.steps.experiment import Experiment

@@ -8,6 +8,7 @@ import typer
 
 from ltsm.cli import say
 from ltsm.cli.choices import Choices, RunOptions, with_choices
+from ltsm.cli.stores import reading
 from ltsm.protocol import parse_sizes
 from ltsm.settings import check_layers
 from ltsm.store.values import FINISHED
@@ -15,7 +16,7 @@ from ltsm.studies import paper
 from ltsm.studies.names import named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ltsm.cli.running import Ran
     from ltsm.store.engine import Store
@@ -56,49 +57,19 @@ The comparison: dense networks with smaller layers, each from its own random val
 """
 
 
-@with_choices
-def train_baseline(
-    choices: Choices,
-    how: RunOptions,
-    seed: Seed = "0",
-) -> None:
-    """Steps 1 and 2."""
-    _run(
-        choices,
-        seed,
-        (paper.INITIAL, paper.BASELINE),
-        how,
-    )
+def _step(*recipes: str) -> Callable[..., None]:
+    """A command that runs these recipes of the paper, and what they need."""
+
+    @with_choices
+    def command(choices: Choices, how: RunOptions, seed: Seed = "0") -> None:
+        _run(choices, seed, recipes, how)
+
+    return command
 
 
-@with_choices
-def find_supermask(
-    choices: Choices,
-    how: RunOptions,
-    seed: Seed = "0",
-) -> None:
-    """Steps 3 and 4."""
-    _run(
-        choices,
-        seed,
-        (paper.SUPERMASK,),
-        how,
-    )
-
-
-@with_choices
-def train_ticket(
-    choices: Choices,
-    how: RunOptions,
-    seed: Seed = "0",
-) -> None:
-    """Steps 5 and 6."""
-    _run(
-        choices,
-        seed,
-        (paper.TICKET,),
-        how,
-    )
+train_baseline = _step(paper.INITIAL, paper.BASELINE)
+find_supermask = _step(paper.SUPERMASK)
+train_ticket = _step(paper.TICKET)
 
 
 @with_choices
@@ -140,10 +111,9 @@ def _run(
     study = paper.study(setup.protocol, () if dense is None else (dense,))
     names = recipes or [paper.hyperop(hidden) for hidden in setup.protocol.hyperops]
     ran = running.run(choices, setup, study, names, how)
-    store = ran.open()
-    for key in ran.asked_for:
-        say.data(summary(store, ran, key))
-    store.close()
+    with reading(ran.path) as store:
+        for key in ran.asked_for:
+            say.data(summary(store, ran, key))
 
 
 def summary(store: Store, ran: Ran, key: RunKey) -> str:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ltsm import grammar
-from ltsm.core.mask_training import factors
+from ltsm.cli.stores import reading
+from ltsm.core.mask_training import factors, rescaled
 from ltsm.core.masking import unpack_bits
 from ltsm.errors import StoreError, UsageError
-from ltsm.library.chains import Chain, chain_of_state
-from ltsm.library.masks import masked_state
+from ltsm.library.chains import chain_of_state
 from ltsm.library.tickets import Recipe, Ticket
+from ltsm.library.weights import masked_state
+from ltsm.notation import plain
 from ltsm.protocol import from_settings
-from ltsm.store import artifacts, read, schema
-from ltsm.store.engine import store_path
+from ltsm.store import artifacts, read
 from ltsm.store.values import FINISHED
 from ltsm.studies import paper
 from ltsm.studies.names import run_name
 from ltsm.studies.recipe import Learned
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ltsm.core.network import Network
+    from ltsm.library.chains import Chain
     from ltsm.library.weights import State
     from ltsm.store.engine import Store
     from ltsm.store.values import MaskRow, ProtocolRow, Role, RunRow
@@ -35,16 +40,14 @@ def stored_ticket(store: str, protocol: str | None, run: str | None, seed: int |
         StoreError: there is no such run, it has no mask yet, or its files are damaged.
         UsageError: the run never has a mask.
     """
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store) as opened:
         row = _of_seed(opened, protocol, seed or 0) if run is None else _of_id(opened, run)
         mask = read.selected_mask(opened, row.id)
         if mask is None:
-            hint = grammar.again(row, _settings(opened, row), opened.path, force=False)
+            settings = read.protocol(opened, row.protocol_id).settings
+            hint = grammar.again(row, settings, opened.path, force=False)
             raise StoreError(f"{run_name(row.recipe, row.seed)} has no mask yet.", hint)
         return _made(opened, row, mask)
-    finally:
-        opened.close()
 
 
 def _of_seed(store: Store, protocol: str | None, seed: int) -> RunRow:
@@ -69,10 +72,6 @@ def _of_id(store: Store, run: str) -> RunRow:
     return found[0]
 
 
-def _settings(store: Store, run: RunRow) -> dict[str, Any]:
-    return read.protocol(store, run.protocol_id).settings
-
-
 def _made(store: Store, run: RunRow, mask: MaskRow) -> Ticket:
     protocol = read.protocol(store, run.protocol_id)
     initial = _weights(store, run if run.written("initial") else _start(store, run), "initial")
@@ -80,23 +79,23 @@ def _made(store: Store, run: RunRow, mask: MaskRow) -> Ticket:
     if chain is None:
         hint = grammar.typed(["db", "check"], store.path)
         raise StoreError(f"the initial weights of {run_name(run.recipe, run.seed)} are of no network.", hint)
-    flags, recipe = _flags(chain, mask.bits), _recipe(store, run, protocol, chain, mask)
-    values = _in_order(chain, _rescaled(chain, initial, recipe))
+    kept = unpack_bits(mask.bits, chain.network.parameters)
+    flags, recipe = _by_name(chain, kept), _recipe(store, run, protocol, chain.network, kept)
+    values = _by_name(chain, rescaled(chain.network, chain.flat(initial), recipe.factors))
     done = run.state in FINISHED and run.final is not None and _learned(store, run) is None
     return Ticket(
         mask=flags,
         initial=values if _frozen_values(store, run) else masked_state(values, flags),
-        trained=_in_order(chain, _weights(store, run, "final")) if done else None,
+        trained=_by_name(chain, chain.flat(_weights(store, run, "final"))) if done else None,
         chain=chain,
         recipe=recipe,
         about=_about(protocol, run, mask) | (_trained(store, run) if done else {}),
     )
 
 
-def _recipe(store: Store, run: RunRow, protocol: ProtocolRow, chain: Chain, mask: MaskRow) -> Recipe:
+def _recipe(store: Store, run: RunRow, protocol: ProtocolRow, network: Network, kept: Tensor) -> Recipe:
     """What may regenerate the initial values; whoever writes the file looks whether it does."""
     learned, settings = _learned(store, run), protocol.settings
-    flags = unpack_bits(mask.bits, chain.network.parameters)
     return Recipe(
         seed=run.seed,
         purpose=("initial",),
@@ -104,7 +103,7 @@ def _recipe(store: Store, run: RunRow, protocol: ProtocolRow, chain: Chain, mask
         biases=settings.get("biases", "default"),
         kept=read.recipe(store, run.id).settings.get("kept", "initial"),
         covers=learned.covers if learned else settings["mask"],
-        factors=tuple(factors(chain.network, learned, flags)) if learned and learned.rescale else (),
+        factors=tuple(factors(network, learned, kept)) if learned and learned.rescale else (),
     )
 
 
@@ -114,14 +113,6 @@ def _learned(store: Store, run: RunRow) -> Learned | None:
     return (
         Learned(**{n: v for n, v in found.items() if n != "type"}) if found.get("type") == "Learned" else None
     )
-
-
-def _rescaled(chain: Chain, state: State, recipe: Recipe) -> State:
-    """The state dict with each layer's weights times its factor."""
-    flat = chain.flat(state)
-    for layer, factor in zip(chain.network.layers, recipe.factors, strict=False):
-        flat[layer.weight] *= factor
-    return dict(chain.views(flat))
 
 
 def _frozen_values(store: Store, run: RunRow) -> bool:
@@ -146,15 +137,9 @@ def _start(store: Store, run: RunRow) -> RunRow:
     return run if source is None else read.runs(store, ids=[source])[0]
 
 
-def _flags(chain: Chain, bits: bytes) -> State:
-    """The mask by parameter name."""
-    flat = unpack_bits(bits, chain.network.parameters)
-    return {name: flags.clone() for name, flags in chain.views(flat).items()}
-
-
-def _in_order(chain: Chain, state: State) -> State:
-    """The state dict in the order of the layers, which a safetensors file does not keep."""
-    return {name: state[name].clone() for name in chain.views(chain.flat(state))}
+def _by_name(chain: Chain, flat: Tensor) -> State:
+    """Values or flags (P,) by parameter name, in the order of the layers, which a safetensors file does not keep."""
+    return {name: part.clone() for name, part in chain.views(flat).items()}
 
 
 def _weights(store: Store, run: RunRow, role: Role) -> State:
@@ -178,7 +163,7 @@ def _about(protocol: ProtocolRow, run: RunRow, mask: MaskRow) -> dict[str, Any]:
         mask.amount_by: mask.amount,
         "relative_size": mask.relative_size,
         "val_accuracy": mask.val_accuracy,
-        "val_loss": _number(mask.val_loss),
+        "val_loss": plain(mask.val_loss),
         "data": {
             **{name: settings[name] for name in ("dataset", "pixels", "train_size", "validation_size")},
             **({"held_out": settings["held_out"]} if "held_out" in settings else {}),
@@ -193,9 +178,5 @@ def _trained(store: Store, run: RunRow) -> dict[str, Any]:
     return {
         "iterations": run.iteration,
         "trained_val_accuracy": last.val_accuracy,
-        "trained_val_loss": _number(last.val_loss),
+        "trained_val_loss": plain(last.val_loss),
     }
-
-
-def _number(value: float) -> float | None:
-    return value if abs(value) < float("inf") else None

@@ -12,6 +12,7 @@ from rich.table import Table
 from ltsm.cli import say
 from ltsm.cli.choices import Choices, RunOptions, StudyOptions, with_choices
 from ltsm.cli.options import STUDY, StudyName
+from ltsm.cli.stores import reading
 from ltsm.errors import DataError, UsageError
 from ltsm.notation import duration, format_seeds, quoted
 from ltsm.studies import all as studies
@@ -177,7 +178,7 @@ def length_text(study: Study, name: str) -> str:
 
 
 def already(
-    choices: Choices, protocol: Protocol, study: Study, forced: Sequence[RunKey] = ()
+    choices: Choices, protocol: Protocol, study: Study, forced: Sequence[RunKey]
 ) -> tuple[set[RunKey], Dropped]:
     """What the store will have of this study under this protocol once the forced runs are dropped, and those.
 
@@ -185,19 +186,16 @@ def already(
     """
     from ltsm.cli.dropping import Dropped, built_on
     from ltsm.steps.plan import of_study
-    from ltsm.store import read, schema
+    from ltsm.store import read
     from ltsm.store.engine import store_path
 
     path = store_path(choices.store)
     if not path.exists():
         return set(), Dropped()
-    store = schema.open_for_reading(path)
-    try:
+    with reading(path) as store:
         same = [p.id for p in read.protocols(store) if p.fingerprint == protocol.fingerprint]
         if not same:
             return set(), Dropped()
         dropped = built_on(store, same[0], study, forced)
         gone = {(run.fingerprint, run.seed) for run in dropped.runs}
         return of_study(study, read.ended(store, same[0]) - gone), dropped
-    finally:
-        store.close()

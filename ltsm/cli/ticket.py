@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +15,7 @@ from ltsm.cli import options, say
 from ltsm.cli.prune import Network, their_code
 from ltsm.cli.pruned import test_sentence
 from ltsm.errors import DataError, StoreError, UsageError
+from ltsm.notation import plain
 from ltsm.paths import read_path
 
 if TYPE_CHECKING:
@@ -69,13 +69,7 @@ def export(
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="The ticket of this seed.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            parser=read_path,
-            metavar="FILE",
-            help="Default: seed-N.ticket; must be named for a FILE.",
-        ),
+        options.path("--out", "-o", metavar="FILE", what="Default: seed-N.ticket; must be named for a FILE."),
     ] = None,
     trained: Annotated[
         bool | None,
@@ -93,7 +87,8 @@ def export(
         UsageError: no run is named, the format cannot be, or a ticket file would be written over itself.
         StoreError: there is no such run, it has no mask yet, or a file cannot be read or written.
     """
-    from ltsm.library.ticket_file import load_ticket, write_whole
+    from ltsm.library.ticket_file import ELSEWHERE, load_ticket
+    from ltsm.store import artifacts
 
     if (run is None) == (seed is None):
         raise UsageError("name one run: its id, a ticket file, or --seed.", "ltsm ticket export --seed 0")
@@ -106,23 +101,18 @@ def export(
         ticket = stored_ticket(store, protocol, run, seed)
     path = out or Path(f"seed-{ticket.about.get('seed', 0)}.ticket")
     content = _format(path)(ticket, trained)
-    write_whole(path, content)
+    artifacts.save(path, content, ELSEWHERE)
     say.note(f"{len(content):,} bytes; {_inside(ticket, path, trained)}")
     say.data(str(path))
 
 
 def _kept(file: Path, out: Path | None) -> None:
     """Refuse what would write over the ticket that is exported, without its trained weights perhaps."""
-    hint = shlex.join(["ltsm", "ticket", "export", str(file), "--out", str(_beside(file))])
+    hint = shlex.join(["ltsm", "ticket", "export", str(file), "--out", str(file.with_suffix(".safetensors"))])
     if out is None:
         raise UsageError(f"{file} is a ticket file already: --out says what to make of it.", hint)
     if out.exists() and out.samefile(file):
         raise UsageError(f"--out names {file} itself, which would be written over.", hint)
-
-
-def _beside(file: Path) -> Path:
-    """The file's name as a state dict's."""
-    return file.with_suffix(".safetensors")
 
 
 @app.command(help=SHOW_HELP, short_help="Check a ticket file, and say what is in it.")
@@ -153,11 +143,8 @@ def evaluate(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option(
-            "--data-dir",
-            parser=read_path,
-            metavar="DIR",
-            help="Where data sets lie \\[env var: LTSM_DATA; default: data].",
+        options.path(
+            "--data-dir", metavar="DIR", what="Where data sets lie \\[env var: LTSM_DATA; default: data]."
         ),
     ] = None,
     network: Network = None,
@@ -300,11 +287,9 @@ def _compared(ticket: Ticket, images: Dataset, which: str, found: Achieved, pref
     """What a network achieves, and whether it is what was recorded; None where that was on other data."""
     recorded = ticket.about.get(f"{prefix}val_accuracy")
     same_data = ticket.about.get("data", {}).get("sha256") == images.digest
-    finite = found.val_loss < float("inf")
     return {
         "network": which,
-        **asdict(found),
-        "val_loss": found.val_loss if finite else None,
+        **plain(found),
         "correct": round(found.val_accuracy * len(images.validation_labels)),
         "recorded_accuracy": recorded if same_data else None,
         "as_recorded": found.val_accuracy == recorded if same_data and recorded is not None else None,

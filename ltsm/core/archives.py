@@ -44,14 +44,14 @@ _BROKEN = (
 )
 
 
-def read_packed_idx(files: PublishedSet, folder: Path) -> tuple[Labelled, Labelled]:
-    """Training and validation set from four IDX files that are kept as .gz.
+def read_idx(files: PublishedSet, folder: Path) -> tuple[Labelled, Labelled]:
+    """Training and validation set from four IDX files, of which some are kept as .gz.
 
     Raises:
         DataError: a file is missing or damaged.
     """
-    packed = [(file.name, read_file(files, file, folder)) for file in files.files]
-    return _paired([_unpacked(content, name) for name, content in packed])
+    contents = [(file, read_file(files, file, folder)) for file in files.files]
+    return _paired([(_unpacked if file.packed else parse_idx)(found, file.name) for file, found in contents])
 
 
 def read_emnist(split: str, folder: Path) -> tuple[Labelled, Labelled]:

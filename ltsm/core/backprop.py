@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ltsm.core.activations import ACTIVATIONS
+from ltsm.core.network import ACTIVATIONS
 
 if TYPE_CHECKING:
     from torch import Tensor

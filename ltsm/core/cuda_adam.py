@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ltsm.core.adam import Adam
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -49,31 +51,14 @@ class CudaAdam:
         self.gradient = torch.zeros_like(self.parameters)
         self._protocol, rates = protocol, _rates(protocol)
         if self.parameters.numel() >= FUSED_FROM or len(rates) > MOST_ROWS:
-            self._steps = self.parameters.new_tensor(float(state.iteration))
-            self.step = self._fused
+            steps = self.parameters.new_tensor(float(state.iteration))
+            tensors = (self.parameters, self.gradient, self.first_moment, self.second_moment)
+            self.step = Adam(protocol, *tensors, steps, kept_bits=None).step
         else:
             self._rates, self._last = rates.to(device), len(rates) - 1
             self._row = torch.full((1,), min(state.iteration, self._last), device=device)
             self._scratch = torch.empty_like(self.parameters)
             self.step = self._by_operations
-
-    def _fused(self) -> None:
-        self._steps.add_(1)
-        torch._fused_adam_(
-            [self.parameters],
-            [self.gradient],
-            [self.first_moment],
-            [self.second_moment],
-            [],
-            [self._steps],
-            lr=self._protocol.lr,
-            beta1=self._protocol.beta1,
-            beta2=self._protocol.beta2,
-            weight_decay=0.0,
-            eps=self._protocol.epsilon,
-            amsgrad=False,
-            maximize=False,
-        )
 
     def _by_operations(self) -> None:
         """Parameters += first moment / (a + b · √second moment), with this step's a and b."""

@@ -19,7 +19,7 @@ from ltsm.paths import read_path
 from ltsm.protocol import AUTO, is_own_data
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -219,7 +219,7 @@ def find_data_folder(
     folder = chosen_folder(option, environ)
     if lacking := missing(name, folder):
         say(f"{folder} lacks {', '.join(lacking)} of {name}: downloading")
-        fetch(name, folder, mirrors_from(environ), say=say)
+        download.download(source(name).files, folder, mirrors_from(environ), say=say)
     return folder
 
 
@@ -263,49 +263,7 @@ def missing(name: str, folder: Path) -> list[str]:
     Raises:
         UsageError: there is no such data set.
     """
-    files = source(name).files
-    return [] if files is None else idx.missing(files, folder)
-
-
-def fetch(
-    name: str,
-    folder: Path,
-    mirrors: Sequence[str] | None = None,
-    *,
-    force: bool = False,
-    minutes: float = download.MINUTES,
-    say: Say = download.silent,
-) -> None:
-    """Download what is missing or damaged in `folder`; with `force` everything. See `download.download`.
-
-    Raises:
-        UsageError: there is no such data set.
-        DataError: it cannot be downloaded, or not be written.
-    """
-    if (files := source(name).files) is not None:
-        download.download(files, folder, mirrors or (), force=force, minutes=minutes, say=say)
-
-
-def copy_from(name: str, source_folder: Path, folder: Path) -> None:
-    """Copy the data set's files, .gz or not, from a folder on this machine. See `download.copy`.
-
-    Raises:
-        UsageError: there is no such data set.
-        DataError: a file is missing, damaged, or cannot be read or written.
-    """
-    if (files := source(name).files) is not None:
-        download.copy(files, source_folder, folder)
-
-
-def check(name: str, folder: Path) -> list[idx.Finding]:
-    """What there is to say about each file of the data set; nothing about one that needs none.
-
-    Raises:
-        UsageError: there is no such data set.
-        DataError: a file may not be read.
-    """
-    files = source(name).files
-    return [] if files is None else idx.check_files(files, folder)
+    return idx.missing(source(name).files, folder)
 
 
 def mirrors_from(environ: Mapping[str, str]) -> list[str]:

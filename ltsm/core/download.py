@@ -84,7 +84,7 @@ def download(
 
 
 def copy(files: PublishedSet, source: Path, folder: Path) -> None:
-    """Copy the set's files, unpacked or .gz, from below `source` to where `folder` keeps them.
+    """Copy the set's files, if it has any, unpacked or .gz, from below `source` to where `folder` keeps them.
 
     Raises:
         DataError: one is missing, damaged or may not be read (then nothing is written), or the folder
@@ -99,7 +99,8 @@ def copy(files: PublishedSet, source: Path, folder: Path) -> None:
         contents = {file.name: read_file(files, file, source) for file in files.files}
     except DataError as error:
         raise DataError(error.message, "ltsm data get --from DIR with a good copy") from error
-    write_files(files, contents, folder)
+    if contents:
+        write_files(files, contents, folder)
 
 
 def torchvision_datasets() -> Any:

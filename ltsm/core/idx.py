@@ -135,16 +135,6 @@ def read_file(files: PublishedSet, file: PublishedFile, folder: Path) -> bytes:
     return content
 
 
-def read_arrays(files: PublishedSet, folder: Path) -> list[NDArray[np.uint8]]:
-    """Training images (n, height, width) and labels (n,), then the validation set's; read-only.
-
-    Raises:
-        DataError: a file is missing, damaged or may not be read.
-    """
-    contents = [(file, read_file(files, file, folder)) for file in files.files]
-    return [parse_idx(content, file.name) for file, content in contents]
-
-
 def parse_idx(content: bytes, name: str) -> NDArray[np.uint8]:
     """An IDX file of unsigned bytes as an array that shares `content`'s memory.
 

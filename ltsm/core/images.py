@@ -114,7 +114,10 @@ def mean_and_deviation(images: Values) -> tuple[float, float]:
     Raises:
         DataError: all pixels are the same.
     """
-    mean, variance = _byte_moments(images) if images.dtype == np.uint8 else _float_moments(images)
+    if images.dtype == np.uint8:
+        mean, variance = _byte_moments(images)
+    else:
+        mean, variance = float(images.mean(dtype=np.float64)), float(images.var(dtype=np.float64))
     if variance == 0:
         raise DataError("every pixel has the same value, so pixels cannot be standardised.", "pixels = 'raw'")
     return mean, math.sqrt(variance)
@@ -133,10 +136,6 @@ def _byte_moments(images: Values) -> tuple[float, float]:
     n, total = images.size, int(images.sum(dtype=np.int64))
     squares = int(np.square(images, dtype=np.uint16).sum(dtype=np.int64))
     return total / n, (n * squares - total * total) / (n * n)
-
-
-def _float_moments(images: Values) -> tuple[float, float]:
-    return float(images.mean(dtype=np.float64)), float(images.var(dtype=np.float64))
 
 
 def tensor(values: NDArray[np.float32] | NDArray[np.int64]) -> Tensor:

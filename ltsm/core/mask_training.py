@@ -14,6 +14,8 @@ from ltsm.core.masking import covered_by
 from ltsm.core.streams import uniform
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from ltsm.core.draws import Words
@@ -114,9 +116,9 @@ def factors(network: Network, learned: Learned, mask: Tensor) -> list[float]:
     return [float((max(1, int(part.sum())) / len(part)) ** METHODS[learned.method].power) for part in parts]
 
 
-def rescaled(network: Network, values: Tensor, by: list[float]) -> Tensor:
-    """Values (P,), each layer's weights multiplied by its factor, in place."""
-    for layer, factor in zip(network.layers, by, strict=True):
+def rescaled(network: Network, values: Tensor, by: Sequence[float]) -> Tensor:
+    """Values (P,), each layer's weights multiplied by its factor, in place; as they are where there are no factors."""
+    for layer, factor in zip(network.layers, by, strict=bool(by)):
         values[layer.weight] *= factor
     return values
 

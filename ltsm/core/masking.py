@@ -32,13 +32,13 @@ class MaskResult:
     """The mask of one amount, and how the masked network does untrained (section 3.4).
 
     Attributes:
-        kept: how many parameters each layer keeps.
+        layer_sizes: how many parameters each layer keeps.
         relative_size: parameters kept ÷ parameters of the network.
         bits: the mask (P,), eight parameters a byte.
     """
 
     amount: float
-    kept: tuple[int, ...]
+    layer_sizes: tuple[int, ...]
     relative_size: float
     val_loss: float
     val_accuracy: float
@@ -183,7 +183,7 @@ def _result(network: Network, amount: float, kept: Tensor, loss: float, accuracy
     per_layer = tuple(int(kept[part].sum()) for part in layer_slices(network))
     return MaskResult(
         amount=amount,
-        kept=per_layer,
+        layer_sizes=per_layer,
         relative_size=sum(per_layer) / network.parameters,
         val_loss=loss,
         val_accuracy=accuracy,

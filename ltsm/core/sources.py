@@ -21,12 +21,15 @@ DIGITS_TRAIN_SIZE = 1_437
 """Of the 1,797 digits the first 1,437 (80 %) train, the last 360 validate: a fixed split, in file order."""
 
 
+NO_FILES = idx.PublishedSet("", 0, ())
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How a data set is read from a folder, and the files that have to be there; None: it needs none."""
+    """How a data set is read from a folder, and the published files that have to be there, if any."""
 
     read: Callable[[Path], RawData]
-    files: idx.PublishedSet | None = None
+    files: idx.PublishedSet = NO_FILES
 
 
 def source(name: str) -> Source:
@@ -46,23 +49,12 @@ def source(name: str) -> Source:
 
 
 def read_idx_set(files: idx.PublishedSet, folder: Path) -> RawData:
-    """A set of four IDX files.
+    """A set of four IDX files, kept as they were published: packed or not.
 
     Raises:
         DataError: a file is missing, damaged or does not fit the others.
     """
-    train_images, train_labels, validation_images, validation_labels = idx.read_arrays(files, folder)
-    train, validation = Labelled(train_images, train_labels), Labelled(validation_images, validation_labels)
-    return _fitting(files.title, train, validation, files.classes, folder)
-
-
-def read_packed_set(files: idx.PublishedSet, folder: Path) -> RawData:
-    """A set of four IDX files that are kept packed.
-
-    Raises:
-        DataError: a file is missing, damaged or does not fit the others.
-    """
-    return _fitting(files.title, *archives.read_packed_idx(files, folder), files.classes, folder)
+    return _fitting(files.title, *archives.read_idx(files, folder), files.classes, folder)
 
 
 def read_emnist(split: str, folder: Path) -> RawData:
@@ -110,8 +102,8 @@ def _fit(part: Labelled, classes: int) -> bool:
 DATASETS: dict[str, Source] = {
     "mnist": Source(partial(read_idx_set, idx.MNIST), idx.MNIST),
     "digits": Source(read_digits),
-    "fashion-mnist": Source(partial(read_packed_set, archives.FASHION_MNIST), archives.FASHION_MNIST),
-    "kmnist": Source(partial(read_packed_set, archives.KMNIST), archives.KMNIST),
+    "fashion-mnist": Source(partial(read_idx_set, archives.FASHION_MNIST), archives.FASHION_MNIST),
+    "kmnist": Source(partial(read_idx_set, archives.KMNIST), archives.KMNIST),
     "emnist": Source(partial(read_emnist, "balanced"), archives.EMNIST),
     "emnist-letters": Source(partial(read_emnist, "letters"), archives.EMNIST),
     "emnist-digits": Source(partial(read_emnist, "digits"), archives.EMNIST),

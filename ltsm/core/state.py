@@ -11,8 +11,7 @@ import safetensors
 import torch
 from safetensors.torch import load, save
 
-from ltsm.core.activations import ACTIVATIONS
-from ltsm.core.network import Network
+from ltsm.core.network import ACTIVATIONS, Network
 from ltsm.errors import StoreError
 
 if TYPE_CHECKING:

@@ -13,15 +13,14 @@ from textual.message import Message
 from textual.reactive import var
 
 from ltsm.dashboard.moment import Choice
-from ltsm.dashboard.screens.choosing import Choosing
 from ltsm.dashboard.screens.curves import Curves
-from ltsm.dashboard.screens.keys import Keys
 from ltsm.dashboard.screens.masks import Masks
 from ltsm.dashboard.screens.overview import Overview
 from ltsm.dashboard.screens.runs import Runs
 from ltsm.dashboard.screens.table import StudyTable
-from ltsm.dashboard.themes import LIGHT_SERIES_COLOURS, SERIES_COLOURS, THEMES
-from ltsm.dashboard.widgets.navigation import SCREENS
+from ltsm.dashboard.screens.windows import Choosing, Keys
+from ltsm.dashboard.widgets.heading import SCREENS
+from ltsm.dashboard.widgets.tones import LIGHT_SERIES_COLOURS, SERIES_COLOURS, THEMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

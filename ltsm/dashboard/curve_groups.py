@@ -21,9 +21,9 @@ from ltsm.studies.study import Group
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ltsm.dashboard.legend import Selection
     from ltsm.dashboard.moment import Moment
     from ltsm.dashboard.pins import Pin
-    from ltsm.dashboard.selection import Selection
     from ltsm.dashboard.source import Source
     from ltsm.report.figures.values import Layer, Style
     from ltsm.report.table import Table

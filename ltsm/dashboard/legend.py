@@ -1,15 +1,61 @@
-"""The legend of the curves: a line for each group, with its values at the cursor."""
+"""Which groups are drawn, in which style, and the legend: a line for each, with its values at the cursor."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 from ltsm.dashboard.widgets.columns import Column, averaged, numbered, worded
+from ltsm.dashboard.widgets.plot import STYLES, tone
 
 if TYPE_CHECKING:
     from ltsm.dashboard.curve_groups import Line
+    from ltsm.dashboard.moment import Moment
+    from ltsm.report.figures.values import Style
     from ltsm.report.statistics import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Groups by their place: a group keeps its style and letter while others come and go."""
+
+    places: tuple[str | None, ...] = ()
+
+    @property
+    def keys(self) -> list[str]:
+        """The groups drawn, in the order of their places."""
+        return [key for key in self.places if key is not None]
+
+    def toggled(self, key: str) -> Selection:
+        """With that group or without it; a new one takes the first place that is free."""
+        if key in self.places:
+            return Selection(tuple(None if other == key else other for other in self.places))
+        if None in self.places:
+            free = self.places.index(None)
+            return Selection((*self.places[:free], key, *self.places[free + 1 :]))
+        return Selection((*self.places, key))
+
+    def tag(self, key: str) -> str:
+        """The group's letter; "" for one that is not drawn."""
+        return ascii_lowercase[self.places.index(key) % len(ascii_lowercase)] if key in self.places else ""
+
+    def style(self, key: str) -> Style:
+        """The style of a group that is drawn."""
+        return STYLES[self.places.index(key) % len(STYLES)]
+
+    def tone(self, key: str) -> str:
+        """The group's tone; muted for one that is not drawn."""
+        return tone(self.style(key)) if key in self.places else "muted"
+
+
+def first_selection(moment: Moment) -> Selection:
+    """What the others are compared with and the first of them; before they have begun, the first recipe that has."""
+    began, study = {run.recipe for run in moment.runs if run.iteration}, moment.study
+    others = [group.label for group in study.groups if group.label != study.reference]
+    if any(group.until is None and not began.isdisjoint(group.recipes) for group in study.groups):
+        return Selection((study.reference, *others[:1]))
+    return Selection(tuple(name for name in study.recipes if name in began)[:1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +65,7 @@ class Entry:
     line: Line
     tag: str
     tone: str
-    mean: float | None = None
-    deviation: float | None = None
-    n: int | None = None
+    at: Summary | None = None
     versus: Summary | None = None
     pinned: bool = False
 
@@ -40,18 +84,14 @@ def columns(cursor: float | None, width: int, *, pinned: bool) -> list[Column[En
         ),
         worded("network", min(24, max(16, width)), lambda entry: entry.line.name, lambda entry: entry.tone),
         numbered("runs", 4, lambda entry: entry.line.started),
-        averaged(at, 18, lambda entry: (entry.mean, entry.deviation), 4),
-        numbered("n", 3, lambda entry: entry.n),
+        averaged(at, 18, lambda entry: entry.at, 4),
+        numbered("n", 3, lambda entry: entry.at.n if entry.at else None),
     ]
 
 
 def versus(tag: str) -> Column[Entry]:
     """Means of differences with their deviations; without one where no seed is shared."""
-
-    def number(entry: Entry) -> tuple[float | None, float | None]:
-        return (None, None) if entry.versus is None else (entry.versus.mean, entry.versus.sd)
-
-    return averaged(f"minus [{tag}]", 17, number, 4)
+    return averaged(f"minus [{tag}]", 17, lambda entry: entry.versus, 4)
 
 
 PUBLISHED: Column[Entry] = numbered("paper min", 9, lambda entry: entry.line.published, 3, lambda _: "muted")

@@ -32,17 +32,9 @@ SEED_STYLE: Final[Style] = "fifth"
 _DIGITS = 6
 
 
-def _size(mask: MaskRow) -> float:
-    return 100 * mask.relative_size
-
-
-def _accuracy(mask: MaskRow) -> float:
-    return 100 * mask.val_accuracy
-
-
 SHOWN: Final[dict[str, tuple[str, Callable[[MaskRow], float]]]] = {
-    "size": ("relative size, %", _size),
-    "accuracy": ("untrained accuracy, %", _accuracy),
+    "size": ("relative size, %", lambda mask: 100 * mask.relative_size),
+    "accuracy": ("untrained accuracy, %", lambda mask: 100 * mask.val_accuracy),
 }
 """What is drawn of a mask, each with its title."""
 
@@ -93,12 +85,9 @@ def makers(moment: Moment) -> list[str]:
 
 def _together(study: Study, recipe: str) -> str:
     """The kind of a recipe that makes a single mask as others of its kind do, such as rounds; else its own name."""
-    alike = [n for n, r in study.recipes.items() if kind(n) == kind(recipe) and _is_single(r)]
+    same = {n: r.mask for n, r in study.recipes.items() if kind(n) == kind(recipe)}
+    alike = [n for n, mask in same.items() if isinstance(mask, Masking) and len(mask.amounts) == 1]
     return kind(recipe) if recipe in alike and len(alike) > 1 else recipe
-
-
-def _is_single(recipe: Recipe) -> bool:
-    return isinstance(recipe.mask, Masking) and len(recipe.mask.amounts) == 1
 
 
 def masked(source: Source, moment: Moment, recipe: str) -> Masked:

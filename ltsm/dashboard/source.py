@@ -6,9 +6,8 @@ from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ltsm.dashboard.kept import Kept
 from ltsm.dashboard.moment import Choice, Moment
-from ltsm.dashboard.stored import changed_last, stored_studies
+from ltsm.dashboard.stored import Kept, changed_last, stored_studies
 from ltsm.errors import LtsmError, StoreError
 from ltsm.protocol import from_settings
 from ltsm.report import all as reports
@@ -20,7 +19,6 @@ from ltsm.store import read, schema
 from ltsm.store.claim import holder
 from ltsm.store.values import FINISHED
 from ltsm.studies.all import STUDIES
-from ltsm.studies.names import title
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -122,8 +120,7 @@ class Source:
         column = FINAL_LOSS if measure == LOSS else FINAL_ACCURACY
 
         def made() -> Comparison:
-            reference = title(moment.study.reference)
-            return against_reference(self._evaluation(moment), column, reference, column.name)
+            return against_reference(self._evaluation(moment), column)
 
         with self._lock:
             found: Comparison = self.kept.one(("differences", column), self._ended(moment), made)

@@ -1,18 +1,20 @@
-"""Which studies a store has, of those that are known here."""
+"""Which studies a store has, of those that are known here, and what was read of it, read again only where it has changed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ltsm.report.evaluation import of_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from ltsm.protocol import Protocol
     from ltsm.store.values import RunRow
     from ltsm.studies.study import Study
+
+K = TypeVar("K")
 
 
 def stored_studies(
@@ -41,3 +43,24 @@ def changed_last(studies: Mapping[str, Study], runs: Iterable[RunRow]) -> str:
         return sorted((newest[f] for f in studies[name].fingerprints().values() if f in newest), reverse=True)
 
     return max(studies, key=changed)
+
+
+class Kept:
+    """Values by kind and key, each made again once what it is made of is another."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, dict[Hashable, tuple[object, Any]]] = {}
+
+    def each(
+        self, kind: str, stamps: Mapping[K, object], make: Callable[[list[K]], Mapping[K, Any]]
+    ) -> dict[K, Any]:
+        """The value of every key, made of its stamp; one that `make` does not give is None."""
+        known = self._known.setdefault(kind, {})
+        stale = [k for k, stamp in stamps.items() if known.get(k, (None,))[0] != stamp]
+        made = make(stale) if stale else {}
+        known.update({k: (stamps[k], made.get(k)) for k in stale})
+        return {k: known[k][1] for k in stamps}
+
+    def one(self, key: Hashable, stamp: object, make: Callable[[], Any]) -> Any:
+        """The value of this key, made of this stamp."""
+        return self.each("one", {key: stamp}, lambda _: {key: make()})[key]

@@ -12,8 +12,7 @@ from torch.utils.hooks import unserializable_hook
 
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
-from ltsm.library.masks import checked_mask
-from ltsm.library.weights import plain_tensor, state_of
+from ltsm.library.weights import checked_mask, plain_tensor, state_of
 from ltsm.library.wrappers import unwrapped
 
 if TYPE_CHECKING:

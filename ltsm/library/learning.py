@@ -18,9 +18,8 @@ from ltsm.library.arguments import function, instance, number, one_of, seed_of
 from ltsm.library.mask_learning import by_autograd, by_ours
 from ltsm.library.outputs import check_loss
 from ltsm.library.prepared import Prepared, check_fractions, making_of
-from ltsm.library.pruned import counts, relative_size
 from ltsm.library.ranking import Ranking, ranked_together
-from ltsm.library.supermasks import AmountResult, Supermask
+from ltsm.library.supermasks import Supermask, result_of
 from ltsm.library.training import our_data, plan_of
 from ltsm.protocol import PAPER, MaskScope, Order
 from ltsm.studies.learned import OF
@@ -211,15 +210,8 @@ def _result(making: Making, learned: Learned, made: Learning) -> LearnedSupermas
         keeps=torch.gt if method.sampled else partial(_ranked, method),
     )
     amount = 0.0 if method.sampled else learned.keep
-    mask = ranking.mask(amount)
-    best = AmountResult(
-        amount=amount,
-        relative_size=relative_size(mask, making.covered.shared, making.covered.total),
-        kept=counts(mask, making.covered.shared),
-        val_loss=last.val_loss,
-        val_accuracy=last.val_accuracy,
-    )
     prepared = Prepared(making=making, ranking=ranking, wholes=(making.start, making.start))
+    best = result_of(prepared, amount, last.val_loss, last.val_accuracy)
     return LearnedSupermask(
         **prepared.of(amount) | {"state": made.state},
         results=(best,),

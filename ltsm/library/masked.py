@@ -14,9 +14,8 @@ from ltsm.core.actions import KEPT, PRUNED, Case
 from ltsm.core.ambient import own_state
 from ltsm.core.network import initial_values
 from ltsm.errors import UsageError
-from ltsm.library.masks import masked_state
 from ltsm.library.ranking import layer_of, pooled, split
-from ltsm.library.weights import state_of
+from ltsm.library.weights import masked_state, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +63,7 @@ class Making:
         seed: of what is drawn.
         model: the module, whose layers draw their own initial values; None: a chain's are drawn as a sweep's are.
         chain: the network as ours, where it is one.
+        one: both are of one and the same moment: nobody kept the initial values.
     """
 
     before: State
@@ -75,6 +75,7 @@ class Making:
     seed: int
     model: nn.Module | None
     chain: Chain | None
+    one: bool
 
     def masked(self, mask: State) -> State:
         """The whole state dict under a mask by parameter name."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from torch import nn
 
 from ltsm.core.actions import KEPT, PRUNED
-from ltsm.core.activations import ACTIVATIONS
+from ltsm.core.network import ACTIVATIONS
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance, one_of, seed_of
 from ltsm.library.chains import Chain, chain_of_module, chain_of_state, obstacle
@@ -64,43 +64,18 @@ class Prepared:
         }
 
 
-def prepared(
-    initial: Weights | None,
-    trained: Weights,
-    *,
-    model: nn.Module | None,
-    criterion: str | Scoring,
-    by: By,
-    scope: Scope,
-    mask: MaskScope,
-    kept: str,
-    pruned: str,
-    only: Kinds | None,
-    activation: Activation,
-    seed: int,
-) -> Prepared:
-    """Check what is handed over, and score it. See `find_supermask`.
+def prepared(making: Making, criterion: str | Scoring, *, by: By, scope: Scope) -> Prepared:
+    """Score what `making_of` has checked. See `find_supermask`.
 
     Raises:
-        UsageError: an argument cannot be, or these are not two states of one network.
+        UsageError: an argument cannot be.
         RunError: the caller's own code failed.
     """
     one_of("by", by, get_args(By))
     one_of("scope", scope, get_args(Scope))
     checked_criterion(criterion)
-    making = making_of(
-        initial,
-        trained,
-        model=model,
-        mask=mask,
-        kept=kept,
-        pruned=pruned,
-        only=only,
-        activation=activation,
-        seed=seed,
-    )
     before, after = making.before, making.trained
-    known = None if initial is None else before
+    known = None if making.one else before
     ranking = ranked(known, after, making.covered, criterion, by=by, scope=scope, seed=making.seed)
     wholes = (before, before | as_computed(after, making.model))
     return Prepared(making=making, ranking=ranking, wholes=wholes)
@@ -121,7 +96,7 @@ def making_of(
     """Check what is handed over, without a score: what masked networks are made of.
 
     Raises:
-        UsageError: as `prepared`.
+        UsageError: an argument cannot be, or these are not two states of one network.
         RunError: the caller's own code failed.
     """
     check_kinds(only)
@@ -133,7 +108,8 @@ def making_of(
     before, after = _named_alike(state_of(trained if initial is None else initial), state_of(trained), module)
     before = as_computed(before, module)
     chain, covered = _structure(before, module, mask, only, activation)
-    before, after = _checked(before, after, covered, module, one=initial is None)
+    one = initial is None
+    before, after = _checked(before, after, covered, module, one=one)
     return Making(
         before=before,
         start=as_computed(after, module) if kept == TRAINED else before,
@@ -144,6 +120,7 @@ def making_of(
         seed=seed_of(seed),
         model=module,
         chain=chain,
+        one=one,
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltsm.core.ambient import own_state
 from ltsm.library.arguments import number
-from ltsm.library.prepared import check_fractions, prepared
+from ltsm.library.prepared import check_fractions, making_of, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,13 +134,10 @@ def prune(
     """
     amount = number("keep", keep)
     check_fractions("keep", [amount])
-    made = prepared(
+    making = making_of(
         initial,
         trained,
         model=model,
-        criterion=criterion,
-        by="fraction",
-        scope=scope,
         mask=mask,
         kept=kept,
         pruned=pruned,
@@ -148,4 +145,5 @@ def prune(
         activation=activation,
         seed=seed,
     )
+    made = prepared(making, criterion, by="fraction", scope=scope)
     return Pruned(**made.of(amount))

@@ -13,7 +13,7 @@ from ltsm.errors import UsageError
 from ltsm.library.arguments import function, interval, numbers
 from ltsm.library.evaluation import through_module, through_ours
 from ltsm.library.outputs import check_loss
-from ltsm.library.prepared import check_fractions, prepared
+from ltsm.library.prepared import check_fractions, making_of, prepared
 from ltsm.library.pruned import Pruned, counts, finite, relative_size
 from ltsm.protocol import PAPER, MaskScope
 
@@ -160,13 +160,10 @@ def find_supermask(
     given = amounts if thresholds is None else thresholds
     values = _values(by, given)
     low, high = _selectable(select, paper=given is None and by == "threshold")
-    made = prepared(
+    making = making_of(
         initial,
         trained,
         model=model,
-        criterion=criterion,
-        by=by,
-        scope=scope,
         mask=mask,
         kept=kept,
         pruned=pruned,
@@ -174,8 +171,11 @@ def find_supermask(
         activation=activation,
         seed=seed,
     )
+    made = prepared(making, criterion, by=by, scope=scope)
     through, found = _evaluated(made, values, validation, loss)
-    results = _results(values, made, found)
+    # After the masked networks come the whole ones.
+    each = zip(values, found.loss, found.accuracy, strict=False)
+    results = tuple(result_of(made, *one) for one in each)
     best = _best(results, by, low, high)
     return Supermask(
         **made.of(best.amount),
@@ -220,19 +220,15 @@ def _selectable(select: tuple[float, float] | None, *, paper: bool) -> tuple[flo
     return (PAPER.select_min, PAPER.select_max) if paper else (-math.inf, math.inf)
 
 
-def _results(amounts: Sequence[float], made: Prepared, found: Evaluation) -> tuple[AmountResult, ...]:
-    shared, total = made.covered.shared, made.covered.total
-    masks = (made.ranking.mask(amount) for amount in amounts)
-    # After the masked networks come the whole ones.
-    return tuple(
-        AmountResult(
-            amount=amount,
-            relative_size=relative_size(mask, shared, total),
-            kept=counts(mask, shared),
-            val_loss=loss,
-            val_accuracy=accuracy,
-        )
-        for amount, mask, loss, accuracy in zip(amounts, masks, found.loss, found.accuracy, strict=False)
+def result_of(made: Prepared, amount: float, loss: float, accuracy: float) -> AmountResult:
+    """What the mask of an amount keeps, with how its network does."""
+    mask, covered = made.ranking.mask(amount), made.covered
+    return AmountResult(
+        amount=amount,
+        relative_size=relative_size(mask, covered.shared, covered.total),
+        kept=counts(mask, covered.shared),
+        val_loss=loss,
+        val_accuracy=accuracy,
     )
 
 

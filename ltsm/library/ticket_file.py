@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, fields
+from dataclasses import asdict, astuple, fields
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import safetensors
@@ -20,13 +19,15 @@ from safetensors.torch import load, save
 
 from ltsm import regular
 from ltsm.core.actions import KEPT, Case
-from ltsm.core.activations import ACTIVATIONS
+from ltsm.core.mask_training import rescaled
 from ltsm.core.masking import covered_by, pack_bits, unpack_bits
-from ltsm.core.network import Network, initial_values
+from ltsm.core.network import ACTIVATIONS, Network, initial_values
 from ltsm.core.state import digest, metadata
 from ltsm.errors import StoreError
 from ltsm.library.chains import Chain
+from ltsm.library.pruned import finite
 from ltsm.library.tickets import Recipe, Ticket, TrainingRecord, checked_ticket
+from ltsm.library.weights import masked_state
 from ltsm.paths import read_path
 from ltsm.store import artifacts
 
@@ -55,6 +56,7 @@ _BROKEN = (
     safetensors.SafetensorError,
 )
 _HINT = "ltsm ticket export writes it anew"
+ELSEWHERE = "--out FILE elsewhere"
 _Entry = tuple[str, tuple[int, ...], str, bool]
 """One tensor of the state dict: name, shape, type, whether the mask covers it."""
 
@@ -66,7 +68,7 @@ def save_ticket(ticket: Ticket, path: Path | str) -> None:
         StoreError: the file cannot be written.
         UsageError: it is no ticket, or the path no path.
     """
-    write_whole(read_path(path), ticket_bytes(checked_ticket(ticket)))
+    artifacts.save(read_path(path), ticket_bytes(checked_ticket(ticket)), ELSEWHERE)
 
 
 def load_ticket(path: Path | str) -> Ticket:
@@ -126,18 +128,6 @@ def ticket_from_bytes(content: bytes) -> Ticket:
         raise StoreError("this is no ticket file, or only a part of one.", _HINT) from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it, and rename it.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
-    try:
-        artifacts.write_whole(path, content)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}.", "--out FILE elsewhere") from error
-
-
 def _description(
     ticket: Ticket, entries: Sequence[_Entry], *, regenerated: bool, trained: bool
 ) -> dict[str, Any]:
@@ -154,7 +144,7 @@ def _description(
         and {"sizes": chain.network.sizes, "activation": chain.network.activation, "layers": chain.layers},
         "recipe": _recipe_values(recipe) if recipe and regenerated else None,
         "trained": trained,
-        "records": [_json_record(r) for r in ticket.records],
+        "records": [[finite(value) for value in astuple(record)] for record in ticket.records],
         "about": dict(ticket.about),
     }
 
@@ -163,11 +153,6 @@ def _recipe_values(recipe: Recipe) -> dict[str, Any]:
     """The recipe without what is as it mostly is, so that such files have the bytes that they always had."""
     usual = {field.name: field.default for field in fields(recipe)}
     return {name: value for name, value in asdict(recipe).items() if value != usual[name]}
-
-
-def _json_record(record: TrainingRecord) -> list[float | None]:
-    values = (record.train_loss, record.val_loss, record.val_accuracy)
-    return [record.iteration, *(v if math.isfinite(v) else None for v in values)]
 
 
 def _regenerates(ticket: Ticket) -> bool:
@@ -179,7 +164,7 @@ def _regenerates(ticket: Ticket) -> bool:
     if ticket.chain.network.parameters > _regenerable(sum(kept.numel() for kept in ticket.mask.values())):
         return False
     made = _regenerated(ticket.chain, ticket.recipe)
-    masked = {name: _zeroed(made[name], ticket.mask.get(name)) for name in made}
+    masked = masked_state(made, ticket.mask)
     return made.keys() == ticket.initial.keys() and all(_same(masked[n], ticket.initial[n]) for n in masked)
 
 
@@ -203,9 +188,7 @@ def _regenerated(chain: Chain, recipe: Recipe) -> State:
     values = fresh(recipe.seed, *recipe.purpose)
     covered = covered_by(network, recipe.covers)
     values = KEPT[recipe.kept](Case(network.layers, values, covered, covered, fresh, recipe.seed))
-    for layer, factor in zip(network.layers, recipe.factors, strict=False):
-        values[layer.weight] *= factor
-    return chain.views(values)
+    return chain.views(rescaled(network, values, recipe.factors))
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
@@ -215,10 +198,6 @@ def _same(a: Tensor, b: Tensor) -> bool:
 def _frozen_values(ticket: Ticket) -> bool:
     """Whether something that is pruned is frozen at another value than 0; then all values are in the file."""
     return any(bool(ticket.initial[name][~kept].any()) for name, kept in ticket.mask.items())
-
-
-def _zeroed(values: Tensor, kept: Tensor | None) -> Tensor:
-    return values if kept is None else torch.where(kept, values, 0.0)
 
 
 def _packed(masks: Sequence[Tensor]) -> Tensor:
@@ -243,7 +222,7 @@ def _ticket(description: dict[str, Any], tensors: State) -> Ticket:
         initial = _restored("initial", entries, tensors, sparse)
     elif chain is not None and _fits(chain, entries, tensors[_BITS]):
         made = _regenerated(chain, recipe)
-        initial = {name: _zeroed(made[name], mask.get(name)).clone() for name, *_ in entries}
+        initial = masked_state({name: made[name] for name, *_ in entries}, mask)
     else:
         raise ValueError(description["network"])
     return Ticket(
@@ -281,13 +260,11 @@ def _chain(values: dict[str, Any] | None, entries: Sequence[_Entry]) -> Chain | 
     """The network of ours, if it is one; its layers have to be the entries."""
     if values is None:
         return None
-    network, names = Network(tuple(values["sizes"]), values["activation"]), tuple(values["layers"])
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name, (inputs, outputs) in zip(names, pairwise(network.sizes), strict=True):
-        shapes |= {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
-    if network.activation not in ACTIVATIONS or shapes != {name: shape for name, shape, _, _ in entries}:
+    chain = Chain(Network(tuple(values["sizes"]), values["activation"]), tuple(values["layers"]))
+    shapes = {name: shape for name, shape, _, _ in entries}
+    if chain.network.activation not in ACTIVATIONS or chain.shapes() != shapes:
         raise ValueError(values)
-    return Chain(network, names)
+    return chain
 
 
 def _recipe(values: dict[str, Any] | None) -> Recipe | None:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
 from ltsm.library.chains import Chain
-from ltsm.library.masks import checked_mask
 from ltsm.library.pruned import Pruned, finite
-from ltsm.library.weights import state_of
+from ltsm.library.weights import checked_mask, state_of
 from ltsm.notation import quoted
 
 if TYPE_CHECKING:

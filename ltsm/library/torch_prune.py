@@ -11,8 +11,7 @@ from torch.nn.utils import prune
 
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
-from ltsm.library.masks import checked_mask
-from ltsm.library.weights import plain_tensor
+from ltsm.library.weights import checked_mask, plain_tensor
 from ltsm.library.wrappers import inside
 from ltsm.notation import quoted
 

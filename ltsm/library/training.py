@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ltsm.core.network import Network
-    from ltsm.core.records import Record
     from ltsm.library.batches import Data
     from ltsm.library.by_module import Optimiser
     from ltsm.library.chains import Chain
@@ -183,9 +182,5 @@ def _by_ours(
     state = fresh_state(chain.network, (seed,), values, flags[None], frozen=values)
     after, records = advance(data, protocol, state, plan.iterations)
     return {name: t.clone() for name, t in chain.views(after.parameters[0]).items()}, [
-        _plain(r) for r in records
+        TrainingRecord(r.iteration, r.train_loss[0], r.val_loss[0], r.val_accuracy[0]) for r in records
     ]
-
-
-def _plain(record: Record) -> TrainingRecord:
-    return TrainingRecord(record.iteration, record.train_loss[0], record.val_loss[0], record.val_accuracy[0])

@@ -1,4 +1,4 @@
-"""What a caller hands over: weights as modules or state dicts, and what can be said of a pair of them."""
+"""What a caller hands over: weights as modules or state dicts, masks, and what can be said of a pair of weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ltsm.errors import UsageError
+from ltsm.errors import LtsmError, UsageError
 from ltsm.library.arguments import instance
 from ltsm.library.foreign import theirs
 from ltsm.library.wrappers import refuse_hidden, unwrapped
@@ -208,3 +208,37 @@ _ANOTHER = "ltsm ticket show FILE says which network it is of"
 _PAIR = "both are state dicts of one network"
 _LOAD = "load the values first: load_state_dict(…, assign=True), or to_empty(device='cpu') and load"
 _QUANTISED = {torch.qint8, torch.quint8, torch.qint32, torch.quint4x2, torch.quint2x4}
+
+
+def masked_state(state: State, mask: State) -> State:
+    """The state dict with 0 where the mask says so."""
+    return {name: torch.where(mask[name], t, 0.0) if name in mask else t.clone() for name, t in state.items()}
+
+
+def checked_mask(mask: Any, shapes: Mapping[str, torch.Size]) -> State:
+    """A mask of anyone's as bool on the CPU: tensors or arrays of True and False, or of 1 and 0 in any type.
+
+    Args:
+        mask: by parameter name.
+        shapes: of the parameters that there are.
+
+    Raises:
+        UsageError: it is of another network, or holds other values.
+    """
+    if not isinstance(mask, Mapping):
+        raise UsageError(f"a mask is tensors by parameter name, not {type(mask).__name__}.", "supermask.mask")
+    return {name: _flags(name, values, shapes) for name, values in mask.items()}
+
+
+def _flags(name: Any, values: Any, shapes: Mapping[str, torch.Size]) -> torch.Tensor:
+    try:
+        flags = plain_tensor(f"the mask of {quoted(name)}", values).detach().cpu()
+    except LtsmError as error:
+        raise UsageError(error.message, "True for what is kept") from error
+    if not isinstance(name, str) or shapes.get(name) != flags.shape:
+        raise UsageError(
+            f"the mask is of another network: here is no {quoted(name)} of {tuple(flags.shape)}."
+        )
+    if not ((flags == 0) | (flags == 1)).all():
+        raise UsageError(f"the mask of {name!r} holds other values than 0 and 1.", "scores >= threshold")
+    return flags.bool()

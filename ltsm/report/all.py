@@ -5,27 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ltsm.report import contents as general
 from ltsm.report import (
-    accuracies,
     criteria,
     criteria_claims,
     iterative,
-    iterative_claims,
     learned,
-    learned_claims,
 )
-from ltsm.report import contents as general
 from ltsm.report import table as general_table
 from ltsm.report.figures import groups
 from ltsm.report.measure import LOSS
 from ltsm.report.paper import contents as of_the_paper
-from ltsm.report.paper import figures as figures_of_the_paper
-from ltsm.report.paper import published
+from ltsm.report.paper import figures as of_networks
+from ltsm.report.paper import masks, published
 from ltsm.report.paper.table_1 import table_1
 from ltsm.studies import paper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Mapping
 
     from ltsm.protocol import Protocol
     from ltsm.report.contents import Contents
@@ -45,9 +42,20 @@ class _Report:
     contents: Callable[[Evaluation], Contents]
 
 
+_OF_THE_PAPER = {
+    1: of_networks.initial_training,
+    2: of_networks.retraining,
+    3: masks.sizes_by_threshold,
+    4: masks.accuracies_by_threshold,
+    5: of_networks.tickets_and_hyperops,
+    6: of_networks.relative_sizes,
+    7: of_networks.trade_off,
+    8: masks.what_is_left,
+}
+"""1 to 6 are the paper's, 7 and 8 go beyond it."""
 _GENERAL = _Report(general_table.table, groups.FIGURES, general.contents)
 _OF: dict[str, _Report] = {
-    paper.NAME: _Report(table_1, figures_of_the_paper.FIGURES, of_the_paper.contents),
+    paper.NAME: _Report(table_1, _OF_THE_PAPER, of_the_paper.contents),
     criteria.NAME: _Report(
         general_table.table,
         criteria.FIGURES,
@@ -58,8 +66,8 @@ _OF: dict[str, _Report] = {
 }
 VERIFY: dict[str, Callable[[Evaluation], Verification]] = {
     criteria.NAME: criteria_claims.verify,
-    iterative.NAME: iterative_claims.verify,
-    learned.NAME: learned_claims.verify,
+    iterative.NAME: iterative.verify,
+    learned.NAME: learned.verify,
 }
 """Studies of which claims are published, beside the paper's own."""
 
@@ -67,7 +75,7 @@ VERIFY: dict[str, Callable[[Evaluation], Verification]] = {
 def table(evaluation: Evaluation, measure: Measure = LOSS) -> Table:
     """The study's table of what is finished. Needs the records that `evaluation.cut_short` names."""
     found = _of(evaluation.study.name).table(evaluation)
-    return found if measure == LOSS else accuracies.table(evaluation, found)
+    return found if measure == LOSS else general.table_of_accuracies(evaluation, found)
 
 
 def contents(evaluation: Evaluation, measure: Measure = LOSS) -> Contents:
@@ -75,18 +83,14 @@ def contents(evaluation: Evaluation, measure: Measure = LOSS) -> Contents:
     report = _of(evaluation.study.name)
     if measure == LOSS:
         return report.contents(evaluation)
-    return accuracies.contents(evaluation, report.table(evaluation))
+    return general.contents_by_accuracy(evaluation, report.table(evaluation))
 
 
-def figures(
-    evaluation: Evaluation, numbers: Container[int] | None = None, measure: Measure = LOSS
-) -> tuple[Figure, ...]:
-    """These figures, of those that there is something to draw for, or all of those. Needs all records, and the paper's 8 the masks' bits."""
+def figures(evaluation: Evaluation, measure: Measure = LOSS) -> tuple[Figure, ...]:
+    """The figures that there is something to draw for. Needs all records, and the paper's 8 the masks' bits."""
     report = _of(evaluation.study.name)
     rows = replace(report.table(evaluation), measure=measure)
-    made = {
-        n: make(evaluation, rows) for n, make in report.figures.items() if numbers is None or n in numbers
-    }
+    made = {n: make(evaluation, rows) for n, make in report.figures.items()}
     return tuple(replace(figure, number=n) for n, figure in made.items() if figure is not None)
 
 

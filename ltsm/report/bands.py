@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ltsm.report.statistics import Summary
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -27,7 +29,7 @@ class Band:
     deviation: Floats
     n: Floats
 
-    def at(self, x: float) -> tuple[float, float, int] | None:
+    def at(self, x: float) -> Summary | None:
         """Mean, deviation and n at the recorded point next to `x`; None beyond half a step of either end."""
         if not len(self.x):
             return None
@@ -35,7 +37,7 @@ class Band:
         step = float(np.diff(self.x).min()) if len(self.x) > 1 else 0.0
         if abs(self.x[nearest] - x) > step / 2 + 1e-9:
             return None
-        return float(self.mean[nearest]), float(self.deviation[nearest]), int(self.n[nearest])
+        return Summary(int(self.n[nearest]), float(self.mean[nearest]), float(self.deviation[nearest]))
 
 
 def band(seeds: Iterable[Sequence[tuple[float, float]]]) -> Band:

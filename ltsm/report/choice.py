@@ -51,15 +51,15 @@ class Chosen:
         return [one.run for one in self.listed]
 
 
-def chosen(store: Store, choice: Choice, *, alive: bool | None = None) -> list[Chosen]:
-    """The runs that are meant, by protocol and seed; protocols of which none is are left out. `alive` as in `read.runs`.
+def chosen(store: Store, choice: Choice) -> list[Chosen]:
+    """The runs that are meant, by protocol and seed; protocols of which none is are left out.
 
     Raises:
         StoreError: there is no such protocol, or several have that name.
         UsageError: the filter is none; there is no such study, or no such recipe.
     """
     known = read.protocols(store) if choice.protocol is None else [read.find_protocol(store, choice.protocol)]
-    runs = {p.id: _of_study(p, read.runs(store, p.id, alive=alive), choice.study) for p in known}
+    runs = {p.id: _of_study(p, read.runs(store, p.id), choice.study) for p in known}
     # of all at once: a word that one protocol does not know may be another's
     recipes = list(dict.fromkeys(run.recipe for its in runs.values() for run in its))
     passes = filters.parse(choice.text, recipes) if recipes else lambda _: True

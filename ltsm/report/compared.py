@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Final
 from ltsm.notation import format_seeds
 from ltsm.report import all as reports
 from ltsm.report import provenance
-from ltsm.report.claims import Claim
-from ltsm.report.paired import ENOUGH_PAIRS, difference, holm_together, in_units
+from ltsm.report.paired import ENOUGH_PAIRS, Claim, difference, holm_together, in_units
 from ltsm.report.statistics import Interval, Summary, two_sample
 from ltsm.report.table import Row, notes, summary
 from ltsm.studies.names import title
@@ -25,10 +24,9 @@ from ltsm.studies.names import title
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ltsm.report.claims import Answer
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.measure import Measure
-    from ltsm.report.paired import Paired
+    from ltsm.report.paired import Answer, Paired
     from ltsm.report.table import Column, Table
 
 _ALWAYS_OTHER: Final = ("name",)

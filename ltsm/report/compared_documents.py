@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv as csv_
-import io
 import json
 import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from ltsm.notation import plain
 from ltsm.report import document, numbers
+from ltsm.report.formats import lines
 from ltsm.report.grids import Entry, Grid
 from ltsm.report.paired import ENOUGH_PAIRS
-from ltsm.report.plain import plain
 from ltsm.report.words import MISSING, p_text, signed
 
 if TYPE_CHECKING:
@@ -70,17 +69,16 @@ def html(found: Compared, groups: Sequence[str] = ()) -> str:
 
 def csv(found: Compared) -> str:
     """A line for each column, row and side, in full precision; the first side has no difference."""
-    written = io.StringIO()
-    writer = csv_.writer(written, lineterminator="\n")
     differences = ("difference_mean", "difference_sd", "difference_n", "low", "high", "p", "corrected_p")
-    writer.writerow(["column", "label", "side", "protocol", "n", "mean", "sd", "paired", *differences])
+    rows: list[list[Any]] = [
+        ["column", "label", "side", "protocol", "n", "mean", "sd", "paired", *differences]
+    ]
     for part in found.parts:
         for line in part.lines:
             for side, mean, versus in zip(found.sides, line.sides, (None, *line.versus), strict=True):
                 head = [part.column.name, line.label, side.letter, side.name, mean.n]
-                values = [mean.mean, mean.sd, *_numbers(versus)]
-                writer.writerow([*head, *("" if v is None else v for v in plain(values))])
-    return written.getvalue()
+                rows.append([*head, *plain([mean.mean, mean.sd, *_numbers(versus)])])
+    return lines(rows)
 
 
 def _numbers(versus: Versus | None) -> list[Any]:

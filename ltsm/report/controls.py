@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ltsm.report.claims import Claim, not_enough
-from ltsm.report.paired import Comparison, difference, holm_together, in_units
+from ltsm.report.paired import Claim, Comparison, difference, holm_together, in_units, not_enough
 from ltsm.report.table import FINAL_LOSS, UNTRAINED_ACCURACY, Column
 from ltsm.report.words import signed
 from ltsm.studies.controls import DENSE, NAME, RANDOM_MASK, REDRAWN, SAME_SIGNS, TICKET
 
 if TYPE_CHECKING:
-    from ltsm.report.claims import Answer
     from ltsm.report.evaluation import Evaluation
-    from ltsm.report.paired import Paired
+    from ltsm.report.paired import Answer, Paired
 
 __all__ = ["NAME", "finding", "parts"]
 

@@ -12,7 +12,7 @@ from ltsm.report.evaluation import dataset_title
 from ltsm.report.figures.curves import layers
 from ltsm.report.figures.groups import AMOUNTS, STYLES, curves, searches
 from ltsm.report.figures.values import Axis, Curve, Figure, Level, Panel, limits
-from ltsm.report.words import over_seeds
+from ltsm.report.words import averaged
 from ltsm.studies.criteria import CONSTANT, INITIAL, NAME, SAME_SIGN
 from ltsm.studies.recipe import Masking
 
@@ -44,8 +44,8 @@ def accuracy_by_size(evaluation: Evaluation, _table: Table) -> Figure | None:
     )
     seeds = {mask.seed for masks in searches(evaluation).values() for mask in masks}
     caption = (
-        f"The {what} accuracy of untrained masked networks against how much is kept, by criterion: mean ± standard "
-        f"deviation {over_seeds(len(seeds), len(evaluation.seeds))}; data: {dataset_title(evaluation.protocol)}. "
+        f"The {what} accuracy of untrained masked networks against how much is kept, by criterion: "
+        f"{averaged(evaluation, len(seeds))} "
         "A size is the share of what a mask may prune. Curves are named once, for all panels."
     )
     return Figure(1, "Accuracy without training, by criterion and size", caption, panels)

@@ -5,28 +5,28 @@ from __future__ import annotations
 import io
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
-from ltsm.errors import StoreError
-from ltsm.report import delimited, escape
+from ltsm.report import escape, formats
 from ltsm.report.all import contents, figures, table
 from ltsm.report.measure import LOSS
-from ltsm.store import artifacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from jinja2 import Environment
     from rich.console import RenderableType
 
-    from ltsm.report.claims import Claim
+    from ltsm.report.compared import Compared
+    from ltsm.report.contents import Contents
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Figure
     from ltsm.report.grids import Grid
     from ltsm.report.measure import Measure
     from ltsm.report.provenance import Weights
 
+    Sayings = Compared | Contents
+    """What has the title, the claims and the notes that stand around the tables of a document."""
     Section = tuple[str, Sequence[tuple[str, str]]]
 
 
@@ -54,7 +54,7 @@ def plain(renderable: RenderableType) -> str:
 
 def csv(evaluation: Evaluation, against_paper: bool, measure: Measure = LOSS) -> str:
     """The study's table as comma-separated values."""
-    return delimited.of_table(table(evaluation, measure), against_paper=against_paper)
+    return formats.table_as_csv(table(evaluation, measure), against_paper=against_paper)
 
 
 def as_json(evaluation: Evaluation, _against_paper: bool, measure: Measure = LOSS) -> str:
@@ -123,34 +123,6 @@ def page(
 def captions(drawn: Iterable[Figure]) -> str:
     """The captions of some figures as Markdown."""
     return "\n\n".join(f"**Figure {f.number}.** {escape.markdown(f.caption)}" for f in drawn) + "\n"
-
-
-def save(path: Path, content: bytes) -> None:
-    """Write a document whole, or leave what was there.
-
-    Raises:
-        StoreError: the file cannot be written.
-    """
-    try:
-        artifacts.write_whole(path, content)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}.", "choose another place") from error
-
-
-class Sayings(Protocol):
-    """What stands around the tables of a document."""
-
-    @property
-    def title(self) -> str:
-        """Of the whole."""
-
-    @property
-    def claims(self) -> Sequence[Claim]:
-        """The finding."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """What has to be said of runs that are missing."""
 
 
 def rendered(form: Literal["markdown", "latex", "fragment"], found: Sayings, grids: Sequence[Grid]) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import operator
 import re
 from collections import deque
-from functools import reduce
 from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 from ltsm.errors import UsageError
@@ -93,14 +92,14 @@ class _Reader:
         tests = [self._all_of()]
         while self._took("or"):
             tests.append(self._all_of())
-        return reduce(_either, tests)
+        return lambda one: any(test(one) for test in tests)
 
     def _all_of(self) -> Test:
         tests = [self._one()]
         while self._left and not (self._next("or") or self._next(")")):
             self._took("and")
             tests.append(self._one())
-        return reduce(_both, tests)
+        return lambda one: all(test(one) for test in tests)
 
     def _one(self) -> Test:
         if self._took("not"):
@@ -135,14 +134,6 @@ class _Reader:
         if found:
             self._left.popleft()
         return found
-
-
-def _either(a: Test, b: Test) -> Test:
-    return lambda one: a(one) or b(one)
-
-
-def _both(a: Test, b: Test) -> Test:
-    return lambda one: a(one) and b(one)
 
 
 def _refusal(what: str) -> UsageError:

@@ -12,10 +12,12 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, get_args, get_origin, get_type_hints
 
 from ltsm.errors import LtsmError
-from ltsm.report.plain import plain
+from ltsm.notation import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from ltsm.report.table import Row, Table
 
 SCHEMA, VERSION = "ltsm-export", 1
 """Of the JSON document; the version goes up where a reader of the one before would misread it, not for a new column."""
@@ -27,9 +29,9 @@ def as_csv(kind: type[NamedTuple], records: Iterable[NamedTuple]) -> Iterator[st
 
     A field is empty where there is nothing; sizes are `200,30`, times ISO 8601, bits hexadecimal.
     """
-    yield _lines([kind._fields])
+    yield lines([kind._fields])
     for some in _some(records):
-        yield _lines(map(_cell, record) for record in some)
+        yield lines(map(_cell, record) for record in some)
 
 
 def as_json(what: str, kind: type[NamedTuple], records: Iterable[NamedTuple]) -> Iterator[str]:
@@ -41,6 +43,26 @@ def as_json(what: str, kind: type[NamedTuple], records: Iterable[NamedTuple]) ->
         yield between + ",\n".join(_text(record) for record in some)
         between = ",\n"
     yield "\n]}\n"
+
+
+def table_as_csv(table: Table, *, against_paper: bool) -> str:
+    """A study's table in full precision: label, category, n, seeds left out, then mean and sd of each column.
+
+    With `against_paper` also the published mean and sd and p of Welch's test, per column. A field is empty where there
+    is no number.
+    """
+    parts = ("mean", "sd", "published_mean", "published_sd", "welch_p")[: 5 if against_paper else 2]
+    columns = [f"{column.name}_{part}" for column in table.columns for part in parts]
+    head = ["label", "category", "n", "diverged_seeds", *columns]
+    return lines([head, *(_row(row, len(parts)) for row in table.rows)])
+
+
+def _row(row: Row, parts: int) -> list[Any]:
+    line: list[Any] = [row.label, row.category or "", row.n, " ".join(map(str, row.diverged))]
+    for cell in row.cells:
+        theirs = (cell.theirs.mean, cell.theirs.sd) if cell.theirs else (None, None)
+        line += map(_or_none, (cell.ours.mean, cell.ours.sd, *theirs, cell.p)[:parts])
+    return line
 
 
 def values(record: NamedTuple) -> dict[str, Any]:
@@ -83,7 +105,8 @@ def _some(records: Iterable[NamedTuple]) -> Iterator[list[NamedTuple]]:
         yield some
 
 
-def _lines(rows: Iterable[Iterable[Any]]) -> str:
+def lines(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -1,4 +1,9 @@
-"""The study `iterative`: how early, and how well, networks train round by round, against how much they keep."""
+"""The study `iterative`: how early, and how well, networks train round by round, against how much they keep.
+
+Its published claims (Frankle and Carbin, 2019) hold for one protocol and for the study as it is without options: a
+network counts for a claim only if its recipe is that one's. A ratio is that of two means over seeds, as it is published;
+its interval is that of its linearised values, one a seed (the delta method), which takes the spread of both into account.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ltsm.protocol import FRANKLE
 from ltsm.report import contents as general
 from ltsm.report import table as general_table
 from ltsm.report.bands import band
-from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.curves import curve_band, curve_panel, layers
+from ltsm.report.figures.curves import areas_first, curve_band, curves_panel, layers
 from ltsm.report.figures.groups import STYLES
 from ltsm.report.figures.values import Axis, Figure, Panel, Points, limits
 from ltsm.report.figures.values import Band as Area
+from ltsm.report.paired import in_units
+from ltsm.report.published_claims import Verification, published, value
+from ltsm.report.statistics import summarise
 from ltsm.report.table import (
     FINAL_ACCURACY,
     FINAL_LOSS,
@@ -24,19 +32,21 @@ from ltsm.report.table import (
     MINIMAL_LOSS,
     MINIMAL_TEST,
 )
-from ltsm.report.words import left_out, nothing_yet, over_seeds
-from ltsm.studies.iterative import NAME, ONE_SHOT, REINITIALISED, TICKET, level
+from ltsm.report.words import averaged, left_out, nothing_yet
+from ltsm.studies.iterative import NAME, ONE_SHOT, REINITIALISED, TICKET, level, study, ticket
+from ltsm.studies.study import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from ltsm.report.contents import Contents
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Layer, Style
     from ltsm.report.table import Column, Row, Table
-    from ltsm.studies.study import Group
 
-__all__ = ["FIGURES", "NAME", "contents", "table"]
+    BySeed = Mapping[int, float]
+
+__all__ = ["FIGURES", "NAME", "contents", "table", "verify"]
 
 TESTED = (KEPT, ITERATION, MINIMAL_TEST, FINAL_TEST)
 UNTESTED = (KEPT, ITERATION, MINIMAL_LOSS, FINAL_LOSS, FINAL_ACCURACY)
@@ -68,12 +78,9 @@ def contents(evaluation: Evaluation) -> Contents:
 
 def by_size(evaluation: Evaluation, _table: Table, number: int, column: Column, what: str) -> Figure | None:
     """A number of each network against its size; none where no run has it."""
-    drawn: list[Layer] = []
-    for series in _series(evaluation):
-        drawn += _drawn(evaluation, series, column)
+    drawn = areas_first(layer for one in _series(evaluation) for layer in _drawn(evaluation, one, column))
     if not drawn:
         return None
-    drawn.sort(key=lambda layer: not isinstance(layer, Area))
     areas = [v for layer in drawn if isinstance(layer, Area) for v in (*layer.low, *layer.high)]
     points = [layer for layer in drawn if isinstance(layer, Points)]
     sizes = [x for layer in points for x in layer.x]
@@ -86,7 +93,7 @@ def by_size(evaluation: Evaluation, _table: Table, number: int, column: Column, 
         tuple(drawn),
     )
     caption = (
-        f"{what} against the share of the weights that are kept, round by round: {_about(evaluation)}"
+        f"{what} against the share of the weights that are kept, round by round: {averaged(evaluation)}"
         f"{left_out(evaluation, *evaluation.study.groups)}"
     )
     return Figure(number, f"{column.heading} by size", caption, (panel,))
@@ -96,18 +103,13 @@ def training(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 4: how the networks of chosen rounds train."""
     rows = [row for row in table.rows if _is_drawn(row)]
     found = [(row, curve_band(evaluation, row.group, table.measure)) for row in rows]
-    found = [(row, curve) for row, curve in found if len(curve.x)]
-    drawn = [
-        layer
-        for i, (row, curve) in enumerate(found)
-        for layer in layers(curve, STYLES[i % len(STYLES)], _size_label(row), floor=0)
-    ]
-    drawn.sort(key=lambda layer: not isinstance(layer, Area))
+    named = [(curve, f"{row.group.label}: {row.cells[0].text}") for row, curve in found if len(curve.x)]
+    drawn = ((curve, STYLES[i % len(STYLES)], name) for i, (curve, name) in enumerate(named))
     groups = evaluation.study.groups
     missing = nothing_yet(evaluation, f"run of the study {NAME}", *groups)
-    panel, beyond = curve_panel([curve for _, curve in found], drawn, missing, table.measure)
+    panel, beyond = curves_panel(drawn, missing, table.measure, floor=0)
     what = table.measure.label
-    caption = f"The {what.lower()} during training, of chosen rounds: {_about(evaluation)} {beyond}".strip()
+    caption = f"The {what.lower()} during training, of chosen rounds: {averaged(evaluation)} {beyond}".strip()
     return Figure(4, f"{what} during training", caption + left_out(evaluation, *groups), (panel,))
 
 
@@ -138,8 +140,8 @@ def _drawn(evaluation: Evaluation, series: _Series, column: Column) -> list[Laye
     seeds: dict[int, list[tuple[float, float]]] = {}
     for group in reversed(series.groups):
         sizes = evaluation.by_seed(group, KEPT.result)
-        for seed, value in evaluation.by_seed(group, column.result).items():
-            seeds.setdefault(seed, []).append((round(100 * sizes[seed], 6), column.scale * value))
+        for seed, number in evaluation.by_seed(group, column.result).items():
+            seeds.setdefault(seed, []).append((round(100 * sizes[seed], 6), column.scale * number))
     found = band(seeds.values())
     x, mean = tuple(found.x.tolist()), tuple(found.mean.tolist())
     if len(x) < _A_LINE:  # a line between two controls would say what nobody measured
@@ -159,11 +161,61 @@ def _is_drawn(row: Row) -> bool:
     return kind == TICKET and number in DRAWN
 
 
-def _size_label(row: Row) -> str:
-    """`round 7: 21.1%`."""
-    return f"{row.group.label}: {row.cells[0].text}"
+RUN = f"ltsm sweep {NAME}"
+DENSE, SEVENTH, NINTH, FIFTEENTH = (ticket(number) for number in (0, 7, 9, 15))
+REDRAWN = f"{REINITIALISED} 7"
 
 
-def _about(evaluation: Evaluation) -> str:
-    n = len(evaluation.seeds)
-    return f"mean ± standard deviation {over_seeds(n, n)}; data: {dataset_title(evaluation.protocol)}."
+def verify(evaluation: Evaluation) -> Verification:
+    """Compare with what is published, if the protocol is the published one."""
+    document = published("frankle-carbin")
+    source = str(document["source"]).partition(":")[0]
+    if evaluation.protocol.fingerprint != FRANKLE.fingerprint:
+        return Verification(source, (), f"it is published for the protocol {FRANKLE.name}, and no other one.")
+    found = dict(_found(evaluation))
+    lines = tuple(value(claim, found[claim["id"]], RUN) for claim in document["claims"])
+    return Verification(source, lines)
+
+
+def _found(evaluation: Evaluation) -> Iterator[tuple[str, list[float]]]:
+    """Each claim's numbers, one a seed; none where a network of it is missing."""
+    size, early, minimal, final = (
+        _numbers(evaluation, column) for column in (KEPT, ITERATION, MINIMAL_TEST, FINAL_TEST)
+    )
+    yield "size-21.1", [*size[SEVENTH].values()]
+    yield "faster-21.1", [100 * (1 - r) for r in ratio(early[SEVENTH], early[DENSE])]
+    yield "better-13.5", _minus(minimal[NINTH], minimal[DENSE])
+    yield "back-3.6", _minus(minimal[FIFTEENTH], minimal[DENSE])
+    yield "reinit-slower-21", ratio(early[REDRAWN], early[SEVENTH])
+    yield "reinit-worse-21", _minus(minimal[SEVENTH], minimal[REDRAWN])
+    differences = [_minus(of, final[DENSE]) for name, of in final.items() if _is_pruned(name)]
+    # The round that is best on the test images, as the published one is.
+    yield "end-better", max(differences, key=lambda d: summarise(d).mean if d else float("-inf"))
+
+
+def _numbers(evaluation: Evaluation, column: Column) -> dict[str, BySeed]:
+    """A number, in printed units, of each recipe of the study without options, by its name there."""
+    found: dict[str, BySeed] = {}
+    for name, fingerprint in study(FRANKLE).fingerprints().items():
+        ours = evaluation.study.name_of(fingerprint)
+        values = evaluation.by_seed(Group(name, (ours,)), column.result) if ours else {}
+        found[name] = in_units(values, column)
+    return found
+
+
+def ratio(first: BySeed, second: BySeed) -> list[float]:
+    """Values, one a seed that both have, whose mean is the ratio of the two means, and whose spread is its own."""
+    seeds = sorted(first.keys() & second.keys())
+    above, below = (summarise([of[seed] for seed in seeds]).mean for of in (first, second))
+    if not below:
+        return []
+    return [above / below + (first[s] - above / below * second[s]) / below for s in seeds]
+
+
+def _minus(first: BySeed, second: BySeed) -> list[float]:
+    return [first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())]
+
+
+def _is_pruned(name: str) -> bool:
+    kind, number = level(name)
+    return kind == TICKET and number > 0

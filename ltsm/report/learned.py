@@ -1,4 +1,7 @@
-"""The study `learned`: what masks come to that are trained on weights which are not, and on the way there."""
+"""The study `learned`: what masks come to that are trained on weights which are not, and on the way there.
+
+Beside a store's seeds: its published claims (Zhou et al., 2019, section 5), and how long both learned.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,33 @@ import numpy as np
 
 from ltsm.report import contents as general
 from ltsm.report import table as general_table
-from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures import groups
-from ltsm.report.figures.curves import curve_band, curve_panel, layers
-from ltsm.report.figures.groups import STYLES
-from ltsm.report.figures.values import Axis, Bars, Curve, Figure, Level, Panel, limits
-from ltsm.report.figures.values import Band as Area
+from ltsm.report.figures.curves import areas_first, bars_panel, curve_band, curve_panel, layers
+from ltsm.report.figures.groups import curves, styled
+from ltsm.report.figures.values import Axis, Curve, Figure, Panel, limits
 from ltsm.report.measure import ACCURACY, Measure
+from ltsm.report.paired import in_units
+from ltsm.report.published_claims import Verification, held_out_mnist, ordering, published, value
 from ltsm.report.table import ACHIEVED, ACHIEVED_TEST, KEPT, SAMPLED, SAMPLED_TEST
-from ltsm.report.words import left_out, nothing_yet, over_seeds
-from ltsm.studies.learned import NAME
+from ltsm.report.words import averaged, left_out, nothing_yet
+from ltsm.studies.learned import BERNOULLI, NAME, SAME_SIGN
 from ltsm.studies.names import title
+from ltsm.studies.study import Group
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from ltsm.protocol import Protocol
     from ltsm.report.bands import Band
     from ltsm.report.contents import Contents
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Layer, Style
+    from ltsm.report.published_claims import Judged
     from ltsm.report.table import Row, Table
-    from ltsm.studies.study import Group
+    from ltsm.studies.recipe import Recipe
 
-__all__ = ["FIGURES", "NAME", "contents", "table"]
+    BySeed = Mapping[int, float]
+
+__all__ = ["FIGURES", "NAME", "contents", "table", "verify"]
 
 COLUMNS = (KEPT, ACHIEVED, ACHIEVED_TEST, SAMPLED, SAMPLED_TEST)
 DENSITY: Final = Measure("density", "Weights kept", 100.0, "%", rises=True)
@@ -85,21 +92,10 @@ def achieved(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 2: what each network comes to."""
     column = next((c for c in (ACHIEVED_TEST, ACHIEVED) if c in table.columns), ACHIEVED)
     place = table.columns.index(column)
-    found = [(row, style) for row, style in _styled(table) if row.cells[place].ours.n]
-    values = [row.cells[place].ours for row, _ in found]
-    drawn: list[Layer] = []
-    if found:
-        heights, errors = tuple(v.mean for v in values), tuple(v.sd for v in values)
-        drawn.append(Bars(heights, errors, tuple(style for _, style in found)))
-        drawn += [Level(100 / evaluation.classes, "chance")] if evaluation.classes else []
-    names = tuple(_folded(row.label) for row, _ in found)
-    study = evaluation.study.groups
-    panel = Panel(
-        Axis("", -0.5, max(len(found), 1) - 0.5, names),
-        Axis(f"{column.heading} (%)", 0.0, 108.0),
-        tuple(drawn),
-        missing=nothing_yet(evaluation, f"run of the study {NAME}", *study),
-    )
+    found = [(_folded(row.label), style, row.cells[place].ours) for row, style in styled(table)]
+    study, y = evaluation.study.groups, Axis(f"{column.heading} (%)", 0.0, 108.0)
+    missing = nothing_yet(evaluation, f"run of the study {NAME}", *study)
+    panel = bars_panel([one for one in found if one[-1].n], y, missing, evaluation.classes)
     caption = f"The {column.heading.lower()} of each network: {_about(evaluation, *study)} {_NOTE}"
     return Figure(2, "What masks come to", caption, (panel,))
 
@@ -128,21 +124,12 @@ def probabilities(evaluation: Evaluation, table: Table) -> Figure | None:
     return Figure(3, "Probabilities of being kept", caption, (panel,))
 
 
-def losses(evaluation: Evaluation, table: Table) -> Figure:
-    """Figure 4: the loss during training, of masks and of the dense network's weights."""
-    return groups.curves(evaluation, table)
-
-
 FIGURES: dict[int, Callable[[Evaluation, Table], Figure | None]] = {
     1: learning,
     2: achieved,
     3: probabilities,
-    4: losses,
+    4: curves,
 }
-
-
-def _styled(table: Table) -> list[tuple[Row, Style]]:
-    return [(row, STYLES[i % len(STYLES)]) for i, row in enumerate(table.rows)]
 
 
 def _learned(evaluation: Evaluation, table: Table) -> list[tuple[Row, Style]]:
@@ -150,7 +137,7 @@ def _learned(evaluation: Evaluation, table: Table) -> list[tuple[Row, Style]]:
     recipes = evaluation.study.recipes
     return [
         (row, style)
-        for row, style in _styled(table)
+        for row, style in styled(table)
         if all(recipes[name].trains == "mask" for name in row.group.recipes)
     ]
 
@@ -169,7 +156,7 @@ def _layers(found: Sequence[tuple[Row, Style, Band]], table: Table | None = None
         if np.isfinite(curve.mean).any()
         for layer in layers(curve, style, table.label(row) if table else "", floor=0)
     ]
-    return sorted(drawn, key=lambda layer: not isinstance(layer, Area))
+    return areas_first(drawn)
 
 
 def _shares(evaluation: Evaluation, group: Group) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -187,6 +174,58 @@ def _stairs(heights: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, .
 
 
 def _about(evaluation: Evaluation, *of: Group) -> str:
-    n = len(evaluation.seeds)
-    about = f"mean ± standard deviation {over_seeds(n, n)}; data: {dataset_title(evaluation.protocol)}."
-    return about + left_out(evaluation, *of)
+    return averaged(evaluation) + left_out(evaluation, *of)
+
+
+RUN = f"ltsm sweep {NAME}"
+IMAGES = 60_000
+"""MNIST's training images, of which a protocol holds some out."""
+
+
+def verify(evaluation: Evaluation) -> Verification:
+    """Compare with what is published of this study, if the data is MNIST and its test set was held back."""
+    document = published("zhou")
+    source = str(document["source"]).partition(",")[0]
+    if nothing := held_out_mnist(evaluation.protocol):
+        return Verification(source, (), nothing)
+    return Verification(source, tuple(_judged(evaluation, document["learned"])))
+
+
+def _judged(evaluation: Evaluation, claims: list[Mapping[str, object]]) -> Iterator[Judged]:
+    tested = {name: _tested(evaluation, name) for name in (BERNOULLI, SAME_SIGN)}
+    for claim in claims:
+        found = value(claim, [*tested[BERNOULLI].values()], RUN)
+        yield _with_length(evaluation, found, float(str(claim["epochs"])))
+    quantity = (
+        "a learned Bernoulli mask minus the best one by a rule (same signs, constants), % of test images"
+    )
+    pairs = [(BERNOULLI, tested[BERNOULLI], tested[SAME_SIGN])]
+    yield ordering("learned-beats-the-rule", quantity, pairs, RUN)
+
+
+def _tested(evaluation: Evaluation, recipe: str) -> BySeed:
+    if recipe not in evaluation.study.recipes:
+        return {}
+    return in_units(evaluation.by_seed(Group(recipe, (recipe,)), ACHIEVED_TEST.result), ACHIEVED_TEST)
+
+
+def _with_length(evaluation: Evaluation, judged: Judged, published_epochs: float) -> Judged:
+    """The claim with by how much shorter our masks were learned, where there are any."""
+    recipe = evaluation.study.recipes.get(BERNOULLI)
+    if recipe is None or judged.verdict == "not run":
+        return judged
+    return replace(judged, evidence=_length(epochs(recipe, evaluation.protocol), published_epochs))
+
+
+def epochs(recipe: Recipe, protocol: Protocol) -> float:
+    """How often a recipe that learns its mask sees MNIST's training images under a protocol."""
+    assert recipe.learned is not None  # noqa: S101 - the recipe of that name does
+    assert isinstance(recipe.iterations, int)  # noqa: S101 - as above
+    images = min(IMAGES - (protocol.held_out or 0), protocol.train_size or IMAGES)
+    return recipe.iterations / -(-images // recipe.learned.batch_size)
+
+
+def _length(ours: float, theirs: float) -> str:
+    times = theirs / ours
+    said = f"{times:.0f} times shorter" if times > 1 else "no shorter"
+    return f"{ours:,.0f} epochs, {said} than the published {theirs:,.0f}"

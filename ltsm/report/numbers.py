@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ltsm.notation import plain
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.plain import plain
 from ltsm.report.provenance import WEIGHTS, origins
 from ltsm.report.statistics import welch
 

@@ -3,13 +3,13 @@
 The paired t-test: runs of one seed share the order of the data, and often their initial values or their mask, so a
 pair's difference says more than two runs do. Every table's p-values are corrected together after Holm, and whatever
 is said in words follows the corrected ones. The interval is each comparison's own: it leaves 0 out exactly when the
-uncorrected p is below 0.05.
+uncorrected p is below 0.05. A finding in words has a short name, an answer, and a sentence that is right about its numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ltsm.report.statistics import LEVEL, Interval, Summary, holm, one_sample, summarise
 from ltsm.report.words import p_text, signed
@@ -78,15 +78,17 @@ class Comparison:
         return sum(pair.corrected_p == pair.corrected_p for pair in self.pairs)
 
 
-def against_reference(evaluation: Evaluation, column: Column, label: str, name: str) -> Comparison:
+def against_reference(evaluation: Evaluation, column: Column) -> Comparison:
     """The study's reference minus each other group."""
     values = {
         group.label: in_units(evaluation.by_seed(group, column.result), column)
         for group in evaluation.study.groups
     }
-    reference = values.pop(evaluation.study.reference, {})
+    label = evaluation.study.reference
+    reference = values.pop(label, {})
     pairs = holm_together([difference(title(other), reference, found) for other, found in values.items()])
-    return Comparison(name, f"{column.heading}, paired by seed", f"{label} minus …", column, pairs)
+    heading = f"{title(label)} minus …"
+    return Comparison(column.name, f"{column.heading}, paired by seed", heading, column, pairs)
 
 
 def in_units(values: Mapping[int, float], column: Column) -> dict[int, float]:
@@ -107,3 +109,47 @@ def holm_together(pairs: Sequence[Paired]) -> tuple[Paired, ...]:
     """These comparisons with their p-values corrected together; those without pairs enough are not tested."""
     corrected = holm([pair.p if pair.enough else float("nan") for pair in pairs])
     return tuple(replace(pair, corrected_p=p) for pair, p in zip(pairs, corrected, strict=True))
+
+
+Answer = Literal["yes", "no", "not shown", "not enough seeds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim: its short name, the answer to it, and a sentence."""
+
+    name: str
+    answer: Answer
+    sentence: str
+
+
+def not_enough(name: str, question: str, n: int, needed: int = ENOUGH_PAIRS) -> Claim:
+    """Nothing is claimed."""
+    sentence = f"Not enough seeds to say {question}: {n} finished, at least {needed} needed."
+    return Claim(name, "not enough seeds", sentence)
+
+
+def differences(reference: str, comparison: Comparison) -> Claim:
+    """From which groups the reference differs: is it shown to, from any of them?"""
+    what = comparison.column.heading.lower()
+    tested = [pair for pair in comparison.pairs if pair.enough]
+    name = f"{comparison.name}_differs"
+    if not tested:
+        most = max(pair.difference.n for pair in comparison.pairs)
+        return not_enough(name, f"in whose {what} {reference} differs from the others", most)
+    found = {d: [pair.label for pair in tested if pair.direction == d] for d in (-1, 1, 0)}
+    verbs = {
+        -1: "is lower than that of",
+        1: "is higher than that of",
+        0: "is not shown to differ from that of",
+    }
+    said = "; it ".join(f"{verbs[d]} {_listed(labels)}" for d, labels in found.items() if labels)
+    corrected = (
+        f" (paired by seed; p corrected for {comparison.tested} comparisons)" if comparison.tested > 1 else ""
+    )
+    answer: Answer = "yes" if found[-1] or found[1] else "not shown"
+    return Claim(name, answer, f"{reference}: its {what} {said}{corrected}.")
+
+
+def _listed(labels: list[str]) -> str:
+    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"

@@ -19,8 +19,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal
 
+from ltsm.notation import plain
 from ltsm.report.paired import ENOUGH_PAIRS, difference, holm_together
-from ltsm.report.plain import plain
 from ltsm.report.statistics import LEVEL, Interval, Summary, one_sample, summarise
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ltsm.report.evaluation import dataset_title
 from ltsm.store.values import FINISHED
 
 if TYPE_CHECKING:
@@ -48,6 +49,19 @@ def seeds_text(seeds: Sequence[int]) -> str:
 def over_seeds(n: int, of: int) -> str:
     """`over n = 10 seeds`, `over n = 7 of 10 seeds`."""
     return f"over n = {n}{f' of {of}' if n != of else ''} seed{'s' * (of != 1)}"
+
+
+def over_all(evaluation: Evaluation) -> str:
+    """`over n = 10 seeds, data: MNIST.`: of how many and of which data a caption's numbers are."""
+    n = len(evaluation.seeds)
+    return f"{over_seeds(n, n)}, data: {dataset_title(evaluation.protocol)}."
+
+
+def averaged(evaluation: Evaluation, n: int | None = None) -> str:
+    """The end of a caption: what is drawn of n seeds, or of all, and of which data."""
+    of = len(evaluation.seeds)
+    over = over_seeds(of if n is None else n, of)
+    return f"mean ± standard deviation {over}; data: {dataset_title(evaluation.protocol)}."
 
 
 def nothing_yet(evaluation: Evaluation, one: str, *groups: Group) -> str:

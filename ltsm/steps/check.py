@@ -50,7 +50,8 @@ def _check_kept(name: str, recipe: Recipe, protocol: Protocol) -> None:
     """Refuse iterations to be kept that no training comes to, or that have no record."""
     if odd := [at for at in recipe.keep if at % protocol.record_every]:
         raise _refusal(name, f"keeps iteration {odd[0]}, which has no record")
-    if out := [at for at in recipe.keep if not 0 < at <= _longest(recipe)]:
+    longest = recipe.iterations if isinstance(recipe.iterations, int) else float("inf")
+    if out := [at for at in recipe.keep if not 0 < at <= longest]:
         raise _refusal(name, f"keeps iteration {out[0]}, which is none of its training")
 
 
@@ -66,10 +67,6 @@ def _wrong(learned: Learned) -> str:
     return next(
         (f"{n} {getattr(learned, n):g}: it must be {m}" for n, (fits, m) in bounds.items() if not fits), ""
     )
-
-
-def _longest(recipe: Recipe) -> float:
-    return recipe.iterations if isinstance(recipe.iterations, int) else float("inf")
 
 
 def _check_source(name: str, recipe: Recipe, source: Weights, other: Recipe) -> None:

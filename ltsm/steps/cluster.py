@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 
 from ltsm.core.sparse_library import NONE, VARIANTS
 from ltsm.errors import LtsmError, UsageError
-from ltsm.steps.admission import ClusterError, ask
-from ltsm.steps.slots import Slot
+from ltsm.steps.slots import ClusterError, Slot, ask
 from ltsm.steps.training import read_raw
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ class Cluster:
         if refusal:
             log.warning("the worker %s is not used: %s", address, refusal)
             return []
-        calls = self._calls(address)
+        calls: Executor = self._client.get_executor(workers=[address], pure=False)
         return [Slot(worker, thread, calls) for thread in range(worker.threads)]
 
     def _drop_lost(self, present: Mapping[str, int]) -> None:
@@ -172,7 +171,8 @@ class Cluster:
 
     def _present(self) -> dict[str, int]:
         """The threads of each worker that was heard of lately."""
-        self._check_connection()
+        if self._client.status != "running":
+            raise self._gone()
         try:
             found = self._client.sync(
                 self._client.scheduler.identity, n_workers=-1, callback_timeout=SILENT_S
@@ -184,10 +184,6 @@ class Cluster:
         seen = {a: (w["last_seen"], now) for a, w in found.items()}
         self._seen = {a: self._seen[a] if self._seen.get(a, (0,))[0] == seen[a][0] else seen[a] for a in seen}
         return {a: w["nthreads"] for a, w in found.items() if now - self._seen[a][1] < SILENT_S}
-
-    def _check_connection(self) -> None:
-        if self._client.status != "running":
-            raise self._gone()
 
     def _gone(self) -> ClusterError:
         return ClusterError(
@@ -202,10 +198,6 @@ class Cluster:
                 data = partial(self._scattered, address) if self._raw else None
                 asked = ask(self._client, address, threads, self.setup, data)
                 self._asked[address] = asyncio.run_coroutine_threadsafe(asked, loop)
-
-    def _calls(self, address: str) -> Executor:
-        executor: Executor = self._client.get_executor(workers=[address], pure=False)
-        return executor
 
     async def _scattered(self, address: str) -> Remote:
         """The data as a value of the cluster's: it is sent from here once, and from worker to worker."""

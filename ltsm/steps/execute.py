@@ -11,10 +11,10 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ltsm.errors import InterruptedRunError, LtsmError, RunError
+from ltsm.steps.inputs import drop_spent
 from ltsm.steps.jobs import Job
 from ltsm.steps.lanes import lane_size, together
 from ltsm.steps.plan import Plan
-from ltsm.steps.spent import drop_spent
 from ltsm.steps.worker import WorkerDiedError
 from ltsm.store.values import FINISHED
 from ltsm.studies.names import named

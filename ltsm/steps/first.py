@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ltsm.core.actions import Case
     from ltsm.core.datasets import TestSet
     from ltsm.core.engine import Engine
-    from ltsm.core.masking import MaskResult
     from ltsm.core.network import Network
     from ltsm.steps.inputs import Inputs
     from ltsm.steps.training import Setup
@@ -151,25 +150,19 @@ def _mask(making: _Making, inputs: Inputs, test: TestSet | None) -> tuple[Tensor
     if test is not None:
         on = evaluate(making.engine, lambda i: making.masked(candidates[i][1]), len(found), on=test)
         tested = list(zip(on.loss, on.accuracy, strict=True))
-    rows = (_row(making.seed, by, i == best, r, tested[i]) for i, r in enumerate(found))
-    return candidates[best][1], tuple(rows)
-
-
-def _row(seed: int, by: str, selected: bool, result: MaskResult, tested: tuple[float, float]) -> MaskRow:
-    return MaskRow(
-        run_id=0,
-        seed=seed,
-        amount=result.amount,
-        relative_size=result.relative_size,
-        layer_sizes=result.kept,
-        val_loss=result.val_loss,
-        val_accuracy=result.val_accuracy,
-        selected=selected,
-        bits=result.bits,
-        amount_by=by,
-        test_loss=tested[0],
-        test_accuracy=tested[1],
+    rows = (
+        MaskRow(
+            run_id=0,
+            seed=making.seed,
+            selected=i == best,
+            amount_by=by,
+            test_loss=tested[i][0],
+            test_accuracy=tested[i][1],
+            **asdict(result),
+        )
+        for i, result in enumerate(found)
     )
+    return candidates[best][1], tuple(rows)
 
 
 def _candidates(

@@ -1,4 +1,7 @@
-"""What a run is made from, read from the store by the process that drives: other runs' weights and masks."""
+"""What a run is made from, read from the store by the process that drives: other runs' weights and masks.
+
+Weights that were for one other run alone are dropped when that one is done: in a store of long chains they are most of it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ltsm.errors import RunError, StoreError
 from ltsm.grammar import rebuild
-from ltsm.store import artifacts, read
+from ltsm.store import artifacts, drop, read
 from ltsm.store.values import FINISHED
 from ltsm.studies.names import named
 from ltsm.studies.recipe import BestOf, Mask, Masking, Weights
@@ -51,7 +54,10 @@ def gather(experiment: Experiment, key: RunKey, recipe: Recipe | None = None) ->
     mask, wanted = recipe.mask, weights_of(recipe)
     masks = {"within": mask.within} if isinstance(mask, Masking) else {"mask": mask}
     # each file once: in a search the start values are those before training
-    content = {w: _weights(experiment, w, key.seed) for w in dict.fromkeys(wanted.values())}
+    folder = experiment.store.folder
+    content = {
+        w: artifacts.read(folder, file_of(experiment, w, key.seed)) for w in dict.fromkeys(wanted.values())
+    }
     return Inputs(
         {role: content[w] for role, w in wanted.items()},
         {role: _mask(experiment, m, key.seed) for role, m in masks.items() if isinstance(m, Mask)},
@@ -108,13 +114,22 @@ def iterations(experiment: Experiment, key: RunKey) -> int:
     return best
 
 
-def _weights(experiment: Experiment, weights: Weights, seed: int) -> bytes:
-    return artifacts.read(experiment.store.folder, file_of(experiment, weights, seed))
-
-
 def _mask(experiment: Experiment, mask: Mask, seed: int) -> bytes:
     key = RunKey(mask.of, seed)
     found = read.selected_mask(experiment.store, experiment.run(key).id)
     if found is None:
         raise StoreError(f"{named(key)} has no mask yet.", "run that step first")
     return found.bits
+
+
+def drop_spent(experiment: Experiment, done: RunKey) -> None:
+    """Drop what this run was made from, of recipes whose weights were for its alone.
+
+    Not before it is done: until then it may have to begin again. A kill in between leaves them, which costs space alone.
+    """
+    study = experiment.study
+    wanted = dict.fromkeys(weights_of(study.recipes[done.recipe]).values())
+    for weights in (w for w in wanted if w.of in study.passing and w.at == "final"):
+        run = experiment.run(RunKey(weights.of, done.seed))
+        files = [file for file in run.files if file.role == place(weights)[0]]
+        drop.drop_files(experiment.store, {run.id: files}, experiment.now())

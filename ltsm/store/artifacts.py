@@ -48,6 +48,18 @@ def write_whole(target: Path, content: bytes) -> None:
         file.write(content)
 
 
+def save(target: Path, content: bytes, hint: str = "choose another place") -> None:
+    """The same of a file that a person named, which stays as it was where this fails.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    try:
+        write_whole(target, content)
+    except OSError as error:
+        raise StoreError(f"cannot write {target}: {error.strerror}.", hint) from error
+
+
 @contextmanager
 def whole(target: Path) -> Iterator[BinaryIO]:
     """A file to be written piece by piece, which has its name when all of it is there.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DatabaseError
@@ -57,12 +58,10 @@ def copy(store: Store, target: Path, *, weights: bool = True) -> int:
 def _copied(store: Store, partial: Path, folder: Path, *, weights: bool) -> int:
     """The database at `partial` and its files; another moment is taken when a sweep has deleted one of them."""
     for attempt in range(ATTEMPTS):
-        partial.unlink(missing_ok=True)
-        partial.open("xb").close()  # no link that somebody put there
         schema.backup(store, partial)
-        taken = engine.connect(partial, read_only=True)
         try:
-            named = _files(read.runs(taken)) if weights else []
+            with closing(engine.connect(partial, read_only=True)) as taken:
+                named = _files(read.runs(taken)) if weights else []
             for artifact in named:
                 _copy_file(store, artifact, folder)
         except StoreError:
@@ -70,8 +69,6 @@ def _copied(store: Store, partial: Path, folder: Path, *, weights: bool) -> int:
             if attempt == ATTEMPTS - 1:
                 raise
             continue
-        finally:
-            taken.close()
         return len(named)
     raise AssertionError("unreachable")
 

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -231,16 +232,13 @@ def compact(store: Store) -> None:
 
 def journal_mode(path: Path) -> str:
     """How the store at `path` keeps its journal: wal, delete, …; changes nothing."""
-    store = connect(path, read_only=True)
     try:
-        with store.engine.connect() as connection:
+        with closing(connect(path, read_only=True)) as store, store.engine.connect() as connection:
             return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
     except DatabaseError as error:
         raise StoreError(
             f"the store {path} cannot be read: {error.orig}.", typed(["db", "check"], path)
         ) from error
-    finally:
-        store.close()
 
 
 def _begin_reading(connection: Connection) -> None:

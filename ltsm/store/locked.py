@@ -72,7 +72,8 @@ def is_locked(error: DatabaseError | sqlite3.Error) -> bool:
 
 def holder(path: Path) -> str:
     """The other program that holds a write lock on the store, as "sqlite3 ltsm.db (process 71)"; "" where unknown."""
-    files = [found for name in (path, path.with_name(f"{path.name}-shm")) if (found := _inode(name))]
+    names = (path, path.with_name(f"{path.name}-shm"))
+    files = [name.stat().st_ino for name in names if name.exists()]
     with suppress(OSError, ValueError, IndexError):
         for line in LOCKS.read_text(encoding="ascii").splitlines():
             # number: kind, advisory or mandatory, READ or WRITE, process, device:inode, first and last byte
@@ -81,10 +82,6 @@ def holder(path: Path) -> str:
             if words[3] == "WRITE" and inode in files and process not in {os.getpid(), 0, -1}:
                 return f"{_command(process)} (process {process})"
     return ""
-
-
-def _inode(path: Path) -> int:
-    return path.stat().st_ino if path.exists() else 0
 
 
 def _command(process: int) -> str:

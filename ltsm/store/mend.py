@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
-from sqlalchemy.exc import DatabaseError
 
-from ltsm.errors import StoreError
-from ltsm.grammar import typed
 from ltsm.store import read, write
 
 if TYPE_CHECKING:
@@ -49,10 +46,5 @@ def mend(store: Store, now: datetime) -> None:
 
 
 def _ids(store: Store, query: str) -> list[int]:
-    try:
-        with store.engine.connect() as connection:
-            return list(connection.execute(text(query)).scalars())
-    except DatabaseError as error:
-        raise StoreError(
-            f"cannot read the store {store.path}: {error.orig}.", typed(["db", "check"], store.path)
-        ) from error
+    with read.reading(store) as connection:
+        return list(connection.execute(text(query)).scalars())

@@ -107,12 +107,9 @@ class Merging:
     def _note(self, run: RunRow, own: RunRow) -> None:
         """Remember where this store has the files of a run that does not come: others may begin with them."""
         here = {
-            (f.role, f.iteration, f.artifact.sha256): _Place(f.artifact.path, dropped=False)
-            for f in own.files
-        }
-        here |= {
-            (f.role, f.iteration, f.artifact.sha256): _Place(f.artifact.path, dropped=True)
-            for f in own.dropped
+            (f.role, f.iteration, f.artifact.sha256): _Place(f.artifact.path, dropped=dropped)
+            for files, dropped in ((own.files, False), (own.dropped, True))
+            for f in files
         }
         for file in (*run.files, *run.dropped):
             if place := here.get((file.role, file.iteration, file.artifact.sha256)):

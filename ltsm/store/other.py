@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,11 +68,8 @@ def at_this_moment(path: Path, copy: Path) -> Iterator[Other]:
     alive = holder(path) is not None
     try:
         _look(path, lambda store: _copied(store, copy), unchecked=True)
-        store = engine.connect(copy, read_only=True)
-        try:
+        with closing(engine.connect(copy, read_only=True)) as store:
             yield Other(path, store, alive or holder(path) is not None)
-        finally:
-            store.close()
     finally:
         forget(copy)
 
@@ -87,16 +84,10 @@ def tried(path: Path) -> Iterator[Store]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         if path.exists():
-            source = schema.open_for_reading(path, older=True)
-            try:
+            with closing(schema.open_for_reading(path, older=True)) as source:
                 _copied(source, copy)
-            finally:
-                source.close()
-        store = schema.open_for_writing(copy, unchecked=True)
-        try:
+        with closing(schema.open_for_writing(copy, unchecked=True)) as store:
             yield store
-        finally:
-            store.close()
 
 
 def forget(copy: Path) -> None:
@@ -109,11 +100,8 @@ def _look(path: Path, look: Callable[[Store], None], *, unchecked: bool = False)
     """Look at the store in a way that leaves nothing beside it; as a reader does, where somebody writes meanwhile."""
 
     def once(*, still: bool) -> None:
-        store = schema.open_for_reading(path, unchecked=unchecked, older=True, still=still)
-        try:
+        with closing(schema.open_for_reading(path, unchecked=unchecked, older=True, still=still)) as store:
             look(store)
-        finally:
-            store.close()
 
     before = _still(path)
     if before is not None:
@@ -141,7 +129,6 @@ def _copied(source: Store, copy: Path) -> None:
     """Copy a store's database, and bring the copy up to date."""
     try:
         forget(copy)
-        copy.open("xb").close()  # no link that somebody put there
         schema.backup(source, copy)
         if schema.version(source) != schema.HEAD:
             schema.open_for_writing(copy, unchecked=True, keep=False).close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,16 +137,13 @@ def _version_at(path: Path, *, unchecked: bool) -> str | None:
     if path.stat().st_size == 0:
         companions.refuse_emptied(path)
         return None
-    store = connect(path, read_only=True)
-    try:
+    with closing(connect(path, read_only=True)) as store:
         found = version(store)
         if found is None:
             companions.refuse_emptied(path)
         if found is not None and not unchecked:
             _refuse_damage(store)
         return found
-    finally:
-        store.close()
 
 
 def _refuse_damage(store: Store) -> None:
@@ -210,28 +207,27 @@ def _upgrade(store: Store) -> None:
 
 
 def _keep(store: Store, target: Path) -> None:
-    """Copy the database to `target`, whole or not at all; in the place of a link, not through it."""
+    """Copy the database to `target`, whole or not at all."""
     partial = target.with_name(f".{target.name}.partial")
-    partial.unlink(missing_ok=True)
-    partial.open("xb").close()
     backup(store, partial)
     partial.replace(target)
     flush_folder(target.parent)
 
 
 def backup(store: Store, target: Path) -> None:
-    """A consistent copy of the database (not of the weights), also while a sweep writes."""
-    copy = sqlite3.connect(target)
-    try:
+    """A consistent copy of the database (not of the weights), also while a sweep writes.
+
+    It takes the place of what is there: of a link, not of what that leads to.
+    """
+    target.unlink(missing_ok=True)
+    target.open("xb").close()
+    with closing(sqlite3.connect(target)) as copy:
         with store.engine.connect() as connection:
             source = connection.connection.driver_connection
             assert isinstance(source, sqlite3.Connection)  # noqa: S101 - engine.connect makes no other
             source.backup(copy)
-        copy.execute(
-            "PRAGMA journal_mode=DELETE"
-        )  # a single file, which can be read where nothing can be written
-    finally:
-        copy.close()
+        # a single file, which can be read where nothing can be written
+        copy.execute("PRAGMA journal_mode=DELETE")
 
 
 @contextmanager
@@ -241,12 +237,11 @@ def writer(path: Path, command: str, now: datetime, *, wait: bool = False) -> It
     Raises:
         StoreError: as `open_for_writing` and `claim`.
     """
-    with claim(path, command, now, wait=wait) as locked:
-        store = open_for_writing(path, wait=wait)
-        try:
-            with guarded(store, locked, backup):
-                write.mark_interrupted(store, now)
-                mend.mend(store, now)
-                yield store
-        finally:
-            store.close()
+    with (
+        claim(path, command, now, wait=wait) as locked,
+        closing(open_for_writing(path, wait=wait)) as store,
+        guarded(store, locked, backup),
+    ):
+        write.mark_interrupted(store, now)
+        mend.mend(store, now)
+        yield store

@@ -10,8 +10,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from ltsm import regular
-from ltsm.errors import StoreError
-from ltsm.grammar import typed
 from ltsm.store import read, schema
 from ltsm.store.values import FINISHED
 
@@ -35,17 +33,12 @@ _OF_WEIGHTS = frozenset({"start", "before", "after"})
 
 def tables(store: Store) -> dict[str, int]:
     """Bytes by table, indexes among it, the largest first; all in one where this SQLite cannot tell them apart."""
-    try:
-        with store.engine.connect() as connection:
-            try:
-                found = dict(tuple(row) for row in connection.execute(text(_TABLES)))
-            except DatabaseError:  # an SQLite without dbstat
-                found = dict(tuple(row) for row in connection.execute(text(_WHOLE)))
-            free = connection.execute(text(_FREE)).scalar_one()
-    except DatabaseError as error:
-        raise StoreError(
-            f"cannot read the store {store.path}: {error.orig}.", typed(["db", "check"], store.path)
-        ) from error
+    with read.reading(store) as connection:
+        try:
+            found = dict(tuple(row) for row in connection.execute(text(_TABLES)))
+        except DatabaseError:  # an SQLite without dbstat
+            found = dict(tuple(row) for row in connection.execute(text(_WHOLE)))
+        free = connection.execute(text(_FREE)).scalar_one()
     return found | ({"free pages": free} if free else {})
 
 

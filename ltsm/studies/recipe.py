@@ -193,13 +193,10 @@ def _plain(value: Any, fingerprints: Mapping[str, str]) -> Any:
         return [_plain(v, fingerprints) for v in value]
     if not is_dataclass(value):
         return value
-    given = {f.name: getattr(value, f.name) for f in fields(value) if _is_set(f, value)}
+    everything = {f.name: (getattr(value, f.name), f.default) for f in fields(value)}
+    given = {name: v for name, (v, default) in everything.items() if default is MISSING or v != default}
     plain = {k: fingerprints[v] if k == "of" else _plain(v, fingerprints) for k, v in given.items()}
     return plain if isinstance(value, Recipe) else {"type": type(value).__name__, **plain}
-
-
-def _is_set(field: Any, value: Any) -> bool:
-    return field.default is MISSING or getattr(value, field.name) != field.default
 
 
 def effort(hidden: tuple[int, ...], learned: Learned | None = None) -> float:

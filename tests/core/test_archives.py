@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ltsm.core import archives, datasets, download
+from ltsm.core import archives, datasets, download, idx
 from ltsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def test_packed_idx_files_are_read(monkeypatch, tmp_path) -> None:
     known_as(monkeypatch, "KMNIST", contents)
     for file, content in zip(archives.KMNIST.files, contents, strict=True):
         put(tmp_path / "KMNIST" / "raw", file.name, content)
-    train, validation = archives.read_packed_idx(archives.KMNIST, tmp_path)
+    train, validation = archives.read_idx(archives.KMNIST, tmp_path)
     assert np.array_equal(train.images, PARTS[0])
     assert validation.labels.tolist() == [1, 2]
 
@@ -112,7 +112,7 @@ def test_a_damaged_packed_file_is_named(tmp_path) -> None:
         put(tmp_path / "KMNIST" / "raw", file.name, b"no archive")
     with pytest.raises(DataError, match="is damaged: its MD5 is"):
         datasets.load_dataset("kmnist", tmp_path)
-    assert {f.state for f in datasets.check("kmnist", tmp_path)} == {"damaged"}
+    assert {f.state for f in idx.check_files(archives.KMNIST, tmp_path)} == {"damaged"}
 
 
 def test_letters_count_from_0(monkeypatch, tmp_path) -> None:

@@ -293,7 +293,7 @@ class TestDamage:
         raw = root / "MNIST" / "raw"
         (raw / LABELS).unlink()
         (raw / IMAGES).write_bytes(b"short")
-        found = {finding.name: finding for finding in datasets.check("mnist", root)}
+        found = {finding.name: finding for finding in idx.check_files(TINY, root)}
         assert [finding.state for finding in found.values()] == ["damaged", "missing", "fine", "fine"]
         assert (found[IMAGES].size, found[IMAGES].md5) == (5, md5(b"short"))
         assert (found[LABELS].path, found[LABELS].size, found[LABELS].md5) == (None, None, None)
@@ -301,7 +301,7 @@ class TestDamage:
     def test_an_oversized_file_is_not_read_to_its_end(self, tiny: idx.PublishedSet, root: Path) -> None:
         with (root / "MNIST" / "raw" / IMAGES).open("ab") as stream:
             stream.truncate(10**12)
-        finding = datasets.check("mnist", root)[0]
+        finding = idx.check_files(TINY, root)[0]
         assert (finding.state, finding.size, finding.md5) == ("damaged", 10**12, None)
 
 
@@ -359,28 +359,28 @@ class TestDownload:
         self, mirror: Mirror, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         said: list[str] = []
-        datasets.fetch("mnist", tmp_path, [mirror.url], say=said.append)
+        download.download(TINY, tmp_path, [mirror.url], say=said.append)
         assert everything_in(tmp_path) == WHOLE
         assert len(datasets.load_dataset("mnist", tmp_path).train_labels) == 12
         assert said == [f"{name} from {mirror.url}/" for name in PACKED]
         assert capsys.readouterr() == ("", ""), "no bar where there is no terminal"
 
     def test_nothing_is_asked_for_twice(self, mirror: Mirror, root: Path) -> None:
-        datasets.fetch("mnist", root, [mirror.url])
+        download.download(TINY, root, [mirror.url])
         assert mirror.asked == []
-        datasets.fetch("mnist", root, [mirror.url], force=True)
+        download.download(TINY, root, [mirror.url], force=True)
         assert set(mirror.asked) == set(PACKED)
 
     def test_torchvisions_mirrors_are_the_default(
         self, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(download.torchvision_datasets().MNIST, "mirrors", [f"{mirror.url}/"])
-        datasets.fetch("mnist", tmp_path)
+        download.download(TINY, tmp_path)
         assert everything_in(tmp_path) == WHOLE
 
     @pytest.mark.parametrize("first", ["http://127.0.0.1:9/", "no-address", "http://127.0.0.1:9/[", ""])
     def test_a_dead_mirror_is_passed_over(self, mirror: Mirror, tmp_path: Path, first: str) -> None:
-        datasets.fetch("mnist", tmp_path, [first, mirror.url])
+        download.download(TINY, tmp_path, [first, mirror.url])
         assert everything_in(tmp_path) == WHOLE
 
     @pytest.mark.parametrize(
@@ -403,7 +403,7 @@ class TestDownload:
         if sent is not None:
             mirror.files[f"{IMAGES}.gz"] = sent
         with pytest.raises(DataError, match=words) as caught:
-            datasets.fetch("mnist", tmp_path, [mirror.url])
+            download.download(TINY, tmp_path, [mirror.url])
         assert mirror.url in caught.value.message
         assert everything_in(tmp_path) == []
 
@@ -411,7 +411,7 @@ class TestDownload:
         with pytest.raises(
             DataError, match=r"127\.0\.0\.1:9/ .*refused.*; http://127\.0\.0\.1:10/"
         ) as caught:
-            datasets.fetch("mnist", tmp_path, ["http://127.0.0.1:9/", "http://127.0.0.1:10/"])
+            download.download(TINY, tmp_path, ["http://127.0.0.1:9/", "http://127.0.0.1:10/"])
         assert "\n" not in caught.value.message
         assert "--from DIR" in caught.value.hint
         assert "--dataset digits" in caught.value.hint
@@ -424,7 +424,7 @@ class TestDownload:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
             with pytest.raises(DataError, match="timed out"):
-                datasets.fetch("mnist", tmp_path, [address])
+                download.download(TINY, tmp_path, [address])
         assert socket.getdefaulttimeout() is None
 
     def test_a_half_finished_download_is_finished(self, mirror: Mirror, tmp_path: Path) -> None:
@@ -432,20 +432,20 @@ class TestDownload:
         raw = put(tmp_path / "MNIST" / "raw", {IMAGES: CONTENTS[IMAGES][:100], LABELS: CONTENTS[LABELS]})
         third = list(PACKED)[2]
         put(raw, {third: PACKED[third][:30]})
-        datasets.fetch("mnist", tmp_path, [mirror.url])
-        assert {f.state for f in datasets.check("mnist", tmp_path)} == {"fine"}
+        download.download(TINY, tmp_path, [mirror.url])
+        assert {f.state for f in idx.check_files(TINY, tmp_path)} == {"fine"}
         assert f"{LABELS}.gz" not in mirror.asked, "a good file stays"
 
     def test_files_that_came_whole_stay_when_a_later_one_fails(self, mirror: Mirror, tmp_path: Path) -> None:
         del mirror.files[list(PACKED)[2]]
         with pytest.raises(DataError, match="404"):
-            datasets.fetch("mnist", tmp_path, [mirror.url])
+            download.download(TINY, tmp_path, [mirror.url])
         assert everything_in(tmp_path) == sorted([f"MNIST/raw/{IMAGES}", f"MNIST/raw/{LABELS}"])
 
     def test_a_folder_that_cannot_be_written_is_named(self, mirror: Mirror, tmp_path: Path) -> None:
         (tmp_path / "MNIST").write_text("a file in the folder's place")
         with pytest.raises(DataError, match=r"cannot write to .*raw: Not a directory") as caught:
-            datasets.fetch("mnist", tmp_path, [mirror.url])
+            download.download(TINY, tmp_path, [mirror.url])
         assert "--data DIR" in caught.value.hint
         with pytest.raises(DataError, match="cannot write to"):
             idx.write_files(TINY, CONTENTS, tmp_path)
@@ -458,15 +458,15 @@ class TestCopy:
         self, tiny: idx.PublishedSet, tmp_path: Path, contents: dict[str, bytes], below: str
     ) -> None:
         put(tmp_path / "from" / below, contents)
-        datasets.copy_from("mnist", tmp_path / "from", tmp_path / "to")
+        download.copy(TINY, tmp_path / "from", tmp_path / "to")
         assert everything_in(tmp_path / "to") == WHOLE
-        assert {f.state for f in datasets.check("mnist", tmp_path / "to")} == {"fine"}
+        assert {f.state for f in idx.check_files(TINY, tmp_path / "to")} == {"fine"}
 
     def test_a_file_that_someone_packed_again_is_as_good(
         self, tiny: idx.PublishedSet, tmp_path: Path
     ) -> None:
         put(tmp_path / "from", {f"{n}.gz": gzip.compress(c, 1) for n, c in CONTENTS.items()})
-        datasets.copy_from("mnist", tmp_path / "from", tmp_path / "to")
+        download.copy(TINY, tmp_path / "from", tmp_path / "to")
         assert everything_in(tmp_path / "to") == WHOLE
 
     def test_one_bad_file_and_nothing_is_written(
@@ -475,11 +475,11 @@ class TestCopy:
         last = list(CONTENTS)[-1]
         (root / "MNIST" / "raw" / last).write_bytes(b"bad")
         with pytest.raises(DataError, match=f"{last} is damaged") as caught:
-            datasets.copy_from("mnist", root, tmp_path / "to")
+            download.copy(TINY, root, tmp_path / "to")
         assert caught.value.hint.startswith("ltsm data get --from")
         (root / "MNIST" / "raw" / last).unlink()
         with pytest.raises(DataError, match=f"lacks {last}"):
-            datasets.copy_from("mnist", root, tmp_path / "to")
+            download.copy(TINY, root, tmp_path / "to")
         assert not (tmp_path / "to").exists()
 
 
@@ -511,9 +511,10 @@ class TestWhere:
 
     def test_digits_need_no_folder(self) -> None:
         assert datasets.find_data_folder("digits", None, OFFLINE) == Path("data")
-        assert datasets.check("digits", Path()) == []
-        datasets.fetch("digits", Path())
-        datasets.copy_from("digits", Path(), Path())
+        files = sources.source("digits").files
+        assert idx.check_files(files, Path()) == []
+        download.download(files, Path())
+        download.copy(files, Path(), Path())
 
     def test_auto_takes_mnist_where_it_is(
         self, tiny: idx.PublishedSet, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -210,8 +210,8 @@ def test_every_threshold_is_evaluated_as_its_masked_network_alone(
         kept = unpack_bits(result.bits, network.parameters)
         expected = mask(initial, trained.parameters[0], result.amount)
         assert torch.equal(kept, expected | ~is_weight(network) if scope == "weights" else expected)
-        assert sum(result.kept) == int(kept.sum())
-        assert result.relative_size == sum(result.kept) / network.parameters
+        assert sum(result.layer_sizes) == int(kept.sum())
+        assert result.relative_size == sum(result.layer_sizes) / network.parameters
         alone = evaluate(data, network, scoped, (initial * kept)[None])
         assert alone == Evaluation((result.val_loss,), (result.val_accuracy,))
     sizes = [result.relative_size for result in results]
@@ -224,7 +224,7 @@ def test_kept_is_counted_layer_by_layer(data: Dataset, network: Network, protoco
     trained = initial.clone()
     trained[:100], trained[-1] = -1.0, -1.0
     results = results_of(data, network, protocol, initial, trained)
-    assert results[0].kept == (20 * 12 + 12 - 100, 12 * 7 + 7, 7 * 4 + 4 - 1)
+    assert results[0].layer_sizes == (20 * 12 + 12 - 100, 12 * 7 + 7, 7 * 4 + 4 - 1)
 
 
 def test_a_network_that_diverged_keeps_nothing(data: Dataset, network: Network, protocol: Protocol) -> None:

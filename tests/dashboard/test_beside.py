@@ -77,7 +77,7 @@ async def test_a_run_of_another_store_is_pinned_from_its_list(watching, here, wo
         await choose(watched, 1)
         await watched.press("2")
         entry = line(watched, f"{worse.parent.name}:1: Ticket, seed 1")
-        assert (entry.line.started, entry.n) == (1, 1)
+        assert (entry.line.started, entry.at.n) == (1, 1)
         assert watched.app.moment.path == here
 
 

@@ -105,7 +105,7 @@ async def test_a_run_is_pinned_from_the_list_and_from_its_window(watching, two):
         assert [pin.name for pin in watched.app.pins] == ["1: Ticket, seed 2"]
         await watched.press("2")
         entry = line(watched, "1: Ticket, seed 2")
-        assert (entry.line.started, entry.n) == (1, 1)
+        assert (entry.line.started, entry.at.n) == (1, 1)
         await watched.press("5", "enter", "i")
         assert watched.app.pins == ()
         await watched.press("i", "escape", "2")
@@ -123,11 +123,11 @@ async def test_what_is_pinned_of_a_protocol_that_is_gone_draws_nothing(watching,
 async def test_m_smooths_over_more_records_and_then_over_none(watching, two):
     async with watching(two, size=(100, 30), choice=FIRST) as watched:
         await watched.press("2")
-        rough, number = drawn(watched)["a"], line(watched, "Ticket").mean
+        rough, number = drawn(watched)["a"], line(watched, "Ticket").at.mean
         await watched.press("m")
         assert "smoothed over 5 records" in watched.text
         assert drawn(watched)["a"] != rough
-        assert line(watched, "Ticket").mean == number, "numbers are as they were recorded"
+        assert line(watched, "Ticket").at.mean == number, "numbers are as they were recorded"
         await watched.press("m")
         assert "smoothed over 15 records" in watched.text
         await watched.press("m")

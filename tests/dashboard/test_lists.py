@@ -6,13 +6,14 @@ import made_up
 import pytest
 from single_runs import DONE, PENDING
 
-from ltsm.dashboard import curve_groups, selection
+from ltsm.dashboard import curve_groups, legend
 from ltsm.dashboard.curve_groups import Asked
-from ltsm.dashboard.selection import Selection
+from ltsm.dashboard.legend import Selection
 from ltsm.dashboard.source import Source
 from ltsm.dashboard.widgets.columns import Column
 from ltsm.dashboard.widgets.sorting import in_order, next_order
 from ltsm.protocol import PAPER
+from ltsm.report.statistics import Summary
 from ltsm.studies import paper
 from ltsm.studies.study import Group
 
@@ -63,10 +64,10 @@ def test_the_lines_are_the_studys_groups_and_what_else_it_trains(finished, momen
 
 
 def test_first_seen_is_what_there_is(moment):
-    assert selection.first_selection(moment).keys == ["ticket", "hyperop (200, 30)"]
+    assert legend.first_selection(moment).keys == ["ticket", "hyperop (200, 30)"]
     early = replace(moment, runs=(replace(DONE, recipe="initial training", iteration=100),))
-    assert selection.first_selection(early).keys == ["initial training"]
-    assert selection.first_selection(replace(moment, runs=(PENDING,))).keys == []
+    assert legend.first_selection(early).keys == ["initial training"]
+    assert legend.first_selection(replace(moment, runs=(PENDING,))).keys == []
 
 
 def test_a_group_that_ends_early_is_drawn_so_far_and_no_further(controlled):
@@ -88,4 +89,4 @@ def test_a_group_of_several_recipes_is_averaged_by_seed(tmp_path):
     }
     source = Source(made_up.exact(tmp_path / "ltsm.db", paper.study(PAPER), curves))
     drawn = curve_groups.drawing(source, replace(source.look(), study=study), Asked(["both"]))
-    assert drawn.curves["both"].band.at(100) == (2.0, pytest.approx(2**-0.5), 2)
+    assert drawn.curves["both"].band.at(100) == Summary(2, 2.0, pytest.approx(2**-0.5))

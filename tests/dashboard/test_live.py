@@ -94,7 +94,7 @@ async def test_every_segment_is_seen_on_every_screen(watching, path):
             await watched.press("escape")
             assert "200/400" in watched.text
             await watched.press("2")
-            seen.append(watched.screen._drawing.curves["hyperop (50, 5)"].band.at(200)[2])
+            seen.append(watched.screen._drawing.curves["hyperop (50, 5)"].band.at(200).n)
             assert seen == [4, 4]
             one_more(writer)
             assert one_more(writer) == "end\n"

@@ -12,13 +12,12 @@ from textual.widget import Widget
 
 from ltsm.dashboard.app import Dashboard
 from ltsm.dashboard.moment import Choice
-from ltsm.dashboard.screens.choosing import Choosing
-from ltsm.dashboard.screens.keys import Keys
 from ltsm.dashboard.screens.run import OneRun
-from ltsm.dashboard.themes import THEMES
+from ltsm.dashboard.screens.windows import Choosing, Keys
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.heading import Heading, pieces
 from ltsm.dashboard.widgets.sheet import Sheet
+from ltsm.dashboard.widgets.tones import THEMES
 from ltsm.errors import LtsmError
 from ltsm.protocol import PAPER
 from ltsm.report.figures.values import Curve

@@ -6,8 +6,8 @@ import made_up
 import pytest
 
 from ltsm.dashboard.moment import Choice
-from ltsm.dashboard.screens.choosing import Choosing
 from ltsm.dashboard.screens.run import OneRun
+from ltsm.dashboard.screens.windows import Choosing
 from ltsm.dashboard.seeds import columns
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.protocol import PAPER

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import ltsm
-from ltsm.library.masks import masked_state
+from ltsm.library.weights import masked_state
 
 
 def found(images, model):

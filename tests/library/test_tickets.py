@@ -19,8 +19,9 @@ from ltsm.library import ticket_file
 from ltsm.library.chains import Chain
 from ltsm.library.files import read_weights, state_bytes
 from ltsm.library.ticket_evaluation import evaluate_ticket
-from ltsm.library.ticket_file import ticket_bytes, ticket_from_bytes, write_whole
+from ltsm.library.ticket_file import ticket_bytes, ticket_from_bytes
 from ltsm.library.tickets import Recipe, Ticket
+from ltsm.store import artifacts
 
 
 def chain_of(network):
@@ -207,5 +208,5 @@ def test_a_ticket_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     (tmp_path / "mine.ticket").mkdir()  # a folder in its place: renaming fails after writing
     (tmp_path / "mine.ticket" / "full").touch()
     with pytest.raises(StoreError, match="cannot write"):
-        write_whole(tmp_path / "mine.ticket", b"content")
+        artifacts.save(tmp_path / "mine.ticket", b"content")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.ticket"]

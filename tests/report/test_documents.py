@@ -13,11 +13,11 @@ from odd_stores import ODD_NAME, STORES
 from pages import stands_alone
 
 from ltsm.errors import StoreError
-from ltsm.report import document, escape
+from ltsm.report import escape
 from ltsm.report.document import WRITERS
 from ltsm.report.evaluation import load
 from ltsm.report.measure import ACCURACY
-from ltsm.store import schema
+from ltsm.store import artifacts, schema
 from ltsm.studies import all as studies
 from ltsm.studies import paper
 
@@ -75,7 +75,7 @@ def test_a_document_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypa
     path.write_text("old")
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(StoreError, match="No space left"):
-        document.save(path, b"new")
+        artifacts.save(path, b"new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -204,7 +204,7 @@ store = schema.open_for_reading(Path(sys.argv[1]))
 evaluation = load(store, None, records=True, bits=True)
 for form, write in WRITERS.items():
     print(form, hashlib.sha256(write(evaluation, True).encode()).hexdigest())
-for figure in figures(evaluation, (8,)):
+for figure in (f for f in figures(evaluation) if f.number == 8):
     for form in ("png", "svg", "pdf"):
         print(figure.number, form, hashlib.sha256(draw(figure, form)).hexdigest())
 """

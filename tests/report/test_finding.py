@@ -7,7 +7,7 @@ import pytest
 
 from ltsm.report.all import contents
 from ltsm.report.paired import ENOUGH_PAIRS
-from ltsm.report.paper.paired import HIGH_PERFORMERS
+from ltsm.report.paper.contents import HIGH_PERFORMERS
 from ltsm.studies import paper
 
 

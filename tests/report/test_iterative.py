@@ -8,7 +8,7 @@ import pytest
 
 from ltsm.protocol import FRANKLE
 from ltsm.report import all as report
-from ltsm.report import iterative_claims as claims
+from ltsm.report import iterative as claims
 from ltsm.report.evaluation import Evaluation
 from ltsm.report.figures.values import Band, Curve, Points
 from ltsm.store.values import Metric, ResultRow, RunRow

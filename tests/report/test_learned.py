@@ -10,7 +10,7 @@ import pytest
 from ltsm.protocol import FRANKLE, PAPER
 from ltsm.report import all as report
 from ltsm.report import document
-from ltsm.report import learned_claims as claims
+from ltsm.report import learned as claims
 from ltsm.report.evaluation import Evaluation
 from ltsm.report.figures.draw import draw
 from ltsm.report.figures.values import Bars, Curve

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from ltsm.report.all import contents
 from ltsm.report.paper import published
-from ltsm.report.paper.groups import best_cuts, groups
-from ltsm.report.paper.table_1 import COLUMNS, table_1
+from ltsm.report.paper.table_1 import COLUMNS, best_cuts, groups, table_1
 from ltsm.report.statistics import Summary
 from ltsm.studies import paper
 

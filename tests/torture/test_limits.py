@@ -8,7 +8,7 @@ import sys
 import pytest
 from torture.oracle import check_if_any, finish
 
-from ltsm.cli import limits
+from ltsm.cli import surroundings
 
 
 def under(limit, program, *arguments):
@@ -27,7 +27,7 @@ def under(limit, program, *arguments):
 
 @pytest.mark.parametrize("files", [6, 8, 10, 12, 14, 16, 18])
 def test_with_few_open_files_a_sweep_ends_or_says_so(ltsm, undisturbed, files):
-    """Taken out: `limits.met`; "OSError: [Errno 24] Too many open files" and a traceback, from 8 to 16."""
+    """Taken out: `surroundings.met`; "OSError: [Errno 24] Too many open files" and a traceback, from 8 to 16."""
     done = under(f"-n {files}", ltsm, "sweep", "--protocol", "small.toml", "--jobs", "1")
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode in {0, 1, 3}, done.stderr
@@ -54,9 +54,9 @@ def test_where_more_files_are_allowed_they_are_taken(ltsm):
     ],
 )
 def test_each_limit_is_named(error, words):
-    assert words in limits.met(error).message
+    assert words in surroundings.met(error).message
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "I/O error"), RuntimeError("a fault of ours")])
 def test_other_errors_are_no_limits(error):
-    assert limits.met(error) is None
+    assert surroundings.met(error) is None

@@ -23,10 +23,9 @@ from ltsm.dashboard.curve_groups import (
     panel,
 )
 from ltsm.dashboard.files import Table
-from ltsm.dashboard.legend import PUBLISHED, Entry, versus
+from ltsm.dashboard.legend import PUBLISHED, Entry, Selection, first_selection, versus
 from ltsm.dashboard.legend import columns as columns_of
 from ltsm.dashboard.screens.charted import Charted
-from ltsm.dashboard.selection import Selection, first_selection
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.sheet import Sheet
 
@@ -143,7 +142,7 @@ class Curves(Charted):
         if found is None:
             return entry
         versus = difference(curves, base, cursor) if base is not None and line.key != self.base else None
-        return replace(entry, mean=found[0], deviation=found[1], n=found[2], versus=versus)
+        return replace(entry, at=found, versus=versus)
 
     def _is_pinned(self, line: Line) -> bool:
         moment = self.dashboard.moment
@@ -160,20 +159,14 @@ class Curves(Charted):
         self.draw()
 
     def watch_measure(self) -> None:
-        """Other numbers are needed."""
-        self._changed()
-
-    def watch_records(self) -> None:
         """Other curves are needed."""
         self._changed()
+
+    watch_records = watch_measure
 
     def watch_base(self) -> None:
         """Another difference, or none."""
         self._list()
-
-    def on_sheet_opened(self) -> None:
-        """A double click does what space does."""
-        self.action_show_or_hide()
 
     @property
     def stops(self) -> Floats:
@@ -186,6 +179,8 @@ class Curves(Charted):
             found = self.selection.toggled(entry.line.key)
             self._hidden ^= {entry.line.key} if entry.line.pin else set()
             self._changed_selection(found)
+
+    on_sheet_opened = action_show_or_hide  # a double click does what space does
 
     def action_alone(self) -> None:
         """Draw the group under the cursor and no other."""
@@ -237,7 +232,8 @@ class Curves(Charted):
             for x, mean, deviation, n in zip(*(getattr(curves.band, of) for of in _BAND), strict=True)
         ]
         entry = self.legend.current
-        here = [entry.line.name, self.view.cursor, entry.mean, entry.deviation, entry.n] if entry else None
+        at = (entry.at.mean, entry.at.sd, entry.at.n) if entry and entry.at else (None, None, None)
+        here = [entry.line.name, self.view.cursor, *at] if entry else None
         return Table(["network", "iteration", f"{self.measure} mean", "standard deviation", "n"], rows, here)
 
 

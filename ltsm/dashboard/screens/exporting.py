@@ -1,26 +1,30 @@
-"""Screens whose table or picture can be taken along."""
+"""Screens that ask the store more than every look brings along, and whose table or picture can be taken along."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import Binding
 from textual.message import Message
+from textual.screen import Screen
+from textual.worker import get_current_worker
 
 from ltsm.dashboard import files
-from ltsm.dashboard.screens.asking import Asking
 from ltsm.dashboard.widgets.sheet import Grid
 from ltsm.errors import LtsmError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.binding import BindingType
 
     from ltsm.dashboard.files import Table
+    from ltsm.dashboard.source import Looker, Source
 
 
-class Exporting(Asking):
-    """Copies to the terminal's clipboard and writes files. `NAME` is in the files' names."""
+class Exporting(Screen[None]):
+    """Asks in a worker thread; copies to the terminal's clipboard and writes files. `NAME` is in the files' names."""
 
     NAME: ClassVar = ""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -30,12 +34,55 @@ class Exporting(Asking):
         Binding("E", "export_svg", "Export SVG", show=False),
     ]
 
+    class Answered(Message):
+        """What the store said."""
+
+        def __init__(self, answer: Any) -> None:
+            super().__init__()
+            self.answer = answer
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the last of several answers is shown."""
+            return isinstance(message, Exporting.Answered)
+
     class Written(Message):
         """A file was exported, or could not be."""
 
         def __init__(self, outcome: Path | LtsmError) -> None:
             super().__init__()
             self.outcome = outcome
+
+    @property
+    def dashboard(self) -> Looker:
+        """The app, by what screens need of it."""
+        return cast("Looker", self.app)
+
+    def ask(self, question: Callable[[Source], Any]) -> None:
+        """Ask; a newer question makes an older one's answer void.
+
+        What is wrong with the store, the dashboard's next look says.
+        """
+        source = self.dashboard.source
+
+        def asked() -> None:
+            worker = get_current_worker()
+            try:
+                answer = question(source)
+            except LtsmError:
+                return
+            if not worker.is_cancelled:
+                self.post_message(self.Answered(answer))
+
+        self.run_worker(asked, thread=True, exclusive=True, group="ask")
+
+    def on_exporting_answered(self, answered: Answered) -> None:
+        """Show it."""
+        answered.stop()
+        self.answered(answered.answer)
+
+    def answered(self, answer: Any) -> None:
+        """Show what the store said."""
+        raise NotImplementedError
 
     def table(self) -> Table:
         """What is copied and exported: the values of the screen's grid, if it has no better."""
@@ -66,10 +113,8 @@ class Exporting(Asking):
         """A picture of the screen, without the notes that lie over it."""
         self.app.clear_notifications()
         await self.query("Toast").remove()
-        self.call_after_refresh(self._picture)
-
-    def _picture(self) -> None:
-        self._export(".svg", self.app.export_screenshot(title=f"ltsm · {self.NAME}"))
+        title = f"ltsm · {self.NAME}"
+        self.call_after_refresh(lambda: self._export(".svg", self.app.export_screenshot(title=title)))
 
     def _export(self, ending: str, content: str) -> None:
         moment = self.dashboard.moment

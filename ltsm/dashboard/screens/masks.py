@@ -103,7 +103,7 @@ class Masks(Charted):
             return replace(EMPTY, title="This study makes no masks.")
         cursor, over_seeds = self.view.cursor, self._masks.bands[what]
         found = None if cursor is None else over_seeds.at(cursor)
-        reading = f"  ▲ {cursor:g}: {words.spread(found[0], found[1], 1)}" if found else ""
+        reading = f"  ▲ {cursor:g}: {words.spread(found.mean, found.sd, 1)}" if found else ""
         return panel(self._masks, what, seed, reading)
 
     def on_sheet_moved(self) -> None:
@@ -166,7 +166,7 @@ def _number(title: str, width: int, of: Callable[[Line], Summary], digits: int) 
     return averaged(
         title,
         width,
-        lambda line: (of(line).mean, of(line).sd),
+        of,
         digits,
         lambda line: "muted" if line.seed == PAPER else "",
     )

@@ -10,10 +10,10 @@ from textual.binding import Binding
 
 from ltsm.dashboard import seeds
 from ltsm.dashboard.curve_groups import Asked, Drawing, drawing, panel
+from ltsm.dashboard.legend import first_selection
 from ltsm.dashboard.screens.page import Page
 from ltsm.dashboard.screens.run import OneRun
 from ltsm.dashboard.seeds import SeedRow
-from ltsm.dashboard.selection import first_selection
 from ltsm.dashboard.widgets.chart import Chart
 from ltsm.dashboard.widgets.progress import Counts, Failures, Now
 from ltsm.dashboard.widgets.sheet import Grid
@@ -89,10 +89,6 @@ class Overview(Page):
         if self.dashboard.moment is not None and event.size:
             self.show(self.dashboard.moment)
 
-    def on_sheet_opened(self) -> None:
-        """The run under the cursor."""
-        self.action_open()
-
     def action_open(self) -> None:
         """The run under the cursor; one that only made masks has a screen of its own for them."""
         grid, moment = self.grid, self.dashboard.moment
@@ -104,6 +100,8 @@ class Overview(Page):
             self.app.switch_mode("masks")
         elif run is not None:
             self.app.push_screen(OneRun(run.id))
+
+    on_sheet_opened = action_open
 
     def action_failure(self) -> None:
         """To the next cell with a failed run."""

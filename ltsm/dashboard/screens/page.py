@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from textual.widgets import Footer
 
 from ltsm.dashboard.screens.exporting import Exporting
-from ltsm.dashboard.widgets.heading import Heading
-from ltsm.dashboard.widgets.navigation import Navigation
-from ltsm.dashboard.widgets.notice import Notice
+from ltsm.dashboard.widgets.heading import Heading, Navigation, Notice
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult

@@ -70,18 +70,12 @@ class Runs(Page):
         """Filter while it is typed."""
         self._changed()
 
-    def on_input_submitted(self) -> None:
-        """The filter is done with."""
-        self.action_list()
-
-    def on_sheet_opened(self) -> None:
-        """The run under the cursor."""
-        self.action_open()
-
     def action_open(self) -> None:
         """The run under the cursor."""
         if (one := self.grid.current) is not None:
             self.app.push_screen(OneRun(one.run.id))
+
+    on_sheet_opened = action_open
 
     def action_pin(self) -> None:
         """Draw the run under the cursor on the curves screen, whatever else is shown there; or no longer."""
@@ -96,6 +90,8 @@ class Runs(Page):
     def action_list(self) -> None:
         """The keys move in the list again."""
         self.grid.focus()
+
+    on_input_submitted = action_list
 
 
 def _age(one: Listed) -> str:

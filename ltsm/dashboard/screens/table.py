@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from operator import attrgetter
 from textwrap import wrap
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -13,7 +13,7 @@ from textual.reactive import var
 from textual.widgets import Static
 
 from ltsm.dashboard.screens.page import Page
-from ltsm.dashboard.widgets.columns import Column, averaged, worded
+from ltsm.dashboard.widgets.columns import Column, averaged, parts, worded
 from ltsm.dashboard.widgets.sorting import SortedGrid
 from ltsm.report.measure import LOSS, MEASURES
 from ltsm.studies.names import title
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ltsm.dashboard.moment import Moment
     from ltsm.dashboard.source import Source
     from ltsm.report.paired import Comparison
+    from ltsm.report.statistics import Summary
     from ltsm.report.table import Cell, Row, Table
 
 _FIRST = ("final_val_loss", "minimal_val_loss", "final_val_accuracy")
@@ -87,16 +88,10 @@ class StudyTable(Page):
         self.grid.show(table.rows, found)
 
     def watch_measure(self) -> None:
-        """Another table."""
+        """Another table, or other columns."""
         self._changed()
 
-    def watch_compared(self) -> None:
-        """With differences, or without."""
-        self._changed()
-
-    def watch_published(self) -> None:
-        """Other columns."""
-        self._changed()
+    watch_compared = watch_published = watch_measure
 
     def action_measure(self) -> None:
         """Losses or accuracies."""
@@ -125,52 +120,30 @@ def _columns(table: Table, *, published: bool) -> list[Column[Row]]:
     losses = table.measure == LOSS and any("loss" in c.result for c in table.columns)
     shown = [i for i, c in enumerate(table.columns) if not losses or "accuracy" not in c.result]
     places = sorted(shown, key=lambda i: table.columns[i].result not in _FIRST)
-    found = [_words(table, "network", _name), _N]
+    found = [_words(table, "network", lambda row: title(row.group.label)), _N]
     for place in places:
-        ours = _numbers(table, place, "ours" * published, _ours, lambda cell: cell.text)
-        found.append(replace(ours, deviation=partial(_deviation, place, "ours")))
+        found.append(_numbers(table, place, "ours" * published, attrgetter("ours"), attrgetter("text")))
         if published:
-            theirs = _numbers(table, place, "paper", _theirs, lambda cell: cell.published, "muted")
-            found.append(replace(theirs, deviation=partial(_deviation, place, "theirs")))
+            of, text = attrgetter("theirs"), attrgetter("published")
+            found.append(_numbers(table, place, "paper", of, text, "muted"))
     if published:
-        found += [_numbers(table, place, "p", lambda cell: cell.p, _agreement) for place in places]
+        found += [_p(table, place) for place in places]
     return [*found, *[_words(table, "group", lambda row: row.category or "–")] * table.categories]
 
 
 def _difference(found: Comparison) -> Column[Row]:
     """The reference minus the row; nothing for the reference itself."""
     pairs = {pair.label: pair.difference for pair in found.pairs}
-    digits = found.column.digits
-
-    def number(row: Row) -> tuple[float | None, float | None]:
-        pair = pairs.get(title(row.group.label))
-        return (None, None) if pair is None else (pair.mean, pair.sd)
-
     heading = found.column.heading.replace("validation ", "").lower()
     reference = found.heading.removesuffix(" minus …")
-    return averaged("\n".join([*wrap(heading, 16), *wrap(f"{reference} −", 16)[:2]]), 16, number, digits)
+    lines = [*wrap(heading, 16), *wrap(f"{reference} −", 16)[:2]]
+    return averaged("\n".join(lines), 16, lambda row: pairs.get(title(row.group.label)), found.column.digits)
 
 
-def _name(row: Row) -> str:
-    return title(row.group.label)
-
-
-def _ours(cell: Cell) -> float:
-    return cell.ours.mean
-
-
-def _theirs(cell: Cell) -> float | None:
-    return None if cell.theirs is None else cell.theirs.mean
-
-
-def _deviation(place: int, whose: str, row: Row) -> float | None:
-    """What stands after ±; None where nothing is published."""
-    summary = getattr(row.cells[place], whose)
-    return None if summary is None else summary.sd
-
-
-def _agreement(cell: Cell) -> str:
-    return cell.agreement.removeprefix("p = ")
+def _p(table: Table, place: int) -> Column[Row]:
+    """How well ours and the published one agree; sorted by p."""
+    found = _numbers(table, place, "p", lambda _: None, lambda cell: cell.agreement.removeprefix("p = "))
+    return replace(found, value=lambda row: row.cells[place].p, deviation=None)
 
 
 _N: Column[Row] = Column(title="n", width=4, value=lambda row: row.n, text=lambda row: str(row.n))
@@ -186,7 +159,7 @@ def _numbers(
     table: Table,
     place: int,
     whose: str,
-    value: Callable[[Cell], float | None],
+    of: Callable[[Cell], Summary | None],
     text: Callable[[Cell], str],
     tone: str = "",
 ) -> Column[Row]:
@@ -196,10 +169,15 @@ def _numbers(
     def toned(row: Row) -> str:
         return tone or ("warn" if whose == "p" and row.cells[place].p < _UNLIKELY else "")
 
+    def summary(row: Row) -> Summary | None:
+        return of(row.cells[place])
+
+    mean, deviation = parts(summary)
     return Column(
         title="\n".join([*wrap(heading, width), *[whose] * bool(whose)]),
         width=width,
-        value=lambda row: value(row.cells[place]),
+        value=mean,
         text=lambda row: text(row.cells[place]),
         tone=toned,
+        deviation=deviation,
     )

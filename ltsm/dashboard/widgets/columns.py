@@ -13,6 +13,8 @@ from ltsm.dashboard.words import number, spread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ltsm.report.statistics import Summary
+
 T = TypeVar("T")
 
 
@@ -59,18 +61,29 @@ def numbered(
 def averaged(
     title: str,
     width: int,
-    of: Callable[[T], tuple[float | None, float | None]],
+    of: Callable[[T], Summary | None],
     digits: int,
     tone: Callable[[T], str] = _no_tone,
 ) -> Column[T]:
-    """A column of means with their deviations."""
+    """A column of means with their deviations; nothing where there is none."""
+    mean, deviation = parts(of)
     return Column(
         title=title,
         width=width,
-        value=lambda row: of(row)[0],
-        text=lambda row: spread(*of(row), digits),
+        value=mean,
+        text=lambda row: spread(mean(row), deviation(row), digits),
         tone=tone,
-        deviation=lambda row: of(row)[1],
+        deviation=deviation,
+    )
+
+
+def parts(
+    of: Callable[[T], Summary | None],
+) -> tuple[Callable[[T], float | None], Callable[[T], float | None]]:
+    """What gives a row's mean, and what its deviation."""
+    return (
+        lambda row: None if (found := of(row)) is None else found.mean,
+        lambda row: None if (found := of(row)) is None else found.sd,
     )
 
 

@@ -1,12 +1,14 @@
-"""The first line: which store, what of it is shown, whether a sweep is running, how fresh it all is."""
+"""What stands above every screen: the store and how fresh it is, the screens with their keys, and what is wrong."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from rich.cells import cell_len
 from textual.content import Content
+from textual.reactive import reactive
 from textual.widget import Widget
+from textual.widgets import Static
 
 from ltsm.notation import duration
 from ltsm.report import progress
@@ -14,8 +16,21 @@ from ltsm.report import progress
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from textual import events
+
     from ltsm.dashboard.moment import Moment
     from ltsm.dashboard.source import Looker
+    from ltsm.errors import LtsmError
+
+
+SCREENS: Final = {
+    "overview": "Overview",
+    "curves": "Curves",
+    "masks": "Masks",
+    "table": "Table",
+    "runs": "Runs",
+}
+"""Every screen and its title, in the order of their number keys."""
 
 
 class Piece(NamedTuple):
@@ -28,7 +43,7 @@ class Piece(NamedTuple):
 
 
 class Heading(Widget):
-    """One line, as long as the terminal allows."""
+    """One line, as long as the terminal allows: which store, what of it, whether a sweep is running, how fresh it all is."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,3 +122,51 @@ def fitted(parts: list[Piece], width: int) -> list[tuple[str, str]]:
         if too_long > 0 and len(shown) > 1:
             too_long -= cell_len(shown.pop(part)) + 3
     return [(text, part.style) for part, text in shown.items()]
+
+
+class Navigation(Static):
+    """The screens as tabs; a click does what the number key does.
+
+    Args:
+        here: the screen that this line is on.
+    """
+
+    ALLOW_SELECT = False
+
+    def __init__(self, here: str) -> None:
+        super().__init__(_tabs(here, narrow=False))
+        self._here = here
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Where not all titles fit, all numbers do, and the title of this screen."""
+        self.update(_tabs(self._here, narrow=event.size.width < _WIDTH), layout=False)
+
+
+def _tabs(here: str, *, narrow: bool) -> Content:
+    tabs = [
+        f"[@click=app.switch_mode('{name}')]{'[reverse bold]' if name == here else ''}"
+        f" {number}{'' if narrow and name != here else f' {title}'} [/]{'[/]' if name == here else ''}"
+        for number, (name, title) in enumerate(SCREENS.items(), 1)
+    ]
+    return Content.from_markup("".join(tabs))
+
+
+_WIDTH: Final = sum(len(f" {number} {title} ") for number, title in enumerate(SCREENS.values(), 1))
+
+
+class Notice(Static):
+    """A sentence and the next command; nothing while all is well."""
+
+    problem: reactive[LtsmError | None] = reactive(None)
+
+    def watch_problem(self, problem: LtsmError | None) -> None:
+        """Show it or hide."""
+        self.display = problem is not None
+        if problem is None:
+            return
+        sentence = problem.message[:1].upper() + problem.message[1:]
+        parts: list[tuple[str, str] | str] = [(sentence, "bold")]
+        if problem.hint:
+            parts += ["\n", ("Next: ", "dim"), (problem.hint, "bold $text-accent")]
+        parts.append(("\nThis screen comes alive by itself.", "dim"))
+        self.update(Content.assemble(*parts))

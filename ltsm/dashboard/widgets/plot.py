@@ -9,7 +9,7 @@ import numpy as np
 
 from ltsm.dashboard.widgets.raster import ACROSS_ALL, DASHES, Raster
 from ltsm.dashboard.widgets.tones import series_tone
-from ltsm.report.figures.values import Band, Curve, Level, Points, Shade, Style, ticks
+from ltsm.report.figures.values import Band, Curve, Points, Shade, Style, ticks
 
 if TYPE_CHECKING:
     from typing import Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ltsm.dashboard.widgets.view import View
-    from ltsm.report.figures.values import Axis, Layer, Numbers, Panel
+    from ltsm.report.figures.values import Axis, Numbers, Panel
 
     Floats = NDArray[np.float64]
 
@@ -100,7 +100,7 @@ def frame(panel: Panel, view: View, width: int, height: int) -> Frame | None:
 def cells(panel: Panel, view: View, frame: Frame, *, dotted: bool) -> list[list[Cell]]:
     """The plot row by row, with the curves' letters at the end; bands are dots instead of colour if `dotted`."""
     raster = _drawn(panel, frame)
-    tones = [*map(_tone, panel.layers), ""]
+    tones = [tone(layer.style) if isinstance(layer, Curve | Band) else "" for layer in panel.layers] + [""]
     text, ink, wash = (
         part.tolist() for part in (raster.characters(dotted=dotted), raster.ink_of_cells(), raster.wash)
     )
@@ -148,12 +148,6 @@ def _y_ticks(rows: int) -> int:
     return max(2, rows // 3 if rows > 12 else rows // 2)  # noqa: PLR2004 - a low plot needs its few rows
 
 
-def _tone(layer: Layer) -> str:
-    return (
-        "muted" if isinstance(layer, Level) else tone(layer.style) if isinstance(layer, Curve | Band) else ""
-    )
-
-
 def _drawn(panel: Panel, frame: Frame) -> Raster:
     """Bands lie beneath the lines whatever their order."""
     raster = Raster(frame.width, frame.height)
@@ -162,8 +156,6 @@ def _drawn(panel: Panel, frame: Frame) -> Raster:
         if isinstance(layer, Band):
             low, high = (_heights(layer.x, side, x, frame.y) for side in (layer.low, layer.high))
             raster.band(low, high, index)
-        elif isinstance(layer, Level):
-            raster.line(np.full(len(x), place(frame.y, layer.y)), index, ACROSS_ALL)
         elif isinstance(layer, Curve):
             dashes = ACROSS_ALL if layer.dashed else DASHES[STYLES.index(layer.style) % len(DASHES)]
             raster.line(_heights(layer.x, layer.y, x, frame.y), index, dashes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
 from textual.binding import Binding
@@ -53,15 +53,6 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
 
     class Moved(Message):
         """The cursor is on another row."""
-
-        def __init__(self, sheet: Sheet[Any]) -> None:
-            super().__init__()
-            self.sheet = sheet
-
-        @property
-        def control(self) -> Sheet[Any]:
-            """The sheet."""
-            return self.sheet
 
     class Opened(Moved):
         """A row was clicked twice."""
@@ -148,7 +139,7 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         """Say so, and keep the cursor in sight."""
         self.refresh()
         self._see()
-        self.post_message(self.Moved(self))
+        self.post_message(self.Moved())
 
     def watch_column(self) -> None:
         """Keep the cursor in sight."""
@@ -182,11 +173,11 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
             return
         self._click_column(at.x)
         if at.y < self._heading:
-            self.post_message(self.Titled(self))
+            self.post_message(self.Titled())
             return
         row = at.y - self._heading + self.scroll_offset.y
         if row == self.row and event.chain > 1:
-            self.post_message(self.Opened(self))
+            self.post_message(self.Opened())
         elif row < len(self.rows):
             self.row = row
 
@@ -247,12 +238,10 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         return False
 
     def on_focus(self) -> None:
-        """The cursor shows."""
+        """The cursor shows, or hides."""
         self.refresh()
 
-    def on_blur(self) -> None:
-        """The cursor hides."""
-        self.refresh()
+    on_blur = on_focus
 
 
 class Grid(Sheet[T]):

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
 from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.curves import curve_band, curve_panel, layers
+from ltsm.report.figures.curves import curve_band, curves_panel
 from ltsm.report.figures.groups import STYLES
-from ltsm.report.figures.values import Band as Area
 from ltsm.report.figures.values import Figure
 from ltsm.studies.names import file_name
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ltsm.report.compared import Compared
-    from ltsm.report.figures.values import Layer, Panel
+    from ltsm.report.figures.values import Panel
 
 USUAL, MOST = 3, 6
 """So many panels without being asked, and side by side at the very most."""
@@ -71,13 +70,10 @@ def _named(groups: Sequence[str], every: Sequence[str]) -> list[str]:
 
 
 def _panel(found: Compared, label: str, *, named: bool) -> tuple[Panel, str]:
-    drawn: list[Layer] = []
-    bands = []
-    for i, side in enumerate(found.sides):
-        row = side.row(label)
-        if row is not None and len((band := curve_band(side.evaluation, row.group, found.measure)).x):
-            bands.append(band)
-            drawn += layers(band, STYLES[i % len(STYLES)], side.heading * named)
-    drawn.sort(key=lambda layer: not isinstance(layer, Area))
-    panel, beyond = curve_panel(bands, drawn, "No run is finished yet.", found.measure)
+    curves = (
+        (curve_band(side.evaluation, row.group, found.measure), STYLES[i % len(STYLES)], side.heading * named)
+        for i, side in enumerate(found.sides)
+        if (row := side.row(label)) is not None
+    )
+    panel, beyond = curves_panel(curves, "No run is finished yet.", found.measure)
     return replace(panel, title=label), beyond

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ltsm.report.bands import band
-from ltsm.report.figures.values import Axis, Curve, Panel, limits
+from ltsm.report.figures.values import Axis, Bars, Curve, Level, Panel, Points, limits
 from ltsm.report.figures.values import Band as Area
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ltsm.report.evaluation import Evaluation
     from ltsm.report.figures.values import Layer, Style
     from ltsm.report.measure import Measure
+    from ltsm.report.statistics import Summary
     from ltsm.store.values import MaskRow
     from ltsm.studies.study import Group
 
@@ -48,6 +50,42 @@ def layers(
         return [curve]
     low, high = np.maximum(found.mean - spread, floor), found.mean + spread
     return [Area(x, tuple(low.tolist()), tuple(high.tolist()), style, band_label), curve]
+
+
+def curves_panel(
+    found: Iterable[tuple[Band, Style, str]], missing: str, measure: Measure, floor: float = -np.inf
+) -> tuple[Panel, str]:
+    """The panel of these bands, each with its style and name, and the sentence that `curve_panel` has for it."""
+    there = [one for one in found if len(one[0].x)]
+    drawn = [layer for curve, style, name in there for layer in layers(curve, style, name, floor=floor)]
+    return curve_panel([curve for curve, *_ in there], areas_first(drawn), missing, measure)
+
+
+def areas_first(drawn: Iterable[Layer]) -> list[Layer]:
+    """No area lies over a line."""
+    return sorted(drawn, key=lambda layer: not isinstance(layer, Area))
+
+
+def bars_panel(
+    found: Sequence[tuple[str, Style, Summary]], y: Axis, missing: str, classes: int | None = None
+) -> Panel:
+    """A bar with its deviation for each of these names, and the level of chance where there are classes."""
+    names, styles, values = tuple(zip(*found, strict=True)) or ((), (), ())
+    bars = Bars(tuple(v.mean for v in values), tuple(v.sd for v in values), styles)
+    chance = [Level(100 / classes, "chance")] if classes else []
+    x = Axis("", -0.5, max(len(found), 1) - 0.5, names)
+    return Panel(x, y, (bars, *chance) if found else (), missing=missing)
+
+
+def highest(values: Iterable[Summary], least: float) -> float:
+    """Where the bars with their deviations end above; `least` without any."""
+    return max((v.mean + (v.sd if math.isfinite(v.sd) else 0) for v in values), default=least)
+
+
+def mean_point(x: Summary, y: Summary, style: Style, label: str, **more: Any) -> Points:
+    """A mean marker with the deviations of both of its numbers."""
+    x_error, y_error = ((v.sd,) if math.isfinite(v.sd) else () for v in (x, y))
+    return Points((x.mean,), (y.mean,), style, label, x_error, y_error, **more)
 
 
 def curve_panel(

@@ -14,8 +14,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
 from ltsm.errors import UsageError
-from ltsm.report.figures.style import LOOKS
 from ltsm.report.figures.values import (
+    LOOKS,
     Band,
     Bars,
     Curve,

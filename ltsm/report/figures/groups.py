@@ -6,12 +6,19 @@ import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, get_args
 
-from ltsm.report.evaluation import dataset_title
-from ltsm.report.figures.curves import curve_band, curve_panel, layers, mask_band
-from ltsm.report.figures.values import Axis, Bars, Curve, Figure, Level, Panel, Points, Style, limits
+from ltsm.report.figures.curves import (
+    bars_panel,
+    curve_band,
+    curves_panel,
+    highest,
+    layers,
+    mask_band,
+    mean_point,
+)
+from ltsm.report.figures.values import Axis, Curve, Figure, Panel, Points, Style, limits
 from ltsm.report.figures.values import Band as Area
 from ltsm.report.table import FINAL_LOSS, UNTRAINED_ACCURACY, summary
-from ltsm.report.words import left_out, nothing_yet, over_seeds
+from ltsm.report.words import averaged, left_out, nothing_yet, over_all
 from ltsm.studies.names import title
 
 if TYPE_CHECKING:
@@ -30,16 +37,9 @@ AMOUNTS = {"threshold": "Threshold", "fraction": "Fraction kept"}
 
 def curves(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 1: how each group trains."""
-    drawn: list[Layer] = []
-    bands = []
-    for row, style in _styled(table):
-        found = curve_band(evaluation, row.group, table.measure)
-        if len(found.x):
-            bands.append(found)
-            drawn += layers(found, style, table.label(row))
-    drawn.sort(key=lambda layer: not isinstance(layer, Area))
     measure = table.measure
-    panel, beyond = curve_panel(bands, drawn, _nothing(evaluation), measure)
+    found = ((curve_band(evaluation, row.group, measure), s, table.label(row)) for row, s in styled(table))
+    panel, beyond = curves_panel(found, _nothing(evaluation), measure)
     every = evaluation.protocol.record_every
     caption = f"The {measure.what} during training, every {every} iterations: {_about(evaluation)} {beyond}"
     return Figure(1, f"{measure.label} during training", caption.strip() + _left_out(evaluation), (panel,))
@@ -47,20 +47,11 @@ def curves(evaluation: Evaluation, table: Table) -> Figure:
 
 def untrained(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 2: what each group can do before any training."""
-    found = [(row, style, _untrained(evaluation, row)) for row, style in _styled(table)]
-    found = [(row, style, accuracy) for row, style, accuracy in found if accuracy.n]
-    heights, errors = tuple(a.mean for *_, a in found), tuple(a.sd for *_, a in found)
-    top = max((h + (e if math.isfinite(e) else 0) for h, e in zip(heights, errors, strict=True)), default=1.0)
-    drawn: list[Layer] = [Bars(heights, errors, tuple(style for _, style, _ in found))] if found else []
-    if found and (classes := evaluation.classes):
-        drawn.append(Level(100 / classes, "chance"))
-    names = tuple(row.label.replace(" ", "\n") for row, *_ in found)
-    panel = Panel(
-        Axis("", -0.5, max(len(found), 1) - 0.5, names),
-        Axis("Untrained validation accuracy (%)", 0.0, 1.08 * max(top, 1.0)),
-        tuple(drawn),
-        missing=_nothing(evaluation),
-    )
+    found = [(row.label.replace(" ", "\n"), s, _untrained(evaluation, row)) for row, s in styled(table)]
+    found = [(name, style, accuracy) for name, style, accuracy in found if accuracy.n]
+    top = 1.08 * max(highest((accuracy for *_, accuracy in found), 1.0), 1.0)
+    y = Axis("Untrained validation accuracy (%)", 0.0, top)
+    panel = bars_panel(found, y, _nothing(evaluation), evaluation.classes)
     caption = f"The validation accuracy of each network before its training: {_about(evaluation)}"
     return Figure(2, "Accuracy without training", caption + _left_out(evaluation), (panel,))
 
@@ -69,7 +60,7 @@ def start_and_end(evaluation: Evaluation, table: Table) -> Figure:
     """Figure 3: is what is good untrained also good in the end?"""
     drawn: list[Layer] = []
     means: list[Layer] = []
-    for row, style in _styled(table):
+    for row, style in styled(table):
         results = [
             r
             for r in evaluation.finished(row.group)
@@ -78,7 +69,8 @@ def start_and_end(evaluation: Evaluation, table: Table) -> Figure:
         if results:
             x, y = UNTRAINED_ACCURACY.values(results), FINAL_LOSS.values(results)
             drawn.append(Points(tuple(x), tuple(y), style, small=True))
-            means.append(_mean(evaluation, row, table.label(row), style))
+            mean = _untrained(evaluation, row), summary(evaluation, row.group, FINAL_LOSS)
+            means.append(mean_point(*mean, style, table.label(row)))
     points = [layer for layer in drawn if isinstance(layer, Points)]
     panel = Panel(
         Axis("Untrained validation accuracy (%)", *limits(tuple(v for p in points for v in p.x))),
@@ -105,8 +97,7 @@ def amounts(evaluation: Evaluation, _table: Table) -> Figure | None:
     )
     n = len({mask.seed for masks in found.values() for mask in masks})
     caption = (
-        "Size and accuracy of the untrained masked networks by how much is kept: mean ± standard deviation "
-        f"{over_seeds(n, len(evaluation.seeds))}; data: {dataset_title(evaluation.protocol)}. "
+        f"Size and accuracy of the untrained masked networks by how much is kept: {averaged(evaluation, n)} "
         "Each marker is the mask that was chosen for one seed."
     )
     return Figure(4, "Masks by amount", caption, panels)
@@ -148,7 +139,8 @@ def _panel_of(x: Axis, label: str, drawn: list[Layer]) -> Panel:
     return Panel(x, Axis(label, 0.0, limits((0.0, *areas, *lines))[1]), tuple(drawn))
 
 
-def _styled(table: Table) -> list[tuple[Row, Style]]:
+def styled(table: Table) -> list[tuple[Row, Style]]:
+    """Each row with how it looks."""
     return [(row, STYLES[i % len(STYLES)]) for i, row in enumerate(table.rows)]
 
 
@@ -156,15 +148,8 @@ def _untrained(evaluation: Evaluation, row: Row) -> Summary:
     return summary(evaluation, row.group, UNTRAINED_ACCURACY)
 
 
-def _mean(evaluation: Evaluation, row: Row, label: str, style: Style) -> Points:
-    accuracy, loss = _untrained(evaluation, row), summary(evaluation, row.group, FINAL_LOSS)
-    errors = [(s.sd,) if math.isfinite(s.sd) else () for s in (accuracy, loss)]
-    return Points((accuracy.mean,), (loss.mean,), style, label, x_error=errors[0], y_error=errors[1])
-
-
 def _about(evaluation: Evaluation) -> str:
-    n = len(evaluation.seeds)
-    return f"mean ± standard deviation {over_seeds(n, n)}, data: {dataset_title(evaluation.protocol)}."
+    return f"mean ± standard deviation {over_all(evaluation)}"
 
 
 def _nothing(evaluation: Evaluation) -> str:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltsm.report.evaluation import dataset_title
 from ltsm.report.figures.curves import layers, mask_band
 from ltsm.report.figures.groups import STYLES
 from ltsm.report.figures.values import Axis, Curve, Figure, Level, Panel, Picture, Points, Shade, limits
-from ltsm.report.words import over_seeds
+from ltsm.report.words import averaged
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,14 +125,7 @@ def _layers_panel(evaluation: Evaluation) -> Panel:
 
 def _layer_sizes(evaluation: Evaluation) -> tuple[int, ...]:
     """Weights and biases of each of the baseline's layers; none where the store does not say inputs and classes."""
-    inputs, classes = _inputs(evaluation), evaluation.classes
-    if inputs is None or classes is None:
-        return ()
-    return tuple((a + 1) * b for a, b in pairwise((inputs, *evaluation.protocol.hidden, classes)))
-
-
-def _inputs(evaluation: Evaluation) -> int | None:
-    return next((run.inputs for run in evaluation.runs if run.inputs), None)
+    return tuple((a + 1) * b for a, b in evaluation.layer_sizes)
 
 
 def _layer_share(mask: MaskRow, *, layer: int, size: int) -> float:
@@ -145,7 +136,8 @@ def _maps(evaluation: Evaluation) -> list[NDArray[np.float64]] | str:
     """Per supermask, the share in % of each pixel's first-layer weights that it keeps; or why there is none."""
     if not evaluation.supermasks:
         return NO_MASKS
-    inputs, width = _inputs(evaluation), evaluation.protocol.hidden[0]
+    inputs = next((run.inputs for run in evaluation.runs if run.inputs), None)
+    width = evaluation.protocol.hidden[0]
     if inputs is None:
         return "The store does not say how many inputs its networks have: there is no map of pixels."
     side = math.isqrt(inputs)
@@ -184,5 +176,4 @@ def _considered(evaluation: Evaluation) -> str:
 
 
 def _about(evaluation: Evaluation) -> str:
-    n = len({mask.seed for mask in evaluation.masks})
-    return f"mean ± standard deviation {over_seeds(n, len(evaluation.seeds))}; data: {dataset_title(evaluation.protocol)}."
+    return averaged(evaluation, len({mask.seed for mask in evaluation.masks}))

@@ -25,11 +25,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ltsm.notation import plain
 from ltsm.report.evaluation import dataset_title
 from ltsm.report.paper import published
 from ltsm.report.paper.comparison import Line, Verdict, lines
 from ltsm.report.paper.table_1 import table_1
-from ltsm.report.plain import plain
 from ltsm.report.statistics import LEVEL, holm
 from ltsm.store.values import FINISHED
 from ltsm.studies import paper
