@@ -29,6 +29,7 @@ from ltsm.protocol import IN_SMALL, PAPER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ltsm.report.evaluation import Evaluation
 
 HELP = """Examples:
 
@@ -61,6 +62,8 @@ SUFFIXES = {
     ".json": "json",
     ".csv": "csv",
 }
+TABLES = ("text", "csv")
+"""Formats that show tables alone: of masks that no run ended with, and of most records, nothing."""
 FOR_PROGRAMS = ("json", "csv")
 """Formats in which nothing is something: who waits for results reads them again and again."""
 
@@ -103,14 +106,38 @@ def report(
     if fragment and form != "latex":
         raise UsageError(f"--fragment is for LaTeX, not for {form}.", "ltsm report --fragment -o tables.tex")
     from ltsm.report import document
-    from ltsm.report.evaluation import load
     from ltsm.report.measure import MEASURES
+    from ltsm.store.read import uncollected
+
+    with uncollected():
+        evaluation = _evaluation(store, protocol, study, form)
+        if form == "text" and output is None:
+            say.table(document.terminal(evaluation, against_paper=against_paper, measure=MEASURES[measure]))
+            if (words := _whole(evaluation.protocol.name)) is not None:
+                command = typed([*sweep_words(study), *words], store)
+                say.note(f"this was the small version; the whole of it: {command}")
+            return
+        write = document.WRITERS["fragment" if fragment else form]
+        text = write(evaluation, against_paper, MEASURES[measure])
+    if output is None:
+        say.document(text)
+    else:
+        document.save(output, text.encode("utf-8", "backslashreplace"))
+        say.note(f"wrote {output}")
+
+
+def _evaluation(store: str, protocol: str | None, study: str, form: str) -> Evaluation:
+    """What a document of this form needs; whatever it shows is checked."""
+    from ltsm.report.evaluation import load
     from ltsm.store import schema
     from ltsm.store.engine import store_path
 
-    opened = schema.open_for_reading(store_path(store))
+    whole = form not in TABLES
+    opened = schema.open_for_reading(store_path(store), shown=() if whole else ("runs", "results"))
     try:
-        evaluation = load(opened, protocol, study, records=form not in {"text", "csv"}, bits=form == "html")
+        evaluation = load(opened, protocol, study, records=whole, bits=form == "html")
+        if evaluation.records and not whole:
+            schema.refuse_damage(opened)  # records are under the runs' own seals
         unfinished.check(opened, evaluation, study, program=form in FOR_PROGRAMS)
     finally:
         opened.close()
@@ -118,18 +145,7 @@ def report(
         say.warn(
             "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"
         )
-    if form == "text" and output is None:
-        say.table(document.terminal(evaluation, against_paper=against_paper, measure=MEASURES[measure]))
-        if (words := _whole(evaluation.protocol.name)) is not None:
-            command = typed([*sweep_words(study), *words], store)
-            say.note(f"this was the small version; the whole of it: {command}")
-        return
-    text = document.WRITERS["fragment" if fragment else form](evaluation, against_paper, MEASURES[measure])
-    if output is None:
-        say.document(text)
-    else:
-        document.save(output, text.encode("utf-8", "backslashreplace"))
-        say.note(f"wrote {output}")
+    return evaluation
 
 
 def _whole(name: str) -> list[str] | None:
