@@ -5,7 +5,7 @@ Nothing is trained. Everything is a function of the arguments, so a test may com
 
 import hashlib
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -284,7 +284,7 @@ def _add(work, name, seed, steps, losses, mask=None):
         metrics[-1] = Metric(metrics[-1].iteration, math.nan, math.nan, 1 / work.how.classes)
     count = parameters(work.how, recipe.hidden)
     size = mask.relative_size if mask else count / parameters(work.how, work.how.protocol.hidden)
-    own = [replace(mask, run_id=run_id)] if recipe.makes_mask else []
+    own = [mask._replace(run_id=run_id)] if recipe.makes_mask else []
     _begin(work.store, run_id, int(steps[-1]), _file(name, seed, "initial"), own, size, work.how, count)
     began = NOW + timedelta(minutes=run_id)
     segment = _segment(name, seed, state, metrics, int(steps[-1]))

@@ -1,7 +1,5 @@
 """Two runs as values, for tests that need no store."""
 
-from dataclasses import replace
-
 import made_up
 
 from ltsm.store.values import RunRow
@@ -30,4 +28,4 @@ PENDING = RunRow(
     error=None,
     provenance={},
 )
-DONE = replace(PENDING, state="done", iteration=5000, seconds=10.0, started_at=made_up.NOW)
+DONE = PENDING._replace(state="done", iteration=5000, seconds=10.0, started_at=made_up.NOW)

@@ -1,7 +1,6 @@
 """A small evaluation on digits, a second or two long, and a view of a store by which two of them are the same."""
 
 from concurrent.futures import Executor, Future
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -127,7 +126,7 @@ def results(path):
                 *(artifact and artifact.sha256 for artifact in (run.initial, run.final, run.checkpoint)),
                 # repr, as NaN is not itself
                 repr(metrics.get(run.id)),
-                [replace(mask, run_id=0) for mask in masks if mask.run_id == run.id],
+                [mask._replace(run_id=0) for mask in masks if mask.run_id == run.id],
             )
     store.close()
     return found

@@ -65,6 +65,8 @@ SUFFIXES = {
     ".json": "json",
     ".csv": "csv",
 }
+TABLES = ("text", "csv")
+"""Formats that show tables alone: of masks that no run ended with, and of most records, nothing."""
 FOR_PROGRAMS = ("json", "csv")
 """Formats in which nothing is something: who waits for results reads them again and again."""
 
@@ -107,29 +109,43 @@ def report(
     if fragment and form != "latex":
         raise UsageError(f"--fragment is for LaTeX, not for {form}.", "ltsm report --fragment -o tables.tex")
     from ltsm.report import document
-    from ltsm.report.evaluation import load
     from ltsm.report.measure import MEASURES
     from ltsm.store import artifacts
+    from ltsm.store.read import uncollected
 
-    with reading(store) as opened:
-        evaluation = load(opened, protocol, study, records=form not in {"text", "csv"}, bits=form == "html")
-        check_finished(opened, evaluation, study, program=form in FOR_PROGRAMS)
-    if evaluation.protocol.dataset == "digits":
-        say.warn(
-            "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"
-        )
-    if form == "text" and output is None:
-        say.table(document.terminal(evaluation, against_paper=against_paper, measure=MEASURES[measure]))
-        if (words := _whole(evaluation.protocol.name)) is not None:
-            command = typed([*sweep_words(study), *words], store)
-            say.note(f"this was the small version; the whole of it: {command}")
-        return
-    text = document.WRITERS["fragment" if fragment else form](evaluation, against_paper, MEASURES[measure])
+    with uncollected():
+        evaluation = _evaluation(store, protocol, study, form)
+        if form == "text" and output is None:
+            say.table(document.terminal(evaluation, against_paper=against_paper, measure=MEASURES[measure]))
+            if (words := _whole(evaluation.protocol.name)) is not None:
+                command = typed([*sweep_words(study), *words], store)
+                say.note(f"this was the small version; the whole of it: {command}")
+            return
+        write = document.WRITERS["fragment" if fragment else form]
+        text = write(evaluation, against_paper, MEASURES[measure])
     if output is None:
         say.document(text)
     else:
         artifacts.save(output, text.encode("utf-8", "backslashreplace"))
         say.note(f"wrote {output}")
+
+
+def _evaluation(store: str, protocol: str | None, study: str, form: str) -> Evaluation:
+    """What a document of this form needs; whatever it shows is checked."""
+    from ltsm.report.evaluation import load
+    from ltsm.store import schema
+
+    whole = form not in TABLES
+    with reading(store, shown=() if whole else ("runs", "results")) as opened:
+        evaluation = load(opened, protocol, study, records=whole, bits=form == "html")
+        if evaluation.records and not whole:
+            schema.refuse_damage(opened)  # records are under the runs' own seals
+        check_finished(opened, evaluation, study, program=form in FOR_PROGRAMS)
+    if evaluation.protocol.dataset == "digits":
+        say.warn(
+            "these are results on scikit-learn's digits, not on MNIST: the paper's are no measure for them"
+        )
+    return evaluation
 
 
 def _whole(name: str) -> list[str] | None:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ltsm import grammar
 from ltsm.cli import options, say
+from ltsm.cli.stores import reading
 from ltsm.notation import duration, format_seeds
 from ltsm.store.values import FINISHED
 from ltsm.studies.names import run_name
@@ -65,11 +66,9 @@ def status(
     json: options.Json = False,
 ) -> None:
     """What the store holds."""
-    from ltsm.store import claim, read, schema
-    from ltsm.store.engine import store_path
+    from ltsm.store import claim, read
 
-    opened = schema.open_for_reading(store_path(store))
-    try:
+    with reading(store, shown=("runs",)) as opened:
         writer = claim.holder(opened.path)
         every = read.protocols(opened) if protocol is None else [read.find_protocol(opened, protocol)]
         silent = _silent(opened, writer)
@@ -86,8 +85,6 @@ def status(
             _show(opened, row, alive=writer is not None)
         if not every:
             say.data(f"no runs yet: {grammar.typed(['sweep'], opened.path)}")
-    finally:
-        opened.close()
 
 
 def _silent(store: Store, writer: Holder | None) -> float | None:

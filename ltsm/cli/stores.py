@@ -8,15 +8,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ltsm.store.engine import Store
+    from ltsm.store.seal_shown import Shown
 
 
-def reading(store: str | Path, *, unchecked: bool = False) -> AbstractContextManager[Store]:
-    """To look at; all of it is checked first, unless the command wants to see the damage.
+def reading(
+    store: str | Path, *, unchecked: bool = False, shown: Collection[Shown] = ()
+) -> AbstractContextManager[Store]:
+    """To look at; all of it is checked first, unless the command wants to see the damage or shows little of it.
 
     Raises:
         StoreError: there is none, or it cannot be read.
@@ -24,7 +27,7 @@ def reading(store: str | Path, *, unchecked: bool = False) -> AbstractContextMan
     from ltsm.store import schema
     from ltsm.store.engine import store_path
 
-    return closing(schema.open_for_reading(store_path(store), unchecked=unchecked))
+    return closing(schema.open_for_reading(store_path(store), unchecked=unchecked, shown=shown))
 
 
 def writing(path: Path, *, wait: bool = False) -> AbstractContextManager[Store]:

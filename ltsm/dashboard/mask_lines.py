@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Final
 
@@ -118,7 +118,7 @@ def masked(source: Source, moment: Moment, recipe: str) -> Masked:
 
 def _by_size(mask: MaskRow) -> MaskRow:
     """The mask with its size as its amount: what tells those of several recipes apart."""
-    return replace(mask, amount=round(mask.relative_size, _DIGITS), amount_by="relative size")
+    return mask._replace(amount=round(mask.relative_size, _DIGITS), amount_by="relative size")
 
 
 def lines(found: Masked, at: float | None) -> list[Line]:

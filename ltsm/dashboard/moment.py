@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from ltsm.report import listing, progress
+from ltsm.report import progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ltsm.protocol import Protocol
-    from ltsm.report.listing import Listed
     from ltsm.store.values import Holder, MaskRow, Metric, ProtocolRow, RunRow
     from ltsm.studies.study import Study
 
@@ -35,8 +34,9 @@ class Moment:
     """One look at the store, at one study under one protocol.
 
     `asked` is the name by which commands find the study, `stored` names those that the store has under each
-    protocol's id, `everything` all runs. `runs` are the study's, by seed, called as it calls them; `latest` holds the
-    last record and `masks` the mask of each that has one, by its id; `holder` writes to the store now. `beside` are looks
+    protocol's id, `everything` all runs, without their files. `runs` are the study's, by seed, called as it calls them;
+    `latest` holds the last record of each that is under way and `masks` the mask of each that has one, by its id;
+    `holder` writes to the store now. `beside` are looks
     at other stores, by path, and `store` is what this one is called among them; "" where there are none.
     """
 
@@ -64,11 +64,6 @@ class Moment:
     def finished(self) -> int:
         """How many runs have nothing left to do."""
         return progress.finished(self.runs)
-
-    @cached_property
-    def listed(self) -> list[Listed]:
-        """The runs with what was measured of them last."""
-        return listing.listed(self.runs, self.latest, self.masks)
 
     @cached_property
     def newest(self) -> datetime | None:

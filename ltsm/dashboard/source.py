@@ -11,6 +11,7 @@ from ltsm.dashboard.stored import Kept, changed_last, stored_studies
 from ltsm.errors import LtsmError, StoreError
 from ltsm.protocol import from_settings
 from ltsm.report import all as reports
+from ltsm.report import listing
 from ltsm.report.evaluation import Evaluation, cut_short, own_results, own_runs
 from ltsm.report.measure import LOSS, Measure
 from ltsm.report.paired import against_reference
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ltsm.dashboard.pins import Pin
+    from ltsm.report.listing import Listed
     from ltsm.report.paired import Comparison
     from ltsm.report.table import Table
     from ltsm.store.engine import Store
-    from ltsm.store.values import Holder, MaskRow, Metric, ProtocolRow, RunRow
+    from ltsm.store.values import File, Holder, MaskRow, Metric, ProtocolRow, RunRow
     from ltsm.studies.study import Study
 
 
@@ -86,7 +88,7 @@ class Source:
 
     def look(self) -> Moment | None:
         """What the store holds now, or None if that is what the last look gave."""
-        with self._lock:
+        with self._lock, read.uncollected():
             try:
                 return self._look()
             except LtsmError:
@@ -104,6 +106,19 @@ class Source:
         with self._lock:
             found = self.kept.each("masks", _stamps(runs), lambda ids: self._masks(moment.protocol_id, ids))
             return {run_id: masks for run_id, masks in found.items() if masks}
+
+    def listed(self, moment: Moment) -> list[Listed]:
+        """The runs with what was measured of them last."""
+        begun = _stamps(run for run in moment.runs if run.started_at)
+        with self._lock:
+            found = self.kept.each("latest", begun, lambda ids: read.latest(self._opened(), ids))
+        return listing.listed(moment.runs, found, moment.masks)
+
+    def files(self, run: RunRow) -> tuple[File, ...]:
+        """A run's files, which no look reads: of a large store they would be most of what it keeps."""
+        with self._lock:
+            found = read.runs(self._opened(), ids=[run.id], alive=True)
+            return found[0].files if found else ()
 
     def table(self, moment: Moment, measure: Measure = LOSS) -> Table:
         """The study's table of everything that has ended; made again once something else has."""
@@ -163,8 +178,7 @@ class Source:
             self._refuse_unknown(everything[row.id])
         making = _stamps(run for run in runs if run.started_at and study.recipes[run.recipe].makes_mask)
         masks = self.kept.each("selected", making, lambda ids: self._masks(row.id, ids, selected=True))
-        begun = _stamps(run for run in runs if run.started_at)
-        latest = self.kept.each("latest", begun, partial(read.latest, store))
+        going = [run.id for run in runs if run.started_at and run.state not in FINISHED]
         return Moment(
             path=self.path,
             protocols=protocols,
@@ -175,7 +189,7 @@ class Source:
             stored={protocol_id: tuple(studies) for protocol_id, studies in known.items()},
             everything=everything,
             runs=runs,
-            latest={run_id: last for run_id, last in latest.items() if last},
+            latest=read.latest(store, going) if going else {},
             masks={run_id: found[0] for run_id, found in masks.items() if found},
             holder=seen.holder,
         )
@@ -198,7 +212,8 @@ class Source:
 
         def again(ids: list[int]) -> dict[int, RunRow]:
             few = ids if len(ids) <= _MOST_AGAIN else None
-            return {run.id: run for run in read.runs(store, protocol_id, ids=few, alive=alive)}
+            found = read.runs(store, protocol_id, ids=few, alive=alive, files=False)
+            return {run.id: run for run in found}
 
         found = self.kept.each("run", read.stamps(store, protocol_id, alive=alive), again)
         # One that was taken away in between is None.
@@ -219,13 +234,12 @@ class Source:
         return (moment.asked, moment.protocol_id, len(moment.runs), stamps)
 
     def _evaluation(self, moment: Moment) -> Evaluation:
-        making = [run for run in moment.runs if moment.study.recipes[run.recipe].makes_mask]
         return Evaluation(
             protocol=moment.protocol,
             study=moment.study,
             runs=moment.runs,
             results=own_results(moment.runs, read.results(self._opened(), moment.protocol_id)),
-            masks=tuple(mask for masks in self.masks(moment, making).values() for mask in masks),
+            masks=tuple(moment.masks.values()),
             records=self.records(_measured(moment)),
         )
 

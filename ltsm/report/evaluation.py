@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ltsm.protocol import PAPER, from_settings
 from ltsm.store import read
@@ -15,7 +17,7 @@ from ltsm.studies import all as studies
 from ltsm.studies import paper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ltsm.protocol import Protocol
     from ltsm.store.engine import Store
@@ -23,14 +25,17 @@ if TYPE_CHECKING:
     from ltsm.studies.recipe import Covers
     from ltsm.studies.study import Group, Study
 
+T = TypeVar("T")
+Named = TypeVar("Named", "RunRow", "ResultRow")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """A study's runs and results; recipes are called as the study calls them.
 
-    `records` has those that `cut_short` names, or of all runs where asked for; `supermasks` (the selected masks with
-    their bits) are only filled where asked for; `masks` come without bits. `others` are the recipes of the protocol's
-    other runs.
+    `masks` are those that the runs ended with, and `records` those that `cut_short` names, or all where asked for;
+    `supermasks` (the selected masks with their bits) are only filled where asked for; `masks` come without bits.
+    `others` are the recipes of the protocol's other runs.
     """
 
     protocol: Protocol
@@ -42,7 +47,7 @@ class Evaluation:
     supermasks: tuple[MaskRow, ...] = ()
     others: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def seeds(self) -> tuple[int, ...]:
         """Every seed that has a run, finished or not."""
         return tuple(sorted({run.seed for run in self.runs}))
@@ -66,7 +71,9 @@ class Evaluation:
 
     def finished(self, group: Group) -> list[ResultRow]:
         """Results of the group's runs that ended with a finite loss, or that train nothing, by seed."""
-        return [r for r in self.ended(group) if not self._has_diverged(r)]
+        return self._once(
+            group, "finished", lambda: [r for r in self.ended(group) if not self._has_diverged(r)]
+        )
 
     def diverged(self, group: Group) -> list[ResultRow]:
         """Results of the runs whose loss was no finite number any more, by seed."""
@@ -74,35 +81,56 @@ class Evaluation:
 
     def ended(self, group: Group) -> list[ResultRow]:
         """Results of the runs that have ended, diverged or not, by seed; measured at `until` where the group says so."""
-        if group.until is None:
-            chosen = {m.run_id: m for m in self.masks if m.selected}
-            return [
-                self._with_mask(r, chosen.get(r.run_id)) for r in self.results if r.recipe in group.recipes
-            ]
-        runs = (run for run in self.runs if run.recipe in group.recipes)
-        found = (measured(run, self.records.get(run.id, ()), group.until) for run in runs)
-        return [result for result in found if result is not None]
+        return self._once(group, "ended", lambda: self._ended(group))
 
     def whole(self, group: Group) -> dict[int, list[ResultRow]]:
         """The finished runs of each seed that has every recipe of the group that any seed has.
 
         Of a group of several, means over different networks would be no means of one thing.
         """
+        return self._once(group, "whole", lambda: self._whole(group))
+
+    def by_seed(self, group: Group, result: str) -> dict[int, float]:
+        """One number of the group by seed, averaged over its recipes; seeds without it are left out."""
+        return self._once(group, result, lambda: self._by_seed(group, result))
+
+    def _once(self, group: Group, what: str, make: Callable[[], T]) -> T:
+        """What a group has is asked for by every column and comparison, and of ten thousand seeds costs a second."""
+        if (what, group) not in self._known:
+            self._known[what, group] = make()
+        return cast("T", self._known[what, group])
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, Group], object]:
+        return {}
+
+    @cached_property
+    def _chosen(self) -> dict[int, MaskRow]:
+        """The mask that each run ended with."""
+        return {m.run_id: m for m in self.masks if m.selected}
+
+    def _ended(self, group: Group) -> list[ResultRow]:
+        if group.until is None:
+            found = (r for r in self.results if r.recipe in group.recipes)
+            return [self._with_mask(r, self._chosen.get(r.run_id)) for r in found]
+        runs = (run for run in self.runs if run.recipe in group.recipes)
+        cut = (measured(run, self.records.get(run.id, ()), group.until) for run in runs)
+        return [result for result in cut if result is not None]
+
+    def _whole(self, group: Group) -> dict[int, list[ResultRow]]:
         found: dict[int, dict[str, ResultRow]] = defaultdict(dict)
         for r in self.finished(group):
             found[r.seed][r.recipe] = r
         number = len({recipe for results in found.values() for recipe in results})
         return {s: list(results.values()) for s, results in sorted(found.items()) if len(results) == number}
 
-    def by_seed(self, group: Group, result: str) -> dict[int, float]:
-        """One number of the group by seed, averaged over its recipes; seeds without it are left out."""
-        found = {s: [self._number(r, result) for r in results] for s, results in self.whole(group).items()}
-        return {s: sum(v) / len(v) for s, v in found.items() if not math.isnan(sum(v))}
+    def _by_seed(self, group: Group, result: str) -> dict[int, float]:
+        number = self._kept_share if result == "kept_share" else attrgetter(result)
+        found = {s: sum(map(number, results)) / len(results) for s, results in self.whole(group).items()}
+        return {s: mean for s, mean in found.items() if not math.isnan(mean)}
 
-    def _number(self, result: ResultRow, name: str) -> float:
-        if name == "kept_share":
-            return self.kept_share(result.relative_size, self.study.covers(result.recipe))
-        return float(getattr(result, name))
+    def _kept_share(self, result: ResultRow) -> float:
+        return self.kept_share(result.relative_size, self.study.covers(result.recipe))
 
     def _has_diverged(self, result: ResultRow) -> bool:
         trained = self.study.recipes[result.recipe].trains == "weights"
@@ -116,8 +144,7 @@ class Evaluation:
         trains = self.study.recipes[result.recipe].trains
         if chosen is None or trains == "weights":
             return result
-        return replace(
-            result,
+        return result._replace(
             **(_NO_WEIGHTS if trains == "mask" else {}),
             untrained_val_loss=chosen.val_loss,
             untrained_val_accuracy=chosen.val_accuracy,
@@ -176,7 +203,8 @@ def of_store(name: str, protocol: Protocol, runs: Iterable[RunRow]) -> Study:
     """
     if name != paper.NAME:
         return studies.study(name, protocol)
-    networks = {run.hidden for run in runs if run.recipe == paper.hyperop(run.hidden)}
+    known = {(run.recipe, run.hidden) for run in runs}
+    networks = {hidden for recipe, hidden in known if recipe == paper.hyperop(hidden)}
     # In which order they came into the store says nothing.
     return paper.study(protocol, tuple(sorted(networks, reverse=True)))
 
@@ -190,15 +218,15 @@ def own_runs(study: Study, runs: Iterable[RunRow]) -> tuple[RunRow, ...]:
     return tuple(_called(run, names[run.fingerprint]) for run in found)
 
 
-def _called(run: RunRow, name: str) -> RunRow:
-    """The run under that name; itself where it has it, so that who looks again sees which have changed."""
-    return run if run.recipe == name else replace(run, recipe=name)
+def _called(row: Named, name: str) -> Named:
+    """The row under that name; itself where it has it, so that who looks again sees which have changed."""
+    return row if row.recipe == name else row._replace(recipe=name)
 
 
 def own_results(runs: Iterable[RunRow], results: Iterable[ResultRow]) -> tuple[ResultRow, ...]:
     """The results of these runs, called as they are and in their order."""
     found = {result.run_id: result for result in results}
-    return tuple(replace(found[run.id], recipe=run.recipe) for run in runs if run.id in found)
+    return tuple(_called(found[run.id], run.recipe) for run in runs if run.id in found)
 
 
 def own_masks(store: Store, protocol_id: int, runs: Iterable[RunRow], **which: bool) -> tuple[MaskRow, ...]:
@@ -225,8 +253,8 @@ def load(
         store: where from.
         name: which protocol.
         study: which study, by name or module:function.
-        records: read the runs' records too.
-        bits: read the selected masks' bits too.
+        records: also what figures and whole documents show beside tables: every record, mask and file of the runs.
+        bits: also the selected masks' bits.
 
     Raises:
         StoreError: there is no such protocol, or several.
@@ -238,7 +266,7 @@ def load(
     protocol = from_settings(found.settings, found.name)
     # A sweep may write in between: what is read later holds at least what was read before.
     results = read.results(store, found.id)
-    everything = read.runs(store, found.id)
+    everything = read.runs(store, found.id, files=records)
     of_study = of_store(study, protocol, everything)
     runs = own_runs(of_study, everything)
     ids = [run.id for run in runs]
@@ -249,7 +277,7 @@ def load(
         study=of_study,
         runs=runs,
         results=own_results(runs, results),
-        masks=own_masks(store, found.id, making),
+        masks=own_masks(store, found.id, making, selected=not records),
         records=read.metrics(store, ids if records else cut_short(of_study, runs)),
         supermasks=own_masks(store, found.id, making, selected=True, bits=True) if bits else (),
         others=tuple(sorted({r.recipe for r in everything if r.id not in ours})),

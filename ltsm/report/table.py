@@ -229,8 +229,9 @@ def notes(evaluation: Evaluation, rows: Sequence[Row]) -> Iterator[str]:
             yield f"{r.label} diverged for {seeds_text(r.diverged)}: left out of its means."
     # Whatever the groups are made from: a minimum before it diverged may be one to stop at.
     own = {name for group in evaluation.study.groups for name in group.recipes}
+    diverged = [r for r in evaluation.results if r.state == "diverged"]
     for name in evaluation.study.recipes:
-        seeds = [r.seed for r in evaluation.results if r.recipe == name and r.state == "diverged"]
+        seeds = [r.seed for r in diverged if r.recipe == name]
         if seeds and name not in own:
             yield f"{title(name)} diverged for {seeds_text(seeds)}."
     for run in evaluation.runs:

@@ -5,15 +5,18 @@ Each sees one consistent moment of the store, also while a sweep writes to it.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
+import sqlite3
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Row, String, column, func, select, table, type_coerce
+from sqlalchemy import column, func, literal_column, select, table
 from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError, UsageError
@@ -21,7 +24,6 @@ from ltsm.grammar import typed
 from ltsm.notation import parse_sizes
 from ltsm.store import models, seal
 from ltsm.store.claim import holder
-from ltsm.store.engine import chunks
 from ltsm.store.values import (
     DROPPED,
     FINISHED,
@@ -38,7 +40,6 @@ from ltsm.store.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
-    from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, Select
 
@@ -49,7 +50,8 @@ FINGERPRINT_DIGITS = 8
 """As many digits of a fingerprint name a protocol."""
 MOST_NAMED = 10
 """Of more protocols an error names the newest ones."""
-_RESULT = table("result", *(column(name) for name in ("protocol_id", *ResultRow.__slots__)))
+_RESULT = table("result", column("protocol_id"), *map(column, ResultRow._fields))
+_RESULTS = [_RESULT.c[name] for name in ResultRow._fields]
 
 
 def protocols(store: Store) -> list[ProtocolRow]:
@@ -100,30 +102,40 @@ def runs(
     states: Collection[State] | None = None,
     most: int | None = None,
     alive: bool | None = None,
+    files: bool = True,
 ) -> list[RunRow]:
     """All runs (of one protocol, the few with these ids, those in these states, the first few), by protocol, seed, id.
 
     A run that says `running` while no process holds the store's claim is shown as interrupted; who knows whether
-    one does says so by `alive`.
+    one does says so by `alive`. Without `files` none has any.
     """
-    run, file = models.run.c, models.file.c
+    run = models.run.c
     wanted = []
     if protocol_id is not None:
         wanted.append(run.protocol_id == protocol_id)
     if ids is not None:
-        wanted.append(run.id.in_(ids))
+        wanted.append(_among(run.id, ids))
     if states is not None:
         wanted.append(run.state.in_(states))
-    query = select(*_RUN.values()).join_from(models.run, models.recipe)
-    query = query.where(*wanted).order_by(run.protocol_id, run.seed, run.id).limit(most)
-    its = select(file.run_id, file.role, file.iteration, file.path, file.sha256)
-    its = its.join(models.run, run.id == file.run_id).where(*wanted)
+    query = select(*_RUN).where(*wanted).order_by(run.protocol_id, run.seed, run.id).limit(most)
     alive = holder(store.path) is not None if alive is None else alive
     with reading(store) as connection:
-        files: dict[int, list[File]] = defaultdict(list)
-        for run_id, role, iteration, path, sha256 in connection.execute(its):
-            files[run_id].append(File(cast("Role", role), iteration, Artifact(path, sha256)))
-        return [_run(row, tuple(files.get(row.id, ())), alive=alive) for row in connection.execute(query)]
+        its = _files(connection, wanted) if files else {}
+        recipes = {recipe: names for recipe, *names in _rows(connection, select(*_RECIPE))}
+        rows = (row for row in _rows(connection, query) if row[2] in recipes)
+        return [_run(row, recipes[row[2]], its.get(row[0], ()), alive=alive) for row in rows]
+
+
+def _files(connection: Connection, wanted: Sequence[ColumnElement[bool]]) -> dict[int, list[File]]:
+    """The files of these runs, those that were dropped too."""
+    file = models.file.c
+    query = select(file.run_id, file.role, file.iteration, file.path, file.sha256)
+    found: dict[int, list[File]] = defaultdict(list)
+    for run_id, role, iteration, *artifact in _rows(
+        connection, query.join(models.run, models.run.c.id == file.run_id).where(*wanted)
+    ):
+        found[run_id].append(File(role, iteration, Artifact(*artifact)))
+    return found
 
 
 def ended(store: Store, protocol_id: int) -> set[tuple[str, int]]:
@@ -212,11 +224,10 @@ def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
     """Each run's records in order of iteration; a run without any is left out. NaN for NULL."""
     metric = models.metric.c
     found: dict[int, list[Metric]] = defaultdict(list)
-    query = select(models.metric)
+    query = select(models.metric).where(_among(metric.run_id, run_ids))
     with reading(store) as connection:
-        for some in chunks(run_ids):
-            for run_id, *values in connection.execute(query.where(metric.run_id.in_(some))):
-                found[run_id].append(Metric(*map(_number, values)))  # type: ignore[arg-type]  # iteration stays whole
+        for row in _rows(connection, query.order_by(metric.run_id, metric.iteration)):
+            found[row[0]].append(_metric(row))
     return dict(found)
 
 
@@ -227,22 +238,15 @@ def latest(store: Store, run_ids: Sequence[int]) -> dict[int, Metric]:
     last = select(func.max(again.iteration)).where(again.run_id == run.id).scalar_subquery()
     of_it = (run.id == metric.run_id) & (metric.iteration == last.correlate(models.run))
     query = select(models.metric).select_from(models.run).join(models.metric, of_it)
-    found: dict[int, Metric] = {}
     with reading(store) as connection:
-        for some in chunks(run_ids):
-            rows = connection.execute(query.where(run.id.in_(some)))
-            for run_id, *values in rows:
-                found[run_id] = Metric(*map(_number, values))  # type: ignore[arg-type]  # iteration stays whole
-    return found
+        return {row[0]: _metric(row) for row in _rows(connection, query.where(_among(run.id, run_ids)))}
 
 
 def results(store: Store, protocol_id: int) -> list[ResultRow]:
     """What Table 1 needs of every finished run of a protocol, by seed."""
-    query = (
-        select(_RESULT).where(_RESULT.c.protocol_id == protocol_id).order_by(_RESULT.c.seed, _RESULT.c.run_id)
-    )
+    query = select(*_RESULTS).where(_RESULT.c.protocol_id == protocol_id).order_by(_RESULT.c.seed)
     with reading(store) as connection:
-        return [_result(row) for row in connection.execute(query)]
+        return list(map(_result, _rows(connection, query)))
 
 
 def masks(
@@ -265,21 +269,18 @@ def masks(
     query = _mask_query(bits=bits).where(models.run.c.protocol_id == protocol_id)
     if selected:
         query = query.where(models.mask.c.selected)
+    if run_ids is not None:
+        query = query.where(_among(models.mask.c.run_id, run_ids))
     query = query.order_by(models.run.c.seed, models.run.c.id, models.mask.c.amount)
-    found: list[MaskRow] = []
     with reading(store) as connection:
-        if run_ids is None:
-            return [_mask(row) for row in connection.execute(query)]
-        for some in chunks(run_ids):
-            found += [_mask(row) for row in connection.execute(query.where(models.mask.c.run_id.in_(some)))]
-    return found
+        return list(map(_mask, _rows(connection, query)))
 
 
 def selected_mask(store: Store, run_id: int) -> MaskRow | None:
     """The mask that a run ended with, with its bits: its own, or that of the run which it has it from; or None."""
     query = _mask_query(bits=True).where(models.mask.c.run_id == run_id, models.mask.c.selected)
     with reading(store) as connection:
-        row = connection.execute(query).one_or_none()
+        row = next(_rows(connection, query), None)
     if row is not None:
         return _mask(row)
     source = needs(store, run_id).get("mask")
@@ -352,6 +353,19 @@ def seeds(store: Store, protocol_id: int) -> tuple[int, ...]:
 
 
 @contextmanager
+def uncollected() -> Iterator[None]:
+    """While values are made by the hundred thousand: the collector would look through all of them again and again."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextmanager
 def reading(store: Store) -> Iterator[Connection]:
     """One consistent moment of the store.
 
@@ -359,11 +373,12 @@ def reading(store: Store) -> Iterator[Connection]:
         StoreError: it cannot be read, or holds values that its columns do not.
     """
     try:
-        with store.engine.connect() as connection:
+        with uncollected(), store.engine.connect() as connection:
             yield connection
-    except DatabaseError as error:
+    except (DatabaseError, sqlite3.Error) as error:  # many rows are read through the driver itself
+        cause = getattr(error, "orig", error)
         raise StoreError(
-            f"cannot read the store {store.path}: {error.orig}.", typed(["db", "check"], store.path)
+            f"cannot read the store {store.path}: {cause}.", typed(["db", "check"], store.path)
         ) from error
     # A value that is none of its column's: SQLite keeps any type in any column, a damaged or hostile file has them.
     except (ValueError, TypeError, UsageError) as error:
@@ -372,25 +387,60 @@ def reading(store: Store) -> Iterator[Connection]:
         ) from error
 
 
+def _rows(connection: Connection, query: Select[*tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """What the driver gives, as it is stored: SQLAlchemy takes several times as long to hand over as many."""
+    return cast("Iterator[tuple[Any, ...]]", connection.execute(query).cursor)
+
+
+def _among(column: ColumnElement[int], ids: Sequence[int]) -> ColumnElement[bool]:
+    """One of these, in one statement, however many they are: of plain values SQLite takes a thousand."""
+    return column.in_(select(func.json_each(json.dumps(ids)).table_valued("value").c.value))
+
+
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-_RUN: dict[str, ColumnElement[Any]] = {
-    name: models.run.c[name] for name in RunRow.__slots__ if name in models.run.c
-}
-_RUN |= {"recipe": models.recipe.c.name, "fingerprint": models.recipe.c.fingerprint}
-# As text: all runs of a command have the same, which is read once and kept once, also of a hundred thousand.
-_RUN["provenance"] = type_coerce(models.run.c.provenance, String)
-_sizes, _parsed = lru_cache(parse_sizes), lru_cache(json.loads)
+def _metric(row: Sequence[Any]) -> Metric:
+    return Metric(*map(_number, row[1:]))  # type: ignore[arg-type]  # iteration stays whole
 
 
-def _run(row: Row[Any], files: tuple[File, ...], *, alive: bool) -> RunRow:
-    values = dict(zip(_RUN, row, strict=True))
-    values["state"] = _state(values["state"], alive=alive)
-    values["hidden"], values["provenance"] = _sizes(values["hidden"]), _parsed(values["provenance"])
-    there = tuple(file for file in files if not file.role.startswith(DROPPED))
-    return RunRow(**values, files=there, dropped=_dropped(files) if len(there) < len(files) else ())
+_RECIPE = models.recipe.c.id, models.recipe.c.name, models.recipe.c.fingerprint
+_RUN = [column for column in models.run.c if column.name != "kind"]
+# What many runs have alike is read once and kept once, also of a hundred thousand.
+_sizes, _parsed, _same = lru_cache(parse_sizes), lru_cache(json.loads), lru_cache(str)
+
+
+def _run(row: Sequence[Any], recipe: Sequence[str], files: Sequence[File], *, alive: bool) -> RunRow:
+    run_id, protocol_id, _, seed, hidden, state, *lengths, inputs, classes, parameters, size = row[:13]
+    device, seconds, *moments, error, provenance = row[13:]
+    there = tuple(file for file in files if not file.role.startswith(DROPPED)) if files else ()
+    return RunRow(
+        run_id,
+        protocol_id,
+        seed,
+        *recipe,
+        _sizes(hidden),
+        _state(_same(state), alive=alive),
+        *lengths,
+        parameters,
+        size,
+        inputs,
+        classes,
+        there,
+        device and _same(device),
+        seconds,
+        *map(_moment, moments),
+        error,
+        _parsed(provenance),
+        _dropped(files) if len(there) < len(files) else (),
+    )
+
+
+@lru_cache
+def _moment(stored: str | None) -> datetime | None:
+    """A moment as `models.UtcTime` writes it."""
+    return None if stored is None else datetime.fromisoformat(f"{stored}+00:00")
 
 
 def _dropped(files: Iterable[File]) -> tuple[File, ...]:
@@ -403,31 +453,26 @@ def _state(stored: str, *, alive: bool) -> State:
     return cast("State", "interrupted" if stored == "running" and not alive else stored)
 
 
-_NUMBERS = [
-    name
-    for name in ResultRow.__slots__
-    if "_val_" in name or "_test_" in name or name in {"relative_size", "minimal_iteration"}
-]
-
-
-def _result(row: Row[Any]) -> ResultRow:
-    numbers = {name: _number(getattr(row, name)) for name in _NUMBERS}
-    hidden = parse_sizes(row.hidden)
-    return ResultRow(row.run_id, row.seed, row.recipe, hidden, row.state, **numbers)
+def _result(row: Sequence[Any]) -> ResultRow:
+    run_id, seed, recipe, hidden, state, *numbers = row
+    return ResultRow(run_id, seed, recipe, _sizes(hidden), state, *map(_number, numbers))
 
 
 def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:
-    mask = models.mask.c
-    names = (
-        *("amount", "amount_by", "relative_size", "layer_sizes", "selected"),
-        *("val_loss", "val_accuracy", "test_loss", "test_accuracy", "probabilities"),
+    others = {"seed": models.run.c.seed} | ({} if bits else {"bits": literal_column("x''")})
+    columns = [others.get(name, models.mask.c.get(name)) for name in MaskRow._fields]
+    return select(*columns).join(models.run, models.run.c.id == models.mask.c.run_id)
+
+
+def _mask(row: Sequence[Any]) -> MaskRow:
+    *of_amount, layers, loss, accuracy, selected, bits, amount_by = row[:10]
+    *tested, probabilities = row[10:]
+    numbers = (*map(_number, tested), _counts(probabilities) if probabilities else ())
+    return MaskRow(
+        *of_amount, _counts(layers), _number(loss), accuracy, bool(selected), bits, amount_by, *numbers
     )
-    columns = [mask.run_id, models.run.c.seed, *(mask[name] for name in (*names, *["bits"] * bits))]
-    return select(*columns).join(models.run, models.run.c.id == mask.run_id)
 
 
-def _mask(row: Row[Any]) -> MaskRow:
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
-    numbers = {name: _number(values[name]) for name in ("val_loss", "test_loss", "test_accuracy")}
-    counts = {"layer_sizes": tuple(row.layer_sizes), "probabilities": tuple(row.probabilities or ())}
-    return MaskRow(**values | numbers | counts)
+@lru_cache
+def _counts(stored: str) -> tuple[int, ...]:
+    return tuple(json.loads(stored) or ())

@@ -22,10 +22,12 @@ from ltsm.store.locked import cannot_write, is_locked
 from ltsm.store.ownership import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     from sqlalchemy import Connection
+
+    from ltsm.store.seal_shown import Shown
 
 VERSIONS = ("0001", "0002", "0003")
 """Every revision in `migrations/`, oldest first."""
@@ -35,11 +37,17 @@ MAGIC = b"SQLite format 3\0"
 
 
 def open_for_reading(
-    path: Path, *, unchecked: bool = False, older: bool = False, still: bool = False
+    path: Path,
+    *,
+    unchecked: bool = False,
+    older: bool = False,
+    still: bool = False,
+    shown: Collection[Shown] = (),
 ) -> Store:
     """The store at `path`, for looking only. All of it is checked first, unless the caller wants to see the damage.
 
-    With `older` it may have an older version, whose tables are others; `still` as in `connect`.
+    Who reads nothing but the plan and what is named as `shown` has only that checked; all of it where that does not
+    fit. With `older` it may have an older version, whose tables are others; `still` as in `connect`.
 
     Raises:
         StoreError: there is none, it is damaged or foreign, or made by another version of ltsm.
@@ -62,7 +70,7 @@ def open_for_reading(
             typed(["db", "upgrade"], path),
         )
     if not unchecked:
-        _refuse_damage(store)
+        refuse_damage(store, shown)
     return store
 
 
@@ -91,6 +99,9 @@ def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False,
             _keep(store, store.path.with_name(f"{store.path.name}.before-{HEAD}"))
         if found != HEAD:
             _upgrade(store)
+        else:
+            with store.engine.begin() as connection:
+                seal.complete(connection)
     except (DatabaseError, sqlite3.Error, OSError) as error:
         store.close()
         if not isinstance(error, OSError) and is_locked(error):
@@ -142,15 +153,19 @@ def _version_at(path: Path, *, unchecked: bool) -> str | None:
         if found is None:
             companions.refuse_emptied(path)
         if found is not None and not unchecked:
-            _refuse_damage(store)
+            refuse_damage(store)
         return found
 
 
-def _refuse_damage(store: Store) -> None:
-    """Close a store that is not as it was written, and say so."""
+def refuse_damage(store: Store, shown: Collection[Shown] = ()) -> None:
+    """Close a store that is not as it was written, and say so; `shown` as in `open_for_reading`.
+
+    Raises:
+        StoreError: it is not.
+    """
     try:
         with store.engine.connect() as connection:
-            faults = seal.faults(connection)
+            faults = [] if shown and seal.unbroken(connection, shown) else seal.faults(connection)
     except DatabaseError as error:
         faults = [str(error.orig)]
     if faults:

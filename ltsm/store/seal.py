@@ -3,7 +3,8 @@
 SQLite checks the structure of its file, not what stands in it: a loss with one bit flipped is another loss.
 So every transaction that changes a run also writes a SHA-256 over its row, its files, its needs, its masks and the
 seals of its records, which are taken block by block: a run of a million records is not hashed anew at every segment.
-Another covers the tables' definitions, the protocols, the recipes and which runs there are.
+Another covers the tables' definitions, the protocols, the recipes and which runs there are. What is shown of many runs
+has seals of its own: see `seal_shown`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from sqlalchemy import delete
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError
 
-from ltsm.store import models, seal_0002
+from ltsm.store import models, seal_0002, seal_shown
+from ltsm.store.digests import driver, packed_rows, rows_of, stretches
 from ltsm.store.engine import chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Connection
+
+    from ltsm.store.seal_shown import Shown
 
     Blocks = dict[int, dict[int, str]]
 
@@ -49,20 +53,16 @@ _VALUES = (
 )
 _RECORDS = f"""SELECT run_id, iteration, {", ".join(f"coalesce({name}, 9e999)" for name in _VALUES)}
                FROM metric WHERE run_id BETWEEN ? AND ? AND iteration >= ? ORDER BY run_id, iteration"""  # noqa: S608 - our own words
-
-
-def _rows_of(table: Table, order: str, run: str = "run_id") -> str:
-    columns = ", ".join([run, *(c.name for c in table.columns if c.name != run)])
-    return f"SELECT {columns} FROM {table.name} WHERE {run} BETWEEN ? AND ? ORDER BY {run}, {order}"  # noqa: S608 - the schema's own names
-
-
 _PARTS = (
-    _rows_of(models.run, "id", "id"),
-    _rows_of(models.file, "role, iteration"),
-    _rows_of(models.need, "role"),
-    _rows_of(models.mask, "amount"),
+    rows_of(models.run, "id", "id"),
+    rows_of(models.file, "role, iteration"),
+    rows_of(models.need, "role"),
+    rows_of(models.mask, "amount"),
 )
 _AT_ONCE = 200
+_LOOKED_UP = ("protocol", "recipe", "run")
+# ValueError, TypeError, error: values of another type than their column's
+_DAMAGE = (DatabaseError, sqlite3.Error, ValueError, TypeError, error)
 
 
 def seal_plan(connection: Connection) -> None:
@@ -79,7 +79,7 @@ def seal_runs(connection: Connection, run_ids: Sequence[int], since: int = 0) ->
         since: no record of an earlier iteration has been changed.
     """
     first = since // BLOCK
-    for some in _stretches(run_ids):
+    for some in stretches(run_ids, _AT_ONCE):
         fresh, known = _block_digests(connection, some, first * BLOCK), _known_blocks(connection, some)
         blocks: Blocks = {}
         for run_id in some:
@@ -88,13 +88,7 @@ def seal_runs(connection: Connection, run_ids: Sequence[int], since: int = 0) ->
             _forget(connection, [f"{run_id}:{b}" for b in known[run_id].keys() - blocks[run_id].keys()])
         seals = {f"{run_id}:{block}": d for run_id, found in fresh.items() for block, d in found.items()}
         _write(connection, seals | {str(i): d for i, d in _run_digests(connection, some, blocks).items()})
-
-
-def _stretches(run_ids: Iterable[int]) -> Iterator[Sequence[int]]:
-    """The ids as consecutive ones: what is read of some runs is read of all between the first and the last."""
-    ids = enumerate(sorted(run_ids))
-    for _, together in groupby(ids, key=lambda pair: pair[1] - pair[0]):
-        yield from chunks([run_id for _, run_id in together], _AT_ONCE)
+    seal_shown.renew(connection, run_ids)
 
 
 def unseal_runs(connection: Connection, run_ids: Sequence[int]) -> None:
@@ -103,6 +97,7 @@ def unseal_runs(connection: Connection, run_ids: Sequence[int]) -> None:
         for run_id, blocks in _known_blocks(connection, some).items():
             _forget(connection, [f"{run_id}:{block}" for block in blocks])
         _forget(connection, [str(run_id) for run_id in some])
+    seal_shown.renew(connection, run_ids)
 
 
 def seal_all(connection: Connection) -> None:
@@ -114,7 +109,7 @@ def seal_all(connection: Connection) -> None:
 
 def broken(connection: Connection) -> Iterator[str]:
     """What is not as it was written, each named in a few words."""
-    seals = dict(_driver(connection).execute("SELECT name, sha256 FROM seal"))
+    seals = dict(driver(connection).execute("SELECT name, sha256 FROM seal"))
     if seals.get(PLAN) != _plan_digest(connection):
         yield "the tables, the protocols, the recipes or the list of runs are not as they were written"
     for some in chunks(_run_ids(connection), _AT_ONCE):
@@ -123,6 +118,31 @@ def broken(connection: Connection) -> Iterator[str]:
             same = all(seals.get(f"{run_id}:{block}") == d for block, d in blocks[run_id].items())
             if seals.get(str(run_id)) != digest or not same:
                 yield f"the row, the records or the masks of run {run_id} are not as they were written"
+
+
+def complete(connection: Connection) -> None:
+    """Write what `unbroken` goes by, where an older ltsm wrote none of it; for a writer's transaction."""
+    if seal_shown.lacking(connection):
+        seal_shown.renew(connection, _run_ids(connection))
+
+
+def unbroken(connection: Connection, shown: Collection[Shown]) -> bool:
+    """Whether what is shown of a store is sure to be as it was written: the plan, and these of its runs' numbers.
+
+    Nothing else is looked at. Where it says no, `faults` tells what is wrong, or that nothing is.
+    """
+    try:
+        known = driver(connection).execute("SELECT sha256 FROM seal WHERE name = ?", (PLAN,)).fetchone()
+        if known != (_plan_digest(connection),):
+            return False
+        return all(_is_whole(connection, name) for name in _LOOKED_UP) and seal_shown.fit(connection, shown)
+    except _DAMAGE:
+        return False
+
+
+def _is_whole(connection: Connection, table: str) -> bool:
+    """Whether SQLite finds all rows of a table by its indexes."""
+    return driver(connection).execute(f"PRAGMA integrity_check({table})").fetchall() == [("ok",)]
 
 
 def faults(connection: Connection) -> list[str]:
@@ -139,9 +159,8 @@ def faults(connection: Connection) -> list[str]:
         version = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
         if version in UNSEALED:
             return found
-        found += seal_0002.broken(_driver(connection)) if version == "0002" else broken(connection)
-    # ValueError, TypeError, error: values of another type than their column's
-    except (DatabaseError, sqlite3.Error, ValueError, TypeError, error) as fault:
+        found += seal_0002.broken(driver(connection)) if version == "0002" else broken(connection)
+    except _DAMAGE as fault:
         found.append(str(getattr(fault, "orig", fault)))
     return found
 
@@ -157,7 +176,7 @@ def _plan_digest(connection: Connection) -> str:
         "SELECT id, fingerprint, name, settings FROM recipe ORDER BY id",
         "SELECT id FROM run ORDER BY id",
     ):
-        digest.update(_packed_rows(_driver(connection).execute(query)))
+        digest.update(packed_rows(driver(connection).execute(query)))
     return digest.hexdigest()
 
 
@@ -165,10 +184,10 @@ def _run_digests(connection: Connection, run_ids: Sequence[int], blocks: Blocks)
     """The digest of each run: its row, files, needs and masks with their bits, and its records' blocks."""
     parts = {run_id: hashlib.sha256() for run_id in run_ids}
     for query in _PARTS:
-        rows = _driver(connection).execute(query, (min(run_ids), max(run_ids)))
+        rows = driver(connection).execute(query, (min(run_ids), max(run_ids)))
         for run_id, found in groupby(rows, key=itemgetter(0)):
             if run_id in parts:
-                parts[run_id].update(_packed_rows(found))
+                parts[run_id].update(packed_rows(found))
     for run_id, part in parts.items():
         part.update(repr(sorted(blocks[run_id].items())).encode())
     return {run_id: part.hexdigest() for run_id, part in parts.items()}
@@ -178,7 +197,7 @@ def _block_digests(connection: Connection, run_ids: Sequence[int], since: int = 
     """Each run's records from an iteration on, which begins a block: block by block."""
     found: Blocks = {run_id: {} for run_id in run_ids}
     # The driver's own cursor: a thousand seeds have 700,000 records, which SQLAlchemy takes seconds to hand over.
-    rows = _driver(connection).execute(_RECORDS, (min(run_ids), max(run_ids), since))
+    rows = driver(connection).execute(_RECORDS, (min(run_ids), max(run_ids), since))
     for (run_id, block), records in groupby(rows, key=lambda row: (row[0], row[1] // BLOCK)):
         if run_id in found:
             found[run_id][block] = hashlib.sha256(b"".join(starmap(_RECORD.pack, records))).hexdigest()
@@ -190,7 +209,7 @@ def _known_blocks(connection: Connection, run_ids: Sequence[int]) -> Blocks:
     found: Blocks = defaultdict(dict)
     for run_id in run_ids:
         query = "SELECT name, sha256 FROM seal WHERE name > ? AND name < ?"
-        for name, digest in _driver(connection).execute(query, (f"{run_id}:", f"{run_id};")):
+        for name, digest in driver(connection).execute(query, (f"{run_id}:", f"{run_id};")):
             found[run_id][int(name.partition(":")[2])] = digest
     return found
 
@@ -200,18 +219,8 @@ def _forget(connection: Connection, names: Sequence[str]) -> None:
         connection.execute(delete(models.seal).where(models.seal.c.name.in_(names)))
 
 
-def _driver(connection: Connection) -> sqlite3.Connection:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - engine.connect makes no other
-    return driver
-
-
-def _packed_rows(rows: Iterable[Sequence[object]]) -> bytes:
-    return repr(list(rows)).encode("utf-8", "backslashreplace")
-
-
 def _run_ids(connection: Connection) -> list[int]:
-    return [run_id for (run_id,) in _driver(connection).execute("SELECT id FROM run ORDER BY id")]
+    return [run_id for (run_id,) in driver(connection).execute("SELECT id FROM run ORDER BY id")]
 
 
 def _write(connection: Connection, digests: dict[str, str]) -> None:

@@ -1,4 +1,7 @@
-"""What leaves the store and what enters it: frozen values, never rows, cursors or sessions."""
+"""What leaves the store and what enters it: frozen values, never rows, cursors or sessions.
+
+What a store has hundred thousands of are tuples, which are made in a fraction of the time of a dataclass.
+"""
 
 from __future__ import annotations
 
@@ -136,8 +139,7 @@ class ProtocolRow:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """A run as stored; `recipe` is that one's name, `iterations` None while the length is not known."""
 
     id: int
@@ -216,8 +218,7 @@ class Tally(NamedTuple):
     iterations: int
 
 
-@dataclass(frozen=True, slots=True)
-class ResultRow:
+class ResultRow(NamedTuple):
     """What a table needs of a finished run; losses are NaN where they diverged, or where nothing was trained.
 
     Accuracies on the test set are NaN without one; `minimal_test_accuracy` is that at the minimal validation loss.
@@ -254,8 +255,7 @@ class ResultRow:
         return self.untrained_test_accuracy if math.isnan(trained) else trained
 
 
-@dataclass(frozen=True, slots=True)
-class MaskRow:
+class MaskRow(NamedTuple):
     """A masked network, untrained, of one amount; `bits` is only filled where asked for. NaN without a test set.
 
     `probabilities` is empty, or of a trained mask that is drawn how many scored parameters are kept with a probability in

@@ -235,7 +235,9 @@ async def test_a_runs_window_shows_loss_accuracy_and_size(watching, two):
     async with watching(two, size=(120, 50), choice=FIRST) as watched:
         await watched.press("5", "slash", *"kind:ticket seed:1", "enter", "enter")
         (one,) = [
-            one for one in watched.app.moment.listed if one.run.recipe == "ticket" and one.run.seed == 1
+            one
+            for one in watched.app.source.listed(watched.app.moment)
+            if one.run.recipe == "ticket" and one.run.seed == 1
         ]
         await watched.until(lambda: "Measured" in watched.text)
         assert f"5,000: validation loss {one.loss:.4f}, accuracy {100 * one.accuracy:.2f} %" in watched.text
@@ -314,7 +316,7 @@ async def test_every_filter_of_the_page_filters(watching, two):
     }
     async with watching(two, choice=FIRST) as watched:
         await watched.press("5")
-        every = watched.app.moment.listed
+        every = watched.app.source.listed(watched.app.moment)
         for typed, wanted in filters.items():
             watched.screen.query_one("#filter").value = typed
             await watched.settle()

@@ -65,7 +65,7 @@ def test_the_lines_are_the_studys_groups_and_what_else_it_trains(finished, momen
 
 def test_first_seen_is_what_there_is(moment):
     assert legend.first_selection(moment).keys == ["ticket", "hyperop (200, 30)"]
-    early = replace(moment, runs=(replace(DONE, recipe="initial training", iteration=100),))
+    early = replace(moment, runs=(DONE._replace(recipe="initial training", iteration=100),))
     assert legend.first_selection(early).keys == ["initial training"]
     assert legend.first_selection(replace(moment, runs=(PENDING,))).keys == []
 

@@ -1,6 +1,5 @@
 """How the dashboard writes."""
 
-from dataclasses import replace
 from math import nan
 from typing import get_args
 
@@ -30,7 +29,7 @@ def test_every_state_has_a_glyph_of_its_own_and_one_cell():
 def test_a_mask_says_how_much_it_keeps_and_by_what():
     mask = MaskRow(1, 0, 0.125, 0.1, (), 1.0, 0.5, selected=True)
     assert words.amount(mask) == "t=0.125"
-    assert words.amount(replace(mask, amount_by="fraction")) == "12.5%"
+    assert words.amount(mask._replace(amount_by="fraction")) == "12.5%"
 
 
 async def test_a_run_names_the_command_that_does_it_again(watching, controlled):

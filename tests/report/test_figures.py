@@ -162,10 +162,8 @@ def test_where_all_diverged_a_figure_says_that(evaluations, number, recipes, one
     """“Not finished yet” is what one would wait for in vain."""
     full = evaluations("full")
     others = tuple(r for r in full.results if r.recipe not in recipes)
-    diverged = tuple(dataclasses.replace(r, state="diverged") for r in full.results if r.recipe in recipes)
-    running = tuple(
-        dataclasses.replace(r, state="running") if r.seed and r.recipe in recipes else r for r in full.runs
-    )
+    diverged = tuple(r._replace(state="diverged") for r in full.results if r.recipe in recipes)
+    running = tuple(r._replace(state="running") if r.seed and r.recipe in recipes else r for r in full.runs)
     for runs, results, sentence in [
         (running, others, f"No {one} is finished yet."),
         (running, others + diverged, f"Every {one} that has ended diverged."),
@@ -178,7 +176,7 @@ def test_where_all_diverged_a_figure_says_that(evaluations, number, recipes, one
 
 def test_where_an_old_store_names_no_inputs_a_map_says_so(evaluations):
     full = evaluations("full")
-    unknown = tuple(dataclasses.replace(run, inputs=None, classes=None) for run in full.runs)
+    unknown = tuple(run._replace(inputs=None, classes=None) for run in full.runs)
     found = {figure.number: figure for figure in figures(dataclasses.replace(full, runs=unknown))}
     left, right = found[8].panels
     assert "does not say how many inputs and classes" in left.missing

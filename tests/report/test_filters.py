@@ -1,7 +1,6 @@
 """Filters of runs, and the numbers that they compare."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,7 +17,7 @@ RECIPES = ["ticket", "hyperop (50, 5)", "hyperop (100, 15)", "random mask"]
 
 
 def one(number, loss, accuracy, **of_run):
-    run = replace(DONE, id=number, **of_run)
+    run = DONE._replace(id=number, **of_run)
     return Listed(run, Metric(run.iteration, 0.0, loss, accuracy))
 
 
@@ -26,8 +25,7 @@ RUNS = [
     one(1, 0.181, 0.950, seed=1, relative_size=0.15, iteration=5000, best_iteration=4700),
     one(2, 0.0911, 0.9749, seed=3, recipe="ticket", hidden=(200, 30), relative_size=0.298),
     Listed(
-        replace(
-            PENDING,
+        PENDING._replace(
             id=3,
             seed=3,
             state="failed",

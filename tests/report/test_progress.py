@@ -13,7 +13,7 @@ from ltsm.studies.recipe import Learned
 
 def test_a_diverged_run_is_finished_and_a_failed_one_is_not():
     states = ["done", "diverged", "failed", "interrupted", "running", "pending"]
-    assert progress.finished([replace(PENDING, state=state) for state in states]) == 2
+    assert progress.finished([PENDING._replace(state=state) for state in states]) == 2
 
 
 def test_speed_is_unknown_before_the_first_segment():
@@ -26,58 +26,58 @@ def test_time_left_is_unknown_while_nothing_has_run():
 
 
 def test_time_left_counts_every_run_at_its_architectures_speed():
-    slow = replace(DONE, hidden=(200, 30), seconds=40.0)
-    waiting = [PENDING, replace(PENDING, hidden=(200, 30))]
+    slow = DONE._replace(hidden=(200, 30), seconds=40.0)
+    waiting = [PENDING, PENDING._replace(hidden=(200, 30))]
     assert progress.seconds_left([DONE, slow, *waiting], {}) == pytest.approx(10 + 40)
-    as_large = replace(PENDING, hidden=(230, 0))
+    as_large = PENDING._replace(hidden=(230, 0))
     assert progress.seconds_left([slow, as_large], {}) == pytest.approx(40)
-    assert progress.seconds_left([slow, replace(as_large, hidden=(100,))], {}) == pytest.approx(20)
+    assert progress.seconds_left([slow, as_large._replace(hidden=(100,))], {}) == pytest.approx(20)
 
 
 def test_time_left_counts_masks_that_are_trained_at_a_speed_of_their_own():
     """Also in a network of the same size; one that nobody has trained yet by the effort of its batches."""
     mask, other = (Learned(method="bernoulli", lr=1.0, batch_size=size) for size in (30, 60))
     learned = {"learned": mask, "as large": replace(mask, lr=2.0), "larger": other}
-    slow = replace(DONE, recipe="learned", seconds=40.0)
-    waiting = replace(PENDING, recipe="learned")
+    slow = DONE._replace(recipe="learned", seconds=40.0)
+    waiting = PENDING._replace(recipe="learned")
     assert progress.seconds_left([DONE, slow, PENDING, waiting], learned) == pytest.approx(10 + 40)
-    larger = [replace(PENDING, recipe=name) for name in ("as large", "larger")]
+    larger = [PENDING._replace(recipe=name) for name in ("as large", "larger")]
     assert progress.seconds_left([slow, *larger], learned) == pytest.approx(40 + 40 * 4 / 3)
     assert progress.seconds_left([slow, PENDING], learned) == pytest.approx(40 / 3)
 
 
 def test_time_left_is_shared_among_runs_side_by_side():
-    half = replace(DONE, state="running", iteration=2500, seconds=5.0)
+    half = DONE._replace(state="running", iteration=2500, seconds=5.0)
     assert progress.seconds_left([half, half], {}) == pytest.approx(5)
 
 
 def test_a_run_of_unknown_length_is_as_long_as_the_known_ones_of_its_recipe():
-    known = replace(DONE, recipe="baseline", iterations=4000, iteration=4000, seconds=8.0)
-    unknown = replace(PENDING, recipe="baseline", iterations=None)
-    assert progress.seconds_left([known, replace(DONE, iterations=9), unknown], {}) == pytest.approx(8)
+    known = DONE._replace(recipe="baseline", iterations=4000, iteration=4000, seconds=8.0)
+    unknown = PENDING._replace(recipe="baseline", iterations=None)
+    assert progress.seconds_left([known, DONE._replace(iterations=9), unknown], {}) == pytest.approx(8)
     assert progress.seconds_left([DONE, unknown], {}) == pytest.approx(10), "or else of all"
 
 
 def test_what_trains_nothing_takes_no_time():
-    assert progress.seconds_left([DONE, replace(PENDING, recipe="supermask", iterations=0)], {}) == 0
+    assert progress.seconds_left([DONE, PENDING._replace(recipe="supermask", iterations=0)], {}) == 0
 
 
 def test_percent_is_100_only_at_the_end():
-    assert progress.percent(replace(PENDING, iteration=4999)) == 99
+    assert progress.percent(PENDING._replace(iteration=4999)) == 99
     assert progress.percent(DONE) == 100
-    assert progress.percent(replace(PENDING, iterations=None)) is None
-    assert progress.percent(replace(PENDING, iterations=0)) is None
+    assert progress.percent(PENDING._replace(iterations=None)) is None
+    assert progress.percent(PENDING._replace(iterations=0)) is None
 
 
 def test_the_last_record_is_that_of_a_run_that_began():
-    later = replace(PENDING, updated_at=made_up.NOW + timedelta(hours=1))
+    later = PENDING._replace(updated_at=made_up.NOW + timedelta(hours=1))
     assert progress.newest([later]) is None
     assert progress.newest([later, DONE]) == made_up.NOW
 
 
 def test_the_run_that_began_last_comes_first():
-    first = replace(DONE, state="running")
-    second = replace(first, started_at=made_up.NOW + timedelta(minutes=1))
+    first = DONE._replace(state="running")
+    second = first._replace(started_at=made_up.NOW + timedelta(minutes=1))
     assert progress.running([first, second, PENDING]) == [second, first]
 
 

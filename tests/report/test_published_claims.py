@@ -195,7 +195,7 @@ def test_tables_show_test_accuracies_and_no_column_without_a_number():
     untrained = dataclasses.replace(
         bare,
         results=tuple(
-            dataclasses.replace(r, final_val_loss=math.nan, final_val_accuracy=math.nan, minimal_val_loss=math.nan,
+            r._replace(final_val_loss=math.nan, final_val_accuracy=math.nan, minimal_val_loss=math.nan,
                                 minimal_iteration=math.nan, minimal_test_accuracy=math.nan)
             for r in bare.results
         ),

@@ -98,7 +98,7 @@ def test_diverged_runs_are_named_and_not_averaged(evaluations):
 def test_initial_training_that_never_improved_is_named(evaluations):
     full = evaluations("full")
     useless = [
-        replace(r, minimal_iteration=0.0) if r.recipe == paper.INITIAL and r.seed > 7 else r
+        r._replace(minimal_iteration=0.0) if r.recipe == paper.INITIAL and r.seed > 7 else r
         for r in full.results
     ]
     assert table_1(full).notes == ()

@@ -45,7 +45,7 @@ def test_ten_times_the_same_seed_reproduces_no_spread(evaluations):
     """Every mean as published and not one deviation: once, such spreads were not judged at all, and all was well."""
     full = evaluations("full")
     first = {r.recipe: r for r in full.results if r.seed == full.seeds[0]}
-    same = [dataclasses.replace(first[r.recipe], seed=r.seed) for r in full.results]
+    same = [first[r.recipe]._replace(seed=r.seed) for r in full.results]
     found = verify(dataclasses.replace(full, results=tuple(same)))
     judged = {line.name: line.spread_verdict for line in found.lines}
     assert judged["table_1/Lottery ticket/final_validation_loss"] == "differs"
@@ -123,7 +123,7 @@ def test_high_performers_are_the_papers_whatever_ours_are(evaluations):
     paper = {label for label, row in published.table_1().items() if row.category == "High performer"}
     best = min(r.final_val_loss for r in full.results)
     worse = [
-        dataclasses.replace(r, final_val_loss=best / 2 if r.hidden == (50, 5) else r.final_val_loss * 3)
+        r._replace(final_val_loss=best / 2 if r.hidden == (50, 5) else r.final_val_loss * 3)
         for r in full.results
     ]
     shifted = dataclasses.replace(full, results=tuple(worse))

@@ -1,6 +1,5 @@
 """A test set beside held-out validation images: it is measured everywhere, and decides nothing."""
 
-import dataclasses
 import math
 
 import pytest
@@ -59,9 +58,7 @@ def test_the_test_set_selects_nothing(found, tmp_path, monkeypatch):
     metrics, masks, files, best = swept(tmp_path / "ltsm.db")
     nothing = {"test_loss": 0.0, "test_accuracy": 0.0}
     assert (files, best) == found[2:]
-    assert [dataclasses.replace(m, **nothing) for m in masks] == [
-        dataclasses.replace(m, **nothing) for m in found[1]
-    ]
+    assert [m._replace(**nothing) for m in masks] == [m._replace(**nothing) for m in found[1]]
     assert [m.test_accuracy for m in masks] != [m.test_accuracy for m in found[1]]
     for run, records in metrics.items():
         stripped = [[r._replace(**nothing) for r in some] for some in (records, found[0][run])]

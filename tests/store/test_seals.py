@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ltsm.protocol import PAPER
-from ltsm.store import read, schema, seal, write
+from ltsm.store import read, schema, seal, seal_shown, write
 from ltsm.store.values import Artifact, Beginning, MaskRow, Metric, RecipeSpec, RunSpec, Segment
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -97,7 +97,8 @@ def by_hand(store, *statements):
 def test_seals_that_grew_segment_by_segment_are_those_of_the_whole(store):
     """Taken out: the blocks before `since` in `seal.seal_runs`; the run's digest was another."""
     grown = seals(store)
-    assert set(grown) == {"plan", *(f"{run}:{block}" for run in (1, 2) for block in range(BLOCKS)), "1", "2"}
+    its = {"1", "2", *(f"{run}:{block}" for run in (1, 2) for block in range(BLOCKS))}
+    assert set(grown) == {"plan", "runs:0", "results:0", *its}
     assert read.faults(store) == []
     assert anew(store) == grown
 
@@ -235,6 +236,7 @@ def test_sealing_two_runs_reads_nothing_of_those_between(tmp_path):
         seal.seal_runs(connection, [ids[3], ids[0]])
         connection.connection.driver_connection.set_trace_callback(None)
     ranges = {tuple(map(int, found)) for query in asked for found in RANGE.findall(query)}
-    assert ranges == {(ids[0], ids[0]), (ids[3], ids[3])}
+    shown = (0, seal_shown.TOGETHER - 1)
+    assert ranges == {(ids[0], ids[0]), (ids[3], ids[3]), shown}
     assert read.faults(store) == []
     store.close()

@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import struct
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -199,7 +198,7 @@ def finished(path):
     protocol = from_settings(row.settings, row.name, (0,))
     execution(store, protocol, runs=plan.keys(paper.chain(protocol), (0,))).run()
     (ticket,) = [run for run in read.runs(store, row.id) if (run.kind, run.seed) == ("ticket", 0)]
-    masks = [replace(mask, run_id=0) for mask in read.masks(store, row.id, bits=True)]
+    masks = [mask._replace(run_id=0) for mask in read.masks(store, row.id, bits=True)]
     losses = [metric.val_loss for metric in read.metrics(store, [ticket.id])[ticket.id]]
     store.close()
     return ticket, masks, losses

@@ -156,7 +156,7 @@ class OneRun(Exporting, ModalScreen[None]):
 
 def _details(source: Source, run: RunRow, folder: Path) -> _Details:
     """For a worker thread: a network drive may take its time to say how large a file is."""
-    found = [(file, _bytes(folder / file.artifact.path)) for file in run.files]
+    found = [(file, _bytes(folder / file.artifact.path)) for file in source.files(run)]
     return _Details(run, source.records([run])[run.id], found)
 
 

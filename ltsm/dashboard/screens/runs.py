@@ -20,6 +20,8 @@ from ltsm.report.progress import percent, speed
 from ltsm.studies.names import sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -34,6 +36,7 @@ class Runs(Page):
     NAME = "runs"
     AUTO_FOCUS = "#runs"
     """The list has the keys first, not the filter."""
+    _listed: Sequence[Listed] = ()
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open run"),
         Binding("slash", "filter", "Filter"),
@@ -53,22 +56,33 @@ class Runs(Page):
         return self.query_one("#runs", SortedGrid)
 
     def show(self, moment: Moment) -> None:
+        """Ask what was measured of the runs last."""
+        self.ask(lambda source: source.listed(moment))
+
+    def answered(self, answer: list[Listed]) -> None:
+        """Show those that pass."""
+        self._listed = answer
+        self._filter()
+
+    def _filter(self) -> None:
         """The runs that pass, in order; a filter half typed leaves the list as it is."""
-        found = self.query_one("#found", Static)
+        found, moment = self.query_one("#found", Static), self.dashboard.moment
+        if moment is None:
+            return
         try:
             passes = filters.parse(self.query_one("#filter", Input).value, moment.study.recipes)
         except LtsmError as error:
             found.update(f"{error.message} ({error.hint})" if error.hint else error.message)
             found.add_class("-wrong")
             return
-        runs = [one for one in moment.listed if passes(one)]
-        found.update(f"{len(runs):,} of {len(moment.runs):,} runs")
+        runs = [one for one in self._listed if passes(one)]
+        found.update(f"{len(runs):,} of {len(self._listed):,} runs")
         found.remove_class("-wrong")
         self.grid.show(runs)
 
     def on_input_changed(self) -> None:
         """Filter while it is typed."""
-        self._changed()
+        self._filter()
 
     def action_open(self) -> None:
         """The run under the cursor."""
