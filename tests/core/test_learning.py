@@ -266,9 +266,10 @@ def test_the_last_record_is_of_ten_drawn_masks(data: Dataset, protocol: Protocol
         masked(NETWORK, BERNOULLI, after.values, course.sample(NETWORK, after.scores, 3, 10, number))
         for number in range(SAMPLES_AT_THE_END)
     ]
-    found = judge.evaluate_parameters(torch.stack(models)).accuracy
-    assert len(set(found)) > 1
-    assert records[-1].sampled_accuracy == pytest.approx(sum(found) / len(found))
+    found = judge.evaluate_parameters(torch.stack(models))
+    assert len(set(found.accuracy)) > 1
+    assert records[-1].sampled_accuracy == pytest.approx(sum(found.accuracy) / len(models))
+    assert records[-1].sampled_loss == pytest.approx(sum(found.loss) / len(models))
 
 
 def test_methods_without_chance_draw_nothing(data: Dataset, protocol: Protocol) -> None:

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from ltsm.report import statistics
 from ltsm.report.paper import comparison, published
 from ltsm.report.paper.comparison import ENOUGH_SEEDS
 from ltsm.report.paper.table_1 import table_1
@@ -134,3 +135,30 @@ def test_high_performers_are_the_papers_whatever_ours_are(evaluations):
     wanted = [r.final_val_loss for r in worse if r.recipe in names]
     assert line.ours.n == len(wanted)
     assert line.ours.mean == pytest.approx(sum(wanted) / len(wanted))
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "verdicts"),
+    [
+        ([19.1, 30, 35, 40, 42, 45, 48, 55, 60, 70], ["reproduced", "reproduced"]),
+        ([27, 30, 35, 40, 42, 45, 48, 55, 60, 65], ["reproduced", "reproduced"]),
+        ([60, 61, 62, 63, 64, 65, 66, 67, 68, 70], ["differs", "reproduced"]),
+        ([19.1, 20, 21, 22, 23, 24, 25, 26, 27, 28], ["reproduced", "differs"]),
+        ([19.1, 30, 35, 45, 70], ["not enough seeds", "not enough seeds"]),
+    ],
+)
+def test_the_supermasks_least_and_greatest_stand_beside_the_papers(evaluations, accuracies, verdicts):
+    """19.1 to 70.0 % of ten: what ours are is judged each by itself, and with few seeds not at all."""
+    full = evaluations("full")
+    selected = [mask for mask in full.masks if mask.selected]
+    masks = [dataclasses.replace(m, val_accuracy=a / 100) for m, a in zip(selected, accuracies, strict=False)]
+    found = verify(dataclasses.replace(full, masks=tuple(masks))).lines
+    least, greatest = (line for line in found if "_range/" in line.name)
+    assert (least.theirs.mean, greatest.theirs.mean) == (19.1, 70.0)
+    assert least.ours.n == greatest.ours.n == len(accuracies)
+    assert [least.verdict, greatest.verdict] == verdicts
+    if "not enough seeds" not in verdicts:
+        spread = math.sqrt((statistics.summarise(accuracies).sd ** 2 + 15.2**2) / 2)
+        assert least.p == statistics.extreme(min(accuracies), 10, 19.1, 10, spread)
+        assert greatest.p == statistics.extreme(-max(accuracies), 10, -70.0, 10, spread)
+        assert (least.ours.mean, greatest.ours.mean) == pytest.approx((min(accuracies), max(accuracies)))
