@@ -25,8 +25,9 @@ def test_one_value_has_no_spread_and_none_no_mean():
     assert statistics.summarise([0.1] * 3).sd == 0
 
 
-def test_welch_is_scipys():
-    a, b = Summary(10, 0.091, 0.007), Summary(7, 0.109, 0.019)
+@pytest.mark.parametrize("n", [10, 2])
+def test_welch_is_scipys(n):
+    a, b = Summary(n, 0.091, 0.007), Summary(7, 0.109, 0.019)
     expected = stats.ttest_ind_from_stats(a.mean, a.sd, a.n, b.mean, b.sd, b.n, equal_var=False).pvalue
     assert statistics.welch(a, b) == pytest.approx(expected, rel=1e-9)
     assert math.isnan(statistics.welch(Summary(1, 0.1, math.nan), b))

@@ -1,6 +1,7 @@
 """`verify` on stores that reproduce the paper, that do not, and that cannot tell."""
 
 import dataclasses
+import json
 import math
 
 import pytest
@@ -31,6 +32,18 @@ def test_a_store_like_the_paper_reproduces_it(evaluations):
     assert found.count("reproduced") == len(found.lines) + sum(
         not math.isnan(line.theirs.sd) for line in found.lines
     )
+
+
+def test_as_json_every_line_has_its_numbers_and_their_difference(evaluations):
+    found = verify(evaluations("different"))
+    document = json.loads(json.dumps(as_json(found), allow_nan=False))
+    assert [line["name"] for line in document["lines"]] == [line.name for line in found.lines]
+    for line, one in zip(document["lines"], found.lines, strict=True):
+        assert (line["ours"]["mean"], line["theirs"]["mean"]) == (one.ours.mean, one.theirs.mean)
+        assert line["difference"] == one.ours.mean - one.theirs.mean
+        assert line["verdict"] == one.verdict
+    assert document["counts"]["differs"] == found.count("differs") > 0
+    assert document["reproduced"] is False
 
 
 def test_losses_a_third_higher_are_found_and_nothing_else(evaluations):
