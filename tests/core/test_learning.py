@@ -309,6 +309,15 @@ def test_rescaling_is_by_weights_over_ones() -> None:
             assert found[layer.bias] == pytest.approx(1.0)
 
 
+def test_the_one_weight_of_a_layer_is_rescaled_by_all_of_them() -> None:
+    mask = torch.zeros(NETWORK.parameters, dtype=torch.bool)
+    for layer in NETWORK.layers:
+        mask[layer.weight.start] = True
+    found = masked(NETWORK, replace(BERNOULLI, rescale=True), torch.ones(NETWORK.parameters), mask)
+    for layer in NETWORK.layers:
+        assert found[layer.weight.start] == layer.inputs * layer.outputs
+
+
 def test_an_empty_layer_is_no_division_by_zero() -> None:
     learned = replace(BERNOULLI, rescale=True)
     nothing = mask_of(NETWORK, learned, torch.full((NETWORK.parameters,), -1.0))
