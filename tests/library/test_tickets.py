@@ -8,7 +8,7 @@ from dataclasses import replace
 import onnxruntime
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import nn
 
 import ltsm
@@ -70,6 +70,28 @@ class TestRoundTrip:
         assert same(back.initial, ticket.initial)
         assert back.recipe == ticket.recipe
         assert ticket_bytes(back) == ticket_bytes(ticket)
+
+    @pytest.mark.parametrize("covers", ["all", "weights"])
+    def test_a_seeded_ticket_of_rescaled_constants_holds_no_values(self, covers):
+        """Signs times the deviation of their layer's weights, where the mask may prune, and weights times a factor."""
+        ticket, chain, factors = seeded(), chain_of(SMALL), (2.0, 0.5)
+        values = initial_values(SMALL, 3, "initial")
+        for layer, factor in zip(SMALL.layers, factors, strict=True):
+            deviation = values[layer.weight].double().std(correction=0).float()
+            values[layer.weight] = values[layer.weight].sign() * deviation * factor
+            if covers == "all":
+                values[layer.bias] = values[layer.bias].sign() * deviation
+        mask = {n: kept for n, kept in ticket.mask.items() if covers == "all" or n.endswith("weight")}
+        initial = {
+            n: t.where(mask[n], 0.0) if n in mask else t.clone() for n, t in chain.views(values).items()
+        }
+        recipe = Recipe(3, ("initial",), kept="signed_constant", covers=covers, factors=factors)
+        ticket = replace(ticket, mask=mask, initial=initial, recipe=recipe)
+        content = ticket_bytes(ticket)
+        assert not any(name.startswith("initial") for name in load(content))
+        back = ticket_from_bytes(content)
+        assert same(back.initial, initial)
+        assert back.recipe == recipe
 
     def test_the_papers_network_takes_about_20_kb(self):
         """163,340 bits are 20,418 bytes."""

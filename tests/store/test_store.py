@@ -1,5 +1,7 @@
 """The store on real SQLite files."""
 
+import re
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -223,6 +225,8 @@ def test_a_run_of_masks_alone_is_done_with_them(store):
     assert (run.state, run.files, run.iterations, run.finished_at) == ("done", (), 0, NOW)
     (found,) = read.masks(store, protocol_id, bits=True)
     assert isnan(found.val_loss)
+    (without,) = read.masks(store, protocol_id)
+    assert without.bits == b""
     assert (found.run_id, found.amount, found.amount_by, found.bits) == (run_id, 0.2, "fraction", b"\x01")
 
 
@@ -296,6 +300,21 @@ def test_an_empty_file_becomes_a_store(tmp_path):
         schema.open_for_reading(path)
     schema.open_for_writing(path).close()
     schema.open_for_reading(path).close()
+
+
+def test_a_store_that_cannot_be_made_is_a_sentence_with_the_cause(tmp_path):
+    """Without SQLAlchemy's form of it, which shows the statement."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    try:
+        with pytest.raises(StoreError) as caught:
+            schema.open_for_writing(tmp_path / "ltsm.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert re.fullmatch(
+        r"cannot write the store .*ltsm\.db: (disk I/O error|database or disk is full)\.",
+        caught.value.message,
+    )
 
 
 def test_only_one_process_writes_at_a_time(tmp_path):
