@@ -394,7 +394,8 @@ def test_it_is_a_supermask_like_others(untrained, halves, tmp_path, options):
     assert (loaded.about["learned"], loaded.about["iterations"]) == ("bernoulli", 30)
     assert achieved.val_accuracy == found.selected.val_accuracy == loaded.about["val_accuracy"]
     assert trained is not None
-    assert trained.val_accuracy == ticket.records[-1].val_accuracy
+    assert trained.val_accuracy == ticket.records[-1].val_accuracy == loaded.about["trained_val_accuracy"]
+    assert ticket.records[-1].val_loss == loaded.about["trained_val_loss"]
     assert all(not loaded.trained[n][~flags].any() for n, flags in found.mask.items())
     assert "never" not in repr(found)
     assert f"{found.selected.val_accuracy:.2%}" in repr(found)

@@ -182,6 +182,11 @@ def test_what_a_run_needs_and_what_is_built_on_it(store):
     assert read.dependents(store, [third, other]) == {third, other}
 
 
+def test_a_known_length_is_told_before_the_run_begins(store):
+    _, protocol_id, fingerprint = planned(store, iterations=150)
+    assert read.find_run(store, protocol_id, fingerprint, 0).iterations == 150
+
+
 def test_an_unknown_length_is_null_until_the_run_begins(store):
     run_id, protocol_id, fingerprint = planned(store, iterations=None)
     assert read.find_run(store, protocol_id, fingerprint, 0).iterations is None
