@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from math import nan
 
 import onnxruntime
 import pytest
@@ -13,6 +14,7 @@ from torch import nn
 
 import ltsm
 from ltsm.core.network import Network, initial_values
+from ltsm.core.state import metadata
 from ltsm.core.streams import uniform
 from ltsm.errors import StoreError, UsageError
 from ltsm.library import ticket_file
@@ -20,7 +22,7 @@ from ltsm.library.chains import Chain
 from ltsm.library.files import read_weights, state_bytes
 from ltsm.library.ticket_evaluation import evaluate_ticket
 from ltsm.library.ticket_file import ticket_bytes, ticket_from_bytes, write_whole
-from ltsm.library.tickets import Recipe, Ticket
+from ltsm.library.tickets import Recipe, Ticket, TrainingRecord, trained_ticket
 
 
 def chain_of(network):
@@ -70,6 +72,34 @@ class TestRoundTrip:
         assert same(back.initial, ticket.initial)
         assert back.recipe == ticket.recipe
         assert ticket_bytes(back) == ticket_bytes(ticket)
+
+    def test_a_file_says_what_it_always_said(self):
+        """Its bytes are hashed and compared elsewhere: what is new in the format is left out where it says nothing."""
+        description = json.loads(metadata(ticket_bytes(seeded()))["ltsm_ticket"])
+        assert description == {
+            "format": 1,
+            "entries": [
+                ["0.weight", [5, 6], "float32", True],
+                ["0.bias", [5], "float32", True],
+                ["2.weight", [3, 5], "float32", True],
+                ["2.bias", [3], "float32", True],
+            ],
+            "network": {"sizes": [6, 5, 3], "activation": "relu", "layers": ["0", "2"]},
+            "recipe": {"seed": 3, "purpose": ["initial"]},
+            "trained": False,
+            "records": [],
+            "about": {"seed": 3},
+            "sha256": "0f4cd558fee391f870d579bc2896d159389fb7924081cd4b104f7b4e42f06c38",
+        }
+
+    def test_one_record_says_what_training_achieved(self):
+        """Of no iterations there is one; without validation data there is nothing to say."""
+        ticket, about = seeded(), {"trained_val_accuracy": 0.75, "trained_val_loss": 0.5}
+        for record, more in (
+            (TrainingRecord(0, nan, 0.5, 0.75), about),
+            (TrainingRecord(0, nan, nan, nan), {}),
+        ):
+            assert trained_ticket(ticket, ticket.initial, [record]).about == {"seed": 3} | more
 
     @pytest.mark.parametrize("covers", ["all", "weights"])
     def test_a_seeded_ticket_of_rescaled_constants_holds_no_values(self, covers):

@@ -5,6 +5,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from math import isnan, nan
 
@@ -12,7 +13,7 @@ import pytest
 
 from ltsm.errors import StoreError
 from ltsm.protocol import PAPER
-from ltsm.store import artifacts, claim, read, schema, write
+from ltsm.store import artifacts, claim, read, schema, space, write
 from ltsm.store.values import Artifact, Beginning, MaskRow, Metric, RecipeSpec, RunSpec, Segment
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -320,6 +321,21 @@ def test_a_store_that_cannot_be_made_is_a_sentence_with_the_cause(tmp_path):
         r"cannot write the store .*ltsm\.db: (disk I/O error|database or disk is full)\.",
         caught.value.message,
     )
+
+
+def test_space_is_told_by_table_and_free_pages_where_there_are_some(store):
+    """All of them together are the file."""
+    with closing(sqlite3.connect(store.path)) as file:
+        file.execute("VACUUM")
+    assert "free pages" not in space.tables(store)
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE large AS SELECT zeroblob(100000) AS content")
+        connection.exec_driver_sql("DROP TABLE large")
+        size = connection.exec_driver_sql("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").scalar_one()  # fmt: skip
+    found = space.tables(store)
+    assert 100_000 < found["free pages"] < 110_000
+    assert {"run", "metric", "mask"} < found.keys()
+    assert sum(found.values()) == size
 
 
 def test_only_one_process_writes_at_a_time(tmp_path):
