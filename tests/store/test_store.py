@@ -361,6 +361,21 @@ def test_only_one_process_writes_at_a_time(tmp_path):
         assert claim.holder(path).command == "me"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are flock's")
+@pytest.mark.parametrize("content", ["", "[]", '{"pid": 1}'])
+def test_who_holds_a_store_without_having_signed_is_another_command(tmp_path, content):
+    """Between the lock and the signature, or on a full disk; those who show it ask for words."""
+    import fcntl
+
+    path = tmp_path / "ltsm.db"
+    claim.lock_path(path).write_text(content)
+    with claim.lock_path(path).open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert claim.holder(path) == claim.Holder(0, "this machine", None, "")
+        with pytest.raises(StoreError, match="is being written by another command"):
+            claim.claim(path, "sweep", NOW).__enter__()
+
+
 def test_a_file_is_read_back_checked(tmp_path):
     artifact = artifacts.write(tmp_path, "weights/a.safetensors", b"abc")
     assert artifacts.read(tmp_path, artifact) == b"abc"
