@@ -95,7 +95,7 @@ def equal_spreads(values: Sequence[float], other: Summary) -> float:
     from scipy.special import fdtrc
 
     above = float(fdtrc(freedom[0], freedom[1], (ours.sd / other.sd) ** 2))
-    p = min(1.0, 2 * min(above, 1 - above))
+    p = 2 * min(above, 1 - above)
     return max(p, _drawn_spreads(values, other)) if p < LEVEL else p
 
 

@@ -84,6 +84,7 @@ class TestFurther:
 
 DIFFERENT = {
     "the record of iteration 50": "UPDATE metric SET val_loss = val_loss * (1 + 1e-15) WHERE iteration = 50 AND run_id = {}",
+    "the record of iteration 300": "UPDATE metric SET val_loss = val_loss * (1 + 1e-15) WHERE iteration = 300 AND run_id = {}",
     "its final weights": "UPDATE file SET sha256 = '00' WHERE role = 'final' AND run_id = {}",
     "how long it is and how it ended": "UPDATE run SET best_iteration = 10 WHERE id = {}",
 }

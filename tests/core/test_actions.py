@@ -97,6 +97,20 @@ def test_chance_depends_on_the_seed_and_on_what_the_recipe_draws(action):
     assert len({tuple(f) for f in found}) == 3
 
 
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        ("shuffled", [3, -4, -6, 1, -2, 5, -8, 7, -10, 9, 11, -12, -14, 13]),
+        ("shuffled_same_sign", [3, -2, 1, -4, 5, -6, 7, -8, 11, -10, 9, -12, 13, -14]),
+    ],
+)
+def test_what_is_drawn_is_what_stores_hold_already(action, expected):
+    """Another stream would be as good, and every result of an earlier version another than today's."""
+    values = torch.arange(1.0, 15) * torch.tensor([1.0, -1.0]).repeat(7)
+    found = KEPT[action](case(torch.ones(14, dtype=torch.bool), values=values))
+    assert found.tolist() == expected
+
+
 def test_the_inverted_mask_keeps_what_was_pruned():
     assert torch.equal(CONTROLS["inverted"](case()), ~MASK)
     only = MASK | ~is_weight(NETWORK)

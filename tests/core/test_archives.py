@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ltsm.core import archives, datasets, download, idx
+from ltsm.core import archives, datasets, download, idx, sources
 from ltsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def test_packed_idx_files_are_read(monkeypatch, tmp_path) -> None:
     train, validation = archives.read_idx(archives.KMNIST, tmp_path)
     assert np.array_equal(train.images, PARTS[0])
     assert validation.labels.tolist() == [1, 2]
+    assert sources.read_idx_set(archives.KMNIST, tmp_path).classes == 10
 
 
 def test_a_damaged_packed_file_is_named(tmp_path) -> None:
@@ -121,6 +122,7 @@ def test_letters_count_from_0(monkeypatch, tmp_path) -> None:
     put(tmp_path / "EMNIST" / "raw", "gzip.zip", zipped("letters"))
     train, _ = archives.read_emnist("letters", tmp_path)
     assert train.labels.tolist() == [0, 1, 2, 3]
+    assert sources.read_emnist("letters", tmp_path).classes == 26
 
 
 def test_cifar_is_read_channel_last(monkeypatch, tmp_path) -> None:
@@ -133,6 +135,7 @@ def test_cifar_is_read_channel_last(monkeypatch, tmp_path) -> None:
     assert train.images.shape == (10, 32, 32, 3)
     assert train.images[0, 0, 0].tolist() == [10, 20, 30]
     assert validation.labels.tolist() == [3, 9]
+    assert sources.read_cifar10(tmp_path).classes == 10
 
 
 class Harmful:

@@ -266,9 +266,10 @@ def test_the_last_record_is_of_ten_drawn_masks(data: Dataset, protocol: Protocol
         masked(NETWORK, BERNOULLI, after.values, course.sample(NETWORK, after.scores, 3, 10, number))
         for number in range(SAMPLES_AT_THE_END)
     ]
-    found = judge.evaluate_parameters(torch.stack(models)).accuracy
-    assert len(set(found)) > 1
-    assert records[-1].sampled_accuracy == pytest.approx(sum(found) / len(found))
+    found = judge.evaluate_parameters(torch.stack(models))
+    assert len(set(found.accuracy)) > 1
+    assert records[-1].sampled_accuracy == pytest.approx(sum(found.accuracy) / len(models))
+    assert records[-1].sampled_loss == pytest.approx(sum(found.loss) / len(models))
 
 
 def test_methods_without_chance_draw_nothing(data: Dataset, protocol: Protocol) -> None:
@@ -306,6 +307,15 @@ def test_rescaling_is_by_weights_over_ones() -> None:
             expected = (len(kept) / int(kept.sum())) ** power
             assert found[layer.weight][kept] == pytest.approx(expected)
             assert found[layer.bias] == pytest.approx(1.0)
+
+
+def test_the_one_weight_of_a_layer_is_rescaled_by_all_of_them() -> None:
+    mask = torch.zeros(NETWORK.parameters, dtype=torch.bool)
+    for layer in NETWORK.layers:
+        mask[layer.weight.start] = True
+    found = masked(NETWORK, replace(BERNOULLI, rescale=True), torch.ones(NETWORK.parameters), mask)
+    for layer in NETWORK.layers:
+        assert found[layer.weight.start] == layer.inputs * layer.outputs
 
 
 def test_an_empty_layer_is_no_division_by_zero() -> None:

@@ -228,6 +228,17 @@ class TestNpz:
         with pytest.raises(DataError, match=r"its member x_train is no array x_train\.npy"):
             loaded(tmp_path / "bare.npz")
 
+    @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+    def test_every_version_of_numpys_header_is_read(self, tmp_path: Path, version: tuple[int, int]) -> None:
+        """NumPy writes the first wherever it can; other programs may write the others."""
+        with zipfile.ZipFile(tmp_path / "mine.npz", "w") as archive:
+            for name, values in arrays().items():
+                with archive.open(f"{name}.npy", "w") as member:
+                    np.lib.format.write_array(member, values, version=version)
+        assert torch.equal(
+            loaded(tmp_path / "mine.npz").train_images, loaded(saved(tmp_path, "other.npz")).train_images
+        )
+
     def test_a_suffix_in_capitals_is_the_same(self, tmp_path: Path) -> None:
         here = saved(tmp_path).rename(tmp_path / "MINE.NPZ")
         assert is_own_data("MINE.NPZ")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from ltsm.core.state import TrainState, fresh_state, pack, unpack
+from ltsm.core.state import TrainState, apart, fresh_state, pack, side_by_side, unpack
 from ltsm.core.training import advance
 from ltsm.errors import StoreError
 
@@ -44,6 +44,20 @@ def test_training_goes_on_from_bytes_with_the_same_bits(
     half, _ = advance(data, protocol, state, 20)
     whole, _ = advance(data, protocol, state, 40)
     assert pack(advance(data, protocol, unpack(pack(half)), 40)[0]) == pack(whole)
+
+
+def test_each_model_apart_is_the_one_that_trains_alone(
+    data: Dataset, protocol: Protocol, state: TrainState
+) -> None:
+    """With its own moments, so that it goes on alone; put side by side again, they are the state that they were."""
+    half, _ = advance(data, protocol, state, 20)
+    alone = [advance(data, protocol, one, 20)[0] for one in apart(state)]
+    assert [pack(one) for one in apart(half)] == [pack(one) for one in alone]
+    assert [one.seeds for one in alone] == [(seed,) for seed in state.seeds]
+    assert pack(side_by_side(alone)) == pack(half)
+    for odd in (fresh_state(state.network, (7,), state.parameters[:1]), alone[1]):
+        with pytest.raises(ValueError, match="Network"):
+            side_by_side([apart(state)[0], odd])
 
 
 def test_every_truncation_is_refused(state: TrainState) -> None:

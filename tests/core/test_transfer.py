@@ -125,6 +125,12 @@ def test_other_kinds_of_addresses_are_not_opened(tmp_path):
         transfer.fetch(f"file://{tmp_path}/there", tmp_path / "file", MD5, BOUNDS, print)
 
 
+def test_an_https_address_is_asked_by_tls(url, tmp_path):
+    """A server that does not speak it is not believed."""
+    with pytest.raises(OSError, match=r"SSL|TLS"):
+        transfer.fetch(f"{url}/whole".replace("http:", "https:"), tmp_path / "file", MD5, BOUNDS, print)
+
+
 def test_how_much_has_come_is_told(url, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "TELL_EVERY", 0.0)
     said = []

@@ -61,7 +61,7 @@ def own(request):
 LAYERS = (nn.Linear, nn.Conv2d)
 
 
-@pytest.mark.parametrize("keep", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("keep", [0.0, 0.2, 0.5, 0.9, 1.0])
 def test_magnitudes_of_each_layer_are_those_of_torchs_l1_unstructured(own, keep):
     initial, model = own
     found = ltsm.prune(initial, model, keep=keep, only=LAYERS)

@@ -127,6 +127,18 @@ def test_what_is_recorded_is_what_plain_torch_measures(untrained, halves, method
     assert all(torch.equal(found.mask_at(found.amount)[n], flags) for n, flags in found.mask.items())
 
 
+@pytest.mark.parametrize("optimiser", [None, SGD], ids=["ours", "module"])
+def test_one_mask_is_drawn_for_a_record_and_ten_at_the_end(halves, optimiser):
+    """Of 90 images one mask has a whole number right, the mean of ten a tenth of one."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+    *records, last = learn(model, *halves, optimiser=optimiser).records
+    right = [90 * record.sampled_accuracy for record in records]
+    assert right == pytest.approx([round(number) for number in right])
+    assert 900 * last.sampled_accuracy == pytest.approx(round(900 * last.sampled_accuracy))
+    assert abs(90 * last.sampled_accuracy - round(90 * last.sampled_accuracy)) > 0.01
+
+
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_a_mask_is_learned(images, method):
     """An untrained network of forty units comes from chance to what a trained one of its kind does."""
@@ -382,7 +394,8 @@ def test_it_is_a_supermask_like_others(untrained, halves, tmp_path, options):
     assert (loaded.about["learned"], loaded.about["iterations"]) == ("bernoulli", 30)
     assert achieved.val_accuracy == found.selected.val_accuracy == loaded.about["val_accuracy"]
     assert trained is not None
-    assert trained.val_accuracy == ticket.records[-1].val_accuracy
+    assert trained.val_accuracy == ticket.records[-1].val_accuracy == loaded.about["trained_val_accuracy"]
+    assert ticket.records[-1].val_loss == loaded.about["trained_val_loss"]
     assert all(not loaded.trained[n][~flags].any() for n, flags in found.mask.items())
     assert "never" not in repr(found)
     assert f"{found.selected.val_accuracy:.2%}" in repr(found)

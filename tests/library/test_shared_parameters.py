@@ -13,6 +13,7 @@ import ltsm
 from ltsm.errors import StoreError, UsageError
 from ltsm.library.ticket_evaluation import evaluate_ticket
 from ltsm.library.ticket_file import ticket_bytes, ticket_from_bytes
+from ltsm.library.tickets import checked_ticket
 
 
 class Tied(nn.Module):
@@ -110,6 +111,20 @@ def test_the_file_gives_it_back(pair, found, images):
     wrong = replace(ticket, shared={"nothing": "a.weight"})
     with pytest.raises(StoreError, match="no ticket file"):
         ticket_from_bytes(ticket_bytes(wrong))
+
+
+def test_a_ticket_may_have_no_parameter_that_is_not_shared():
+    """An encoder whose decoder has its weight, without biases."""
+    weight, kept = torch.arange(9.0).view(3, 3), torch.ones(3, 3, dtype=torch.bool)
+    names = ("a.weight", "b.weight")
+    ticket = ltsm.Ticket(
+        mask=dict.fromkeys(names, kept), initial=dict.fromkeys(names, weight), shared={"b.weight": "a.weight"}
+    )
+    back = ticket_from_bytes(ticket_bytes(checked_ticket(ticket)))
+    assert (back.shared, back.kept, back.covered) == ({"b.weight": "a.weight"}, 9, 9)
+    assert all(torch.equal(back.initial[name], weight) for name in names)
+    with pytest.raises(UsageError, match="names parameters that it has not"):
+        checked_ticket(replace(ticket, shared={"b.weight": "c.weight"}))
 
 
 def test_a_training_loop_of_ones_own_keeps_the_zeros(pair, found, images):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from math import nan
 
 import onnxruntime
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import nn
 
 import ltsm
 from ltsm.core.network import Network, initial_values
+from ltsm.core.state import metadata
 from ltsm.core.streams import uniform
 from ltsm.errors import StoreError, UsageError
 from ltsm.library import ticket_file
@@ -20,7 +22,7 @@ from ltsm.library.chains import Chain
 from ltsm.library.files import read_weights, state_bytes
 from ltsm.library.ticket_evaluation import evaluate_ticket
 from ltsm.library.ticket_file import ticket_bytes, ticket_from_bytes
-from ltsm.library.tickets import Recipe, Ticket
+from ltsm.library.tickets import Recipe, Ticket, TrainingRecord, trained_ticket
 from ltsm.store import artifacts
 
 
@@ -71,6 +73,56 @@ class TestRoundTrip:
         assert same(back.initial, ticket.initial)
         assert back.recipe == ticket.recipe
         assert ticket_bytes(back) == ticket_bytes(ticket)
+
+    def test_a_file_says_what_it_always_said(self):
+        """Its bytes are hashed and compared elsewhere: what is new in the format is left out where it says nothing."""
+        description = json.loads(metadata(ticket_bytes(seeded()))["ltsm_ticket"])
+        assert description == {
+            "format": 1,
+            "entries": [
+                ["0.weight", [5, 6], "float32", True],
+                ["0.bias", [5], "float32", True],
+                ["2.weight", [3, 5], "float32", True],
+                ["2.bias", [3], "float32", True],
+            ],
+            "network": {"sizes": [6, 5, 3], "activation": "relu", "layers": ["0", "2"]},
+            "recipe": {"seed": 3, "purpose": ["initial"]},
+            "trained": False,
+            "records": [],
+            "about": {"seed": 3},
+            "sha256": "0f4cd558fee391f870d579bc2896d159389fb7924081cd4b104f7b4e42f06c38",
+        }
+
+    def test_one_record_says_what_training_achieved(self):
+        """Of no iterations there is one; without validation data there is nothing to say."""
+        ticket, about = seeded(), {"trained_val_accuracy": 0.75, "trained_val_loss": 0.5}
+        for record, more in (
+            (TrainingRecord(0, nan, 0.5, 0.75), about),
+            (TrainingRecord(0, nan, nan, nan), {}),
+        ):
+            assert trained_ticket(ticket, ticket.initial, [record]).about == {"seed": 3} | more
+
+    @pytest.mark.parametrize("covers", ["all", "weights"])
+    def test_a_seeded_ticket_of_rescaled_constants_holds_no_values(self, covers):
+        """Signs times the deviation of their layer's weights, where the mask may prune, and weights times a factor."""
+        ticket, chain, factors = seeded(), chain_of(SMALL), (2.0, 0.5)
+        values = initial_values(SMALL, 3, "initial")
+        for layer, factor in zip(SMALL.layers, factors, strict=True):
+            deviation = values[layer.weight].double().std(correction=0).float()
+            values[layer.weight] = values[layer.weight].sign() * deviation * factor
+            if covers == "all":
+                values[layer.bias] = values[layer.bias].sign() * deviation
+        mask = {n: kept for n, kept in ticket.mask.items() if covers == "all" or n.endswith("weight")}
+        initial = {
+            n: t.where(mask[n], 0.0) if n in mask else t.clone() for n, t in chain.views(values).items()
+        }
+        recipe = Recipe(3, ("initial",), kept="signed_constant", covers=covers, factors=factors)
+        ticket = replace(ticket, mask=mask, initial=initial, recipe=recipe)
+        content = ticket_bytes(ticket)
+        assert not any(name.startswith("initial") for name in load(content))
+        back = ticket_from_bytes(content)
+        assert same(back.initial, initial)
+        assert back.recipe == recipe
 
     def test_the_papers_network_takes_about_20_kb(self):
         """163,340 bits are 20,418 bytes."""

@@ -281,3 +281,12 @@ def test_refusals(trained, images):
         ltsm.train_ticket(found, images, images, model=nn.Linear(6, 3))
     with pytest.raises(UsageError, match="another network"):
         ltsm.frozen_zeros(model, {"nothing": torch.ones(1, dtype=torch.bool)}, None).__enter__()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("batches", [0, 3])
+def test_a_generator_that_has_no_more_batches_is_a_sentence(found, images, batches):
+    """It can be gone through once. Taken out: the count of batches; training waited for ever."""
+    data = ((images[0][:50], images[1][:50]) for _ in range(batches))
+    with pytest.raises(DataError, match="the training data has no more batches"):
+        ltsm.train_ticket(found, data, iterations=10)

@@ -16,6 +16,7 @@ from torch import nn
 import ltsm
 from ltsm.errors import DataError, UsageError
 from ltsm.library.files import read_weights
+from ltsm.library.wrappers import aligned
 
 
 @pytest.fixture
@@ -164,6 +165,14 @@ def test_values_that_the_mask_does_not_cover_are_needed_too(images):
     initial = {n: t for n, t in model.state_dict().items() if "running_mean" not in n}
     with pytest.raises(UsageError, match=r"the initial weights lack '1\.running_mean'"):
         ltsm.find_supermask(initial, after, images, model=model, only=nn.Linear)
+
+
+def test_a_prefix_has_to_bring_every_name():
+    """Beside a whole network a part of another may lie, or one under a name that only ends like a layer's."""
+    state = {"net.0.bias": 1, "net.0.weight": 2, "ema.0.bias": 3, "10.bias": 4, "10.weight": 5}
+    assert aligned("trained", state, ["0.weight", "0.bias"]) == {"0.bias": 1, "0.weight": 2}
+    with pytest.raises(UsageError, match=r"hold several networks, under 'net\.' and 'ema\.'"):
+        aligned("trained", state | {"ema.0.weight": 6}, ["0.weight", "0.bias"])
 
 
 FORMS = {

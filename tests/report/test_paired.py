@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from ltsm.report.grids import of_comparison
 from ltsm.report.paired import ENOUGH_PAIRS, Comparison, difference, holm_together
@@ -41,6 +43,20 @@ def test_words_follow_the_corrected_p():
     assert (alone.direction, among.direction) == (1, 0)
     assert among.interval == alone.interval
     assert among.interval.low > 0
+
+
+def test_the_evidence_counts_the_seeds_on_the_means_own_side():
+    """The numbers of Student's t by hand, which side the mean is on, and how many comparisons it was corrected for."""
+    higher, lower = pair("a", -1, 2, 3, 4, 5, 6), pair("b", 1, -2, -3, -4, -5, -6)
+    half, n = stats.t.ppf(0.975, 5) * np.std([-1, 2, 3, 4, 5, 6], ddof=1) / math.sqrt(6), "5 of 6 seeds"
+    mean = 19 / 6
+    assert higher.evidence(FINAL_LOSS, 1).startswith(
+        f"95% interval {mean - half:+.3f} to {mean + half:+.3f}; "
+    )
+    assert higher.evidence(FINAL_LOSS, 1).endswith(f"{p_text(higher.p)}; higher for {n}")
+    assert lower.evidence(FINAL_LOSS, 7).endswith(
+        f"{p_text(lower.p)} corrected for 7 comparisons; lower for {n}"
+    )
 
 
 @given(st.lists(st.lists(st.integers(-9, 9), min_size=2, max_size=9), min_size=1, max_size=6))

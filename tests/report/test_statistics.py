@@ -1,5 +1,6 @@
 """The statistics against those of scipy.stats, which is too slow to import for the program itself."""
 
+import itertools
 import math
 
 import numpy as np
@@ -24,8 +25,9 @@ def test_one_value_has_no_spread_and_none_no_mean():
     assert statistics.summarise([0.1] * 3).sd == 0
 
 
-def test_welch_is_scipys():
-    a, b = Summary(10, 0.091, 0.007), Summary(7, 0.109, 0.019)
+@pytest.mark.parametrize("n", [10, 2])
+def test_welch_is_scipys(n):
+    a, b = Summary(n, 0.091, 0.007), Summary(7, 0.109, 0.019)
     expected = stats.ttest_ind_from_stats(a.mean, a.sd, a.n, b.mean, b.sd, b.n, equal_var=False).pvalue
     assert statistics.welch(a, b) == pytest.approx(expected, rel=1e-9)
     assert math.isnan(statistics.welch(Summary(1, 0.1, math.nan), b))
@@ -70,6 +72,36 @@ def test_spreads_of_normal_values_are_compared_as_by_the_f_test():
     ours = statistics.summarise(values)
     assert statistics.equal_spreads(values, Summary(100, 0, ours.sd)) == pytest.approx(1, abs=0.02)
     assert statistics.equal_spreads(values, Summary(100, 0, 2 * ours.sd)) < 1e-3
+
+
+@pytest.mark.parametrize("ratio", [0.7, 0.9, 1.3, 1.6])
+def test_where_tails_are_no_heavier_than_normal_ones_it_is_the_f_test(ratio):
+    """Even values have light tails, which count as normal ones: then Shoemaker's degrees of freedom are n - 1."""
+    values, n = [float(v) for v in range(10)], 7
+    other = Summary(n, 0, statistics.summarise(values).sd / ratio)
+    expected = 2 * min(stats.f.sf(ratio**2, 9, n - 1), stats.f.cdf(ratio**2, 9, n - 1))
+    assert expected > statistics.LEVEL
+    assert statistics.equal_spreads(values, other) == pytest.approx(expected, rel=1e-9)
+
+
+def test_heavy_tails_leave_fewer_degrees_of_freedom():
+    """Shoemaker's for a kurtosis g, by hand: 2n / (g - (n - 3) / (n - 1))."""
+    values = [0.0] * 4 + [1.0] * 4 + [-3.0, 4.0]
+    g, sd = stats.kurtosis(values, fisher=False), np.std(values, ddof=1)
+    assert g > 3
+    assert statistics.kurtosis(values) == pytest.approx(g)
+    freedom = [2 * n / (g - (n - 3) / (n - 1)) for n in (10, 6)]
+    p = statistics.equal_spreads(values, Summary(6, 0, sd / 1.2))
+    assert p == pytest.approx(2 * stats.f.sf(1.44, *freedom), rel=1e-9)
+
+
+def test_drawn_spreads_are_those_of_all_samples():
+    """Of four values there are 64 samples of three: the share as far off as the published one, twice."""
+    values = [0.0, 1.0, 2.0, 4.0]
+    spreads = np.array([np.std(sample, ddof=1) for sample in itertools.product(values, repeat=3)])
+    for sd in (0.3, 0.7, 1.1, 1.9, 2.2, 2.4):
+        expected = min(1.0, 2 * min((spreads <= sd).mean(), (spreads >= sd).mean()))
+        assert statistics._drawn_spreads(values, Summary(3, 0, sd)) == pytest.approx(expected, abs=0.02)
 
 
 def test_one_outlier_is_no_different_spread():

@@ -1,10 +1,12 @@
 """`verify` on stores that reproduce the paper, that do not, and that cannot tell."""
 
 import dataclasses
+import json
 import math
 
 import pytest
 
+from ltsm.report import statistics
 from ltsm.report.paper import comparison, published
 from ltsm.report.paper.comparison import ENOUGH_SEEDS
 from ltsm.report.paper.table_1 import table_1
@@ -30,6 +32,18 @@ def test_a_store_like_the_paper_reproduces_it(evaluations):
     assert found.count("reproduced") == len(found.lines) + sum(
         not math.isnan(line.theirs.sd) for line in found.lines
     )
+
+
+def test_as_json_every_line_has_its_numbers_and_their_difference(evaluations):
+    found = verify(evaluations("different"))
+    document = json.loads(json.dumps(as_json(found), allow_nan=False))
+    assert [line["name"] for line in document["lines"]] == [line.name for line in found.lines]
+    for line, one in zip(document["lines"], found.lines, strict=True):
+        assert (line["ours"]["mean"], line["theirs"]["mean"]) == (one.ours.mean, one.theirs.mean)
+        assert line["difference"] == one.ours.mean - one.theirs.mean
+        assert line["verdict"] == one.verdict
+    assert document["counts"]["differs"] == found.count("differs") > 0
+    assert document["reproduced"] is False
 
 
 def test_losses_a_third_higher_are_found_and_nothing_else(evaluations):
@@ -134,3 +148,30 @@ def test_high_performers_are_the_papers_whatever_ours_are(evaluations):
     wanted = [r.final_val_loss for r in worse if r.recipe in names]
     assert line.ours.n == len(wanted)
     assert line.ours.mean == pytest.approx(sum(wanted) / len(wanted))
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "verdicts"),
+    [
+        ([19.1, 30, 35, 40, 42, 45, 48, 55, 60, 70], ["reproduced", "reproduced"]),
+        ([27, 30, 35, 40, 42, 45, 48, 55, 60, 65], ["reproduced", "reproduced"]),
+        ([60, 61, 62, 63, 64, 65, 66, 67, 68, 70], ["differs", "reproduced"]),
+        ([19.1, 20, 21, 22, 23, 24, 25, 26, 27, 28], ["reproduced", "differs"]),
+        ([19.1, 30, 35, 45, 70], ["not enough seeds", "not enough seeds"]),
+    ],
+)
+def test_the_supermasks_least_and_greatest_stand_beside_the_papers(evaluations, accuracies, verdicts):
+    """19.1 to 70.0 % of ten: what ours are is judged each by itself, and with few seeds not at all."""
+    full = evaluations("full")
+    selected = [mask for mask in full.masks if mask.selected]
+    masks = [dataclasses.replace(m, val_accuracy=a / 100) for m, a in zip(selected, accuracies, strict=False)]
+    found = verify(dataclasses.replace(full, masks=tuple(masks))).lines
+    least, greatest = (line for line in found if "_range/" in line.name)
+    assert (least.theirs.mean, greatest.theirs.mean) == (19.1, 70.0)
+    assert least.ours.n == greatest.ours.n == len(accuracies)
+    assert [least.verdict, greatest.verdict] == verdicts
+    if "not enough seeds" not in verdicts:
+        spread = math.sqrt((statistics.summarise(accuracies).sd ** 2 + 15.2**2) / 2)
+        assert least.p == statistics.extreme(min(accuracies), 10, 19.1, 10, spread)
+        assert greatest.p == statistics.extreme(-max(accuracies), 10, -70.0, 10, spread)
+        assert (least.ours.mean, greatest.ours.mean) == pytest.approx((min(accuracies), max(accuracies)))

@@ -1,8 +1,11 @@
 """The store on real SQLite files."""
 
+import re
+import resource
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from math import isnan, nan
 
@@ -10,7 +13,7 @@ import pytest
 
 from ltsm.errors import StoreError
 from ltsm.protocol import PAPER
-from ltsm.store import artifacts, claim, read, schema, write
+from ltsm.store import artifacts, claim, read, schema, space, write
 from ltsm.store.values import Artifact, Beginning, MaskRow, Metric, RecipeSpec, RunSpec, Segment
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -180,6 +183,11 @@ def test_what_a_run_needs_and_what_is_built_on_it(store):
     assert read.dependents(store, [third, other]) == {third, other}
 
 
+def test_a_known_length_is_told_before_the_run_begins(store):
+    _, protocol_id, fingerprint = planned(store, iterations=150)
+    assert read.find_run(store, protocol_id, fingerprint, 0).iterations == 150
+
+
 def test_an_unknown_length_is_null_until_the_run_begins(store):
     run_id, protocol_id, fingerprint = planned(store, iterations=None)
     assert read.find_run(store, protocol_id, fingerprint, 0).iterations is None
@@ -223,6 +231,8 @@ def test_a_run_of_masks_alone_is_done_with_them(store):
     assert (run.state, run.files, run.iterations, run.finished_at) == ("done", (), 0, NOW)
     (found,) = read.masks(store, protocol_id, bits=True)
     assert isnan(found.val_loss)
+    (without,) = read.masks(store, protocol_id)
+    assert without.bits == b""
     assert (found.run_id, found.amount, found.amount_by, found.bits) == (run_id, 0.2, "fraction", b"\x01")
 
 
@@ -298,6 +308,36 @@ def test_an_empty_file_becomes_a_store(tmp_path):
     schema.open_for_reading(path).close()
 
 
+def test_a_store_that_cannot_be_made_is_a_sentence_with_the_cause(tmp_path):
+    """Without SQLAlchemy's form of it, which shows the statement."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    try:
+        with pytest.raises(StoreError) as caught:
+            schema.open_for_writing(tmp_path / "ltsm.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert re.fullmatch(
+        r"cannot write the store .*ltsm\.db: (disk I/O error|database or disk is full)\.",
+        caught.value.message,
+    )
+
+
+def test_space_is_told_by_table_and_free_pages_where_there_are_some(store):
+    """All of them together are the file."""
+    with closing(sqlite3.connect(store.path)) as file:
+        file.execute("VACUUM")
+    assert "free pages" not in space.tables(store)
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE large AS SELECT zeroblob(100000) AS content")
+        connection.exec_driver_sql("DROP TABLE large")
+        size = connection.exec_driver_sql("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").scalar_one()  # fmt: skip
+    found = space.tables(store)
+    assert 100_000 < found["free pages"] < 110_000
+    assert {"run", "metric", "mask"} < found.keys()
+    assert sum(found.values()) == size
+
+
 def test_only_one_process_writes_at_a_time(tmp_path):
     """Another process is told who has the claim; once that one is killed the claim is free at once."""
     path = tmp_path / "ltsm.db"
@@ -319,6 +359,21 @@ def test_only_one_process_writes_at_a_time(tmp_path):
     assert claim.holder(path) is None
     with claim.claim(path, "me", NOW):
         assert claim.holder(path).command == "me"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are flock's")
+@pytest.mark.parametrize("content", ["", "[]", '{"pid": 1}'])
+def test_who_holds_a_store_without_having_signed_is_another_command(tmp_path, content):
+    """Between the lock and the signature, or on a full disk; those who show it ask for words."""
+    import fcntl
+
+    path = tmp_path / "ltsm.db"
+    claim.lock_path(path).write_text(content)
+    with claim.lock_path(path).open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert claim.holder(path) == claim.Holder(0, "this machine", None, "")
+        with pytest.raises(StoreError, match="is being written by another command"):
+            claim.claim(path, "sweep", NOW).__enter__()
 
 
 def test_a_file_is_read_back_checked(tmp_path):
