@@ -164,7 +164,7 @@ def test_the_supermasks_least_and_greatest_stand_beside_the_papers(evaluations, 
     """19.1 to 70.0 % of ten: what ours are is judged each by itself, and with few seeds not at all."""
     full = evaluations("full")
     selected = [mask for mask in full.masks if mask.selected]
-    masks = [dataclasses.replace(m, val_accuracy=a / 100) for m, a in zip(selected, accuracies, strict=False)]
+    masks = [m._replace(val_accuracy=a / 100) for m, a in zip(selected, accuracies, strict=False)]
     found = verify(dataclasses.replace(full, masks=tuple(masks))).lines
     least, greatest = (line for line in found if "_range/" in line.name)
     assert (least.theirs.mean, greatest.theirs.mean) == (19.1, 70.0)
