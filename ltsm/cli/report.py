@@ -133,7 +133,7 @@ def _evaluation(store: str, protocol: str | None, study: str, form: str) -> Eval
     from ltsm.store.engine import store_path
 
     whole = form not in TABLES
-    opened = schema.open_for_reading(store_path(store), shown=() if whole else ("runs", "results"))
+    opened = schema.open_for_reading(store_path(store), shown=() if whole else schema.RESULTS)
     try:
         evaluation = load(opened, protocol, study, records=whole, bits=form == "html")
         if evaluation.records and not whole:

@@ -68,7 +68,7 @@ def status(
     from ltsm.store import claim, read, schema
     from ltsm.store.engine import store_path
 
-    opened = schema.open_for_reading(store_path(store), shown=("runs",))
+    opened = schema.open_for_reading(store_path(store), shown=schema.RUNS)
     try:
         writer = claim.holder(opened.path)
         every = read.protocols(opened) if protocol is None else [read.find_protocol(opened, protocol)]
