@@ -136,7 +136,7 @@ def _evaluation(store: str, protocol: str | None, study: str, form: str) -> Eval
     from ltsm.store import schema
 
     whole = form not in TABLES
-    with reading(store, shown=() if whole else ("runs", "results")) as opened:
+    with reading(store, shown=() if whole else schema.RESULTS) as opened:
         evaluation = load(opened, protocol, study, records=whole, bits=form == "html")
         if evaluation.records and not whole:
             schema.refuse_damage(opened)  # records are under the runs' own seals

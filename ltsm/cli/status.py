@@ -66,9 +66,9 @@ def status(
     json: options.Json = False,
 ) -> None:
     """What the store holds."""
-    from ltsm.store import claim, read
+    from ltsm.store import claim, read, schema
 
-    with reading(store, shown=("runs",)) as opened:
+    with reading(store, shown=schema.RUNS) as opened:
         writer = claim.holder(opened.path)
         every = read.protocols(opened) if protocol is None else [read.find_protocol(opened, protocol)]
         silent = _silent(opened, writer)

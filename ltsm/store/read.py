@@ -415,26 +415,13 @@ def _run(row: Sequence[Any], recipe: Sequence[str], files: Sequence[File], *, al
     run_id, protocol_id, _, seed, hidden, state, *lengths, inputs, classes, parameters, size = row[:13]
     device, seconds, *moments, error, provenance = row[13:]
     there = tuple(file for file in files if not file.role.startswith(DROPPED)) if files else ()
-    return RunRow(
-        run_id,
-        protocol_id,
-        seed,
-        *recipe,
-        _sizes(hidden),
-        _state(_same(state), alive=alive),
-        *lengths,
-        parameters,
-        size,
-        inputs,
-        classes,
-        there,
-        device and _same(device),
-        seconds,
-        *map(_moment, moments),
-        error,
-        _parsed(provenance),
+    values = (
+        *(run_id, protocol_id, seed, *recipe, _sizes(hidden), _state(_same(state), alive=alive), *lengths),
+        *(parameters, size, inputs, classes, there, device and _same(device), seconds),
+        *(*map(_moment, moments), error, _parsed(provenance)),
         _dropped(files) if len(there) < len(files) else (),
     )
+    return RunRow._make(values)
 
 
 @lru_cache
@@ -459,18 +446,19 @@ def _result(row: Sequence[Any]) -> ResultRow:
 
 
 def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:
-    others = {"seed": models.run.c.seed} | ({} if bits else {"bits": literal_column("x''")})
-    columns = [others.get(name, models.mask.c.get(name)) for name in MaskRow._fields]
+    others: dict[str, ColumnElement[Any]] = {"seed": models.run.c.seed}
+    if not bits:
+        others["bits"] = literal_column("x''")
+    columns = [others[name] if name in others else models.mask.c[name] for name in MaskRow._fields]
     return select(*columns).join(models.run, models.run.c.id == models.mask.c.run_id)
 
 
 def _mask(row: Sequence[Any]) -> MaskRow:
     *of_amount, layers, loss, accuracy, selected, bits, amount_by = row[:10]
     *tested, probabilities = row[10:]
-    numbers = (*map(_number, tested), _counts(probabilities) if probabilities else ())
-    return MaskRow(
-        *of_amount, _counts(layers), _number(loss), accuracy, bool(selected), bits, amount_by, *numbers
-    )
+    counts = _counts(probabilities) if probabilities else ()
+    values = (*of_amount, _counts(layers), _number(loss), accuracy, bool(selected), bits, amount_by)
+    return MaskRow._make((*values, *map(_number, tested), counts))
 
 
 @lru_cache

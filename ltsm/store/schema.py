@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 VERSIONS = ("0001", "0002", "0003")
 """Every revision in `migrations/`, oldest first."""
 HEAD = VERSIONS[-1]
+RUNS: tuple[Shown, ...] = ("runs",)
+"""What is shown by who says how far runs are: their rows."""
+RESULTS: tuple[Shown, ...] = ("runs", "results")
+"""And by who shows tables."""
 MAGIC = b"SQLite format 3\0"
 """What every SQLite file begins with."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from itertools import groupby, starmap
 from struct import Struct
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ltsm.store import models
 from ltsm.store.digests import driver, packed_rows, rows_of, stretches
@@ -80,7 +80,7 @@ def fit(connection: Connection, kinds: Collection[Shown]) -> bool:
 
 
 def _digests(connection: Connection, kind: Shown, span: tuple[int, int] = _ALL_RUNS) -> dict[str, str]:
-    found = {}
+    found: dict[str, Any] = {}
     for query, pack in _PARTS[kind]:
         rows = driver(connection).execute(query, span)
         for block, some in groupby(rows, key=lambda row: row[0] // TOGETHER):

@@ -1,8 +1,11 @@
 """`report`, `figures` and `verify` as a user starts them."""
 
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 
 import own_study
@@ -55,6 +58,23 @@ def test_the_report_prints_table_1_and_the_finding(ltsm, store):
     assert "published" not in found.stdout
     assert "Over 10 seeds the lottery ticket keeps" in found.stdout
     assert "38.7% ± 17.9" in ltsm("report", "--store", store, "--against-paper").stdout
+
+
+def test_a_table_believes_no_changed_record(ltsm, controls_store, tmp_path):
+    """A group that is measured before its end has its numbers from records, which the seals of results do not cover.
+
+    Taken out: `refuse_damage` in `report`; a changed record was read as a result.
+    """
+    path = shutil.copy(controls_store, tmp_path / "ltsm.db")
+    change = """UPDATE metric SET val_loss = 0.01 WHERE iteration = 100
+                AND run_id = (SELECT min(run_id) FROM result WHERE recipe = 'initial training')"""
+    with closing(sqlite3.connect(path)) as database, database:
+        assert database.execute(change).rowcount == 1
+    assert ltsm("status", "--store", path).exit_code == 0  # shows no loss
+    found = ltsm("report", "controls", "--store", path)
+    assert isinstance(found.exception, StoreError)
+    assert "is damaged: the row, the records or the masks of run" in found.exception.message
+    assert isinstance(ltsm("report", "--markdown", "--store", path).exception, StoreError)
 
 
 @pytest.mark.parametrize(

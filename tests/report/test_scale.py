@@ -8,6 +8,7 @@ from sqlalchemy.engine import Engine
 from ltsm import notation
 from ltsm.dashboard.source import Source
 from ltsm.protocol import PAPER
+from ltsm.report import all as reports
 from ltsm.report import evaluation
 from ltsm.store import read, schema, write
 from ltsm.studies import controls, paper
@@ -53,6 +54,46 @@ def test_as_many_statements_for_many_times_as_many_seeds(tmp_path, statements, l
         counts.append(len(statements))
         store.close()
     assert counts[0] == counts[1] < 25
+
+
+def test_as_many_statements_for_what_is_finished(tmp_path, statements):
+    """Results and masks are read at once. Taken out: `read._among`; a statement for every five hundred runs."""
+    counts = []
+    for seeds in (1, 3):
+        store = schema.open_for_reading(
+            made_up.evaluation(tmp_path / f"{seeds}.db", seeds=range(seeds)), unchecked=True
+        )
+        runs = [run.id for run in read.runs(store)]
+        many = runs * 400  # as many as ten thousand seeds make masks
+        statements.clear()
+        evaluation.load(store)
+        assert len(read.masks(store, 1, run_ids=many, selected=True)) == seeds
+        assert set(read.latest(store, many)) <= set(runs)
+        counts.append(len(statements))
+        store.close()
+    assert counts[0] == counts[1] < 25
+
+
+def test_a_group_is_worked_out_once(tmp_path, monkeypatch):
+    """Every column and comparison asks for it. Taken out: `_once`; ten thousand seeds were sorted fifty times."""
+    store = schema.open_for_reading(made_up.evaluation(tmp_path / "ltsm.db", seeds=(0, 1)))
+    loaded, asked = evaluation.load(store), []
+    store.close()
+    real = evaluation.Evaluation._ended
+    monkeypatch.setattr(evaluation.Evaluation, "_ended", lambda self, g: asked.append(g) or real(self, g))
+    reports.contents(loaded)
+    assert asked
+    assert len(asked) == len(set(asked))
+
+
+def test_a_table_reads_only_the_masks_that_runs_ended_with(tmp_path):
+    store = schema.open_for_reading(made_up.evaluation(tmp_path / "ltsm.db", seeds=(0, 1)))
+    for_tables, for_documents = evaluation.load(store), evaluation.load(store, records=True)
+    store.close()
+    assert len(for_tables.masks) == 2
+    assert [mask for mask in for_documents.masks if mask.selected] == [*for_tables.masks]
+    assert len(for_documents.masks) > 2
+    assert reports.table(for_tables) == reports.table(for_documents)
 
 
 class Counted:
