@@ -75,3 +75,13 @@ def test_names_are_listed_without_torch():
     """The command line lists them in its help, which has half a second."""
     code = "import sys; from ltsm.core import actions, criteria; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["small_init_small_final", "large_init_large_final"])
+def test_a_value_that_is_no_number_ranks_last(name):
+    """Below every number, negative ones too."""
+    broken = torch.full_like(TRAINED, 2.0)
+    broken[3] = torch.nan
+    scores = CRITERIA[name](Values(broken, broken, DRAWS))
+    assert scores[3] == scores.min() == pytest.approx(1 / 6)
+    assert len(set(scores.tolist())) == 6

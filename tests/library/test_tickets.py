@@ -157,6 +157,7 @@ class TestRoundTrip:
         back = ltsm.load_ticket(tmp_path / "own.ticket")
         untrained, after = evaluate_ticket(back, images, trained[0])
         assert untrained.val_accuracy == own.about["val_accuracy"]
+        assert untrained.val_loss == pytest.approx(own.about["val_loss"])
         assert after.val_accuracy == own.records[-1].val_accuracy
         if own.chain is None:
             with pytest.raises(UsageError, match="of one's own"):

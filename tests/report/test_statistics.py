@@ -33,6 +33,17 @@ def test_welch_is_scipys(n):
     assert math.isnan(statistics.welch(Summary(1, 0.1, math.nan), b))
 
 
+def test_the_two_sample_interval_is_scipys_and_none_where_a_spread_is_missing():
+    a, b = [0.3, -0.1, 0.4, 0.25, 0.1], [0.05, 0.2, 0.0]
+    interval, p = statistics.two_sample(statistics.summarise(a), statistics.summarise(b))
+    expected = stats.ttest_ind(a, b, equal_var=False)
+    assert p == pytest.approx(expected.pvalue, rel=1e-9)
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected.confidence_interval(0.95)), rel=1e-9)
+    for few in (Summary(1, 1.0, math.nan), Summary(3, 1.0, math.nan)):
+        interval, p = statistics.two_sample(few, statistics.summarise(b))
+        assert all(map(math.isnan, (interval.low, interval.high, p)))
+
+
 def test_the_t_test_is_scipys():
     values = [0.3, -0.1, 0.4, 0.25, 0.1]
     interval, p = statistics.one_sample(values, null=0.05)

@@ -299,6 +299,11 @@ def test_a_damaged_store_is_refused(store):
         schema.open_for_reading(store.path)
 
 
+def test_the_folders_above_a_store_are_made(tmp_path):
+    schema.open_for_writing(tmp_path / "a" / "b" / "ltsm.db").close()
+    assert (tmp_path / "a" / "b" / "ltsm.db").is_file()
+
+
 def test_an_empty_file_becomes_a_store(tmp_path):
     path = tmp_path / "ltsm.db"
     path.touch()
