@@ -1,7 +1,6 @@
 """Commands to type next: each means the store, the study and the protocol that it was said of."""
 
 import shlex
-from dataclasses import replace
 
 import pytest
 from single_runs import DONE
@@ -21,7 +20,7 @@ def _no_places_of_ones_own(monkeypatch):
 def again(recipe, study=paper, store=grammar.STORE, protocol=PAPER, *, force=False, **provenance):
     made = study.study(protocol)
     fingerprint = made.fingerprints().get(recipe, "of no study here")
-    run = replace(DONE, recipe=recipe, fingerprint=fingerprint, provenance=provenance)
+    run = DONE._replace(recipe=recipe, fingerprint=fingerprint, provenance=provenance)
     return grammar.again(run, protocol.settings(), store, force=force)
 
 
@@ -33,7 +32,7 @@ def test_it_names_recipe_seed_and_the_protocol_by_its_number():
 
 
 def test_a_dense_network_beyond_the_protocols_is_in_no_study_and_is_named_by_its_sizes():
-    run = replace(DONE, recipe=paper.hyperop((7, 3)), hidden=(7, 3), provenance={"study": "paper"})
+    run = DONE._replace(recipe=paper.hyperop((7, 3)), hidden=(7, 3), provenance={"study": "paper"})
     found = grammar.again(run, PAPER.settings(), grammar.STORE, force=True)
     assert found == "ltsm train-hyperop --sizes 7,3 --seeds 0 --protocol 1 --force"
 
@@ -45,7 +44,7 @@ def test_it_names_the_study_that_has_the_recipe():
 
 
 def test_a_study_of_ones_own_is_named_as_it_was_run():
-    run = replace(DONE, recipe="mine", fingerprint="x", provenance={"study": "mine:study"})
+    run = DONE._replace(recipe="mine", fingerprint="x", provenance={"study": "mine:study"})
     assert grammar.again(run, PAPER.settings(), grammar.STORE, force=False).startswith(
         "ltsm sweep mine:study --only mine"
     )
@@ -71,7 +70,7 @@ def test_data_of_ones_own_is_looked_for_in_its_folder(tmp_path):
 
 
 def test_a_strange_stores_words_run_nothing_else():
-    run = replace(DONE, recipe="x; rm -rf ~", fingerprint="x", provenance={"study": "a b", "data": "$(rm)"})
+    run = DONE._replace(recipe="x; rm -rf ~", fingerprint="x", provenance={"study": "a b", "data": "$(rm)"})
     words = shlex.split(grammar.again(run, PAPER.settings(), grammar.STORE, force=False))
     assert words[2:5] == ["a b", "--only", "x; rm -rf ~"]
     assert words[-2:] == ["--data", "$(rm)"]

@@ -1,4 +1,4 @@
-"""Seals over what is shown of many runs: their rows, and the numbers that tables are made of; sixteen runs to a seal.
+"""Seals over what is shown of many runs: their rows, and the numbers that tables are made of; eight runs to a seal.
 
 A run's own seal covers every record and its masks' bits, of which a large store has gigabytes. Who shows how far runs
 are, or a table, believes none of those and need not read them. Where one of these seals is missing or does not fit,
