@@ -121,7 +121,7 @@ def broken(connection: Connection) -> Iterator[str]:
 
 
 def complete(connection: Connection) -> None:
-    """Write what `unbroken` goes by, where an older ltsm wrote none of it; for a writer's transaction."""
+    """Write what `unbroken` goes by, where an older ltsm left it out; for the transaction of a writer who has checked all."""
     if seal_shown.lacking(connection):
         seal_shown.renew(connection, _run_ids(connection))
 
