@@ -22,7 +22,7 @@ from sqlalchemy.exc import DatabaseError
 from ltsm.errors import StoreError, UsageError
 from ltsm.grammar import typed
 from ltsm.notation import parse_sizes
-from ltsm.store import models, seal
+from ltsm.store import models, seal, seal_shown
 from ltsm.store.claim import holder
 from ltsm.store.values import (
     DROPPED,
@@ -276,6 +276,35 @@ def masks(
         return list(map(_mask, _rows(connection, query)))
 
 
+def shown(store: Store, protocol_id: int) -> tuple[list[RunRow], list[ResultRow], list[MaskRow]] | None:
+    """What tables show of a protocol: its runs without their files, results, and the masks that runs ended with, by id.
+
+    Checked as they are read, in one go, as many take longer to fetch than to hash. None where the seals of what is
+    shown do not fit.
+    """
+    alive = holder(store.path) is not None
+    runs, results, masks = list[RunRow](), list[ResultRow](), list[MaskRow]()
+    ours = set[int]()
+    with reading(store) as connection:
+        recipes = {recipe: names for recipe, *names in _rows(connection, select(*_RECIPE))}
+
+        def run(row: Sequence[Any]) -> None:
+            if row[1] == protocol_id and row[2] in recipes:
+                runs.append(_run(row, recipes[row[2]], (), alive=alive))
+                ours.add(row[0])
+
+        def result(row: Sequence[Any]) -> None:
+            if row[0] in ours:
+                results.append(_result(row))
+
+        def mask(row: Sequence[Any]) -> None:
+            if row[0] in ours:
+                masks.append(_mask(row))
+
+        whole = seal.fit(connection, seal_shown.KINDS, {"run": run, "result": result, "mask": mask})
+    return (runs, results, masks) if whole else None
+
+
 def selected_mask(store: Store, run_id: int) -> MaskRow | None:
     """The mask that a run ended with, with its bits: its own, or that of the run which it has it from; or None."""
     query = _mask_query(bits=True).where(models.mask.c.run_id == run_id, models.mask.c.selected)
@@ -406,14 +435,14 @@ def _metric(row: Sequence[Any]) -> Metric:
 
 
 _RECIPE = models.recipe.c.id, models.recipe.c.name, models.recipe.c.fingerprint
-_RUN = [column for column in models.run.c if column.name != "kind"]
+_RUN = [*models.run.c]
 # What many runs have alike is read once and kept once, also of a hundred thousand.
 _sizes, _parsed, _same = lru_cache(parse_sizes), lru_cache(json.loads), lru_cache(str)
 
 
 def _run(row: Sequence[Any], recipe: Sequence[str], files: Sequence[File], *, alive: bool) -> RunRow:
-    run_id, protocol_id, _, seed, hidden, state, *lengths, inputs, classes, parameters, size = row[:13]
-    device, seconds, *moments, error, provenance = row[13:]
+    run_id, protocol_id, _, seed, _, hidden, state, *lengths, inputs, classes, parameters, size = row[:14]
+    device, seconds, *moments, error, provenance = row[14:]
     there = tuple(file for file in files if not file.role.startswith(DROPPED)) if files else ()
     values = (
         *(run_id, protocol_id, seed, *recipe, _sizes(hidden), _state(_same(state), alive=alive), *lengths),
@@ -442,7 +471,9 @@ def _state(stored: str, *, alive: bool) -> State:
 
 def _result(row: Sequence[Any]) -> ResultRow:
     run_id, seed, recipe, hidden, state, *numbers = row
-    return ResultRow(run_id, seed, recipe, _sizes(hidden), state, *map(_number, numbers))
+    return ResultRow(
+        run_id, seed, recipe, _sizes(hidden), state, *[math.nan if n is None else n for n in numbers]
+    )
 
 
 def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:

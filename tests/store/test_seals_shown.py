@@ -11,6 +11,7 @@ import made_up
 import pytest
 
 from ltsm.errors import StoreError
+from ltsm.report import evaluation
 from ltsm.store import drop, read, schema, seal, seal_shown
 
 KINDS = seal_shown.KINDS
@@ -79,6 +80,28 @@ def test_no_look_believes_a_changed_number(path, change):
     assert not unbroken(path, *KINDS)
     with pytest.raises(StoreError, match="is damaged"):
         schema.open_for_reading(path, shown=KINDS)
+
+
+@pytest.mark.parametrize("change", {**RUNS, **RESULTS}.values(), ids={**RUNS, **RESULTS})
+def test_no_table_is_made_of_a_changed_number(path, change):
+    """A report's numbers are checked as they are read. Taken out: `refuse_damage` in `load`; the change was a result."""
+    by_hand(path, change)
+    with (
+        pytest.raises(StoreError, match="is damaged"),
+        closing(schema.open_for_reading(path, shown=schema.PLAN)) as store,
+    ):
+        evaluation.load(store, checked=False)
+
+
+def test_what_is_checked_as_it_is_read_is_what_is_read_otherwise(path):
+    with closing(schema.open_for_reading(path)) as store:
+        runs, results, masks = read.shown(store, 1)
+        assert sorted(runs) == sorted(read.runs(store, 1, files=False))
+        assert sorted(map(repr, results)) == sorted(map(repr, read.results(store, 1)))  # NaN is no NaN
+        assert sorted(map(repr, masks)) == sorted(map(repr, read.masks(store, 1, selected=True)))
+        assert read.shown(store, 2) == ([], [], [])
+        checked, unchecked = evaluation.load(store), evaluation.load(store, checked=False)
+    assert repr(unchecked) == repr(checked)
 
 
 @pytest.mark.parametrize("change", {**RESULTS, **UNSEEN}.values(), ids={**RESULTS, **UNSEEN})
