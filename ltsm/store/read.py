@@ -231,6 +231,17 @@ def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
     return dict(found)
 
 
+def points(store: Store, run_ids: Sequence[int], measure: str) -> dict[int, list[tuple[float, float]]]:
+    """One column of each run's records, with the iteration, by that; a run without any is left out. NaN for NULL."""
+    metric = models.metric.c
+    found: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    query = select(metric.run_id, metric.iteration, metric[measure]).where(_among(metric.run_id, run_ids))
+    with reading(store) as connection:
+        for run_id, iteration, value in _rows(connection, query.order_by(metric.run_id, metric.iteration)):
+            found[run_id].append((_x(iteration), _number(value)))
+    return dict(found)
+
+
 def latest(store: Store, run_ids: Sequence[int]) -> dict[int, Metric]:
     """Each run's last record; a run without any is left out. NaN for NULL."""
     run, metric, again = models.run.c, models.metric.c, models.metric.alias().c
@@ -438,6 +449,12 @@ _RECIPE = models.recipe.c.id, models.recipe.c.name, models.recipe.c.fingerprint
 _RUN = [*models.run.c]
 # What many runs have alike is read once and kept once, also of a hundred thousand.
 _sizes, _parsed, _same = lru_cache(parse_sizes), lru_cache(json.loads), lru_cache(str)
+_x = lru_cache(1_024)(float)
+
+
+@lru_cache
+def _alike(value: Any) -> Any:
+    return value
 
 
 def _run(row: Sequence[Any], recipe: Sequence[str], files: Sequence[File], *, alive: bool) -> RunRow:
@@ -445,8 +462,16 @@ def _run(row: Sequence[Any], recipe: Sequence[str], files: Sequence[File], *, al
     device, seconds, *moments, error, provenance = row[14:]
     there = tuple(file for file in files if not file.role.startswith(DROPPED)) if files else ()
     values = (
-        *(run_id, protocol_id, seed, *recipe, _sizes(hidden), _state(_same(state), alive=alive), *lengths),
-        *(parameters, size, inputs, classes, there, device and _same(device), seconds),
+        *(
+            run_id,
+            protocol_id,
+            _alike(seed),
+            *recipe,
+            _sizes(hidden),
+            _state(_same(state), alive=alive),
+            *lengths,
+        ),
+        *(_alike(parameters), _alike(size), inputs, classes, there, device and _same(device), seconds),
         *(*map(_moment, moments), error, _parsed(provenance)),
         _dropped(files) if len(there) < len(files) else (),
     )
