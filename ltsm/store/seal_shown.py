@@ -89,7 +89,7 @@ def _change(connection: Connection, kind: Shown, block: int, changed: Mapping[in
     name = f"{kind}:{block}"
     known = driver(connection).execute("SELECT sha256 FROM seal WHERE name = ?", (name,)).fetchone()
     # One of the form that the eight had in common has no part, and does not fit until all are written.
-    written = dict(part.partition("=")[::2] for part in (known[0].split() if known else ()))
+    written = dict(part.partition("=")[::2] for part in (str(known[0]).split() if known else ()))
     ours = range(block * TOGETHER, (block + 1) * TOGETHER)
     parts = [(i, part) for i in ours if (part := changed.get(i, written.get(str(i), "")))]
     if parts:
@@ -107,7 +107,7 @@ def _parts(connection: Connection, kind: Shown, span: tuple[int, int], take: Tak
     """A digest of each run between these two, chained row by row."""
     found: dict[int, bytes] = {}
     for part, query in _PARTS[kind].items():
-        taken = take.get(part, bool)
+        taken = take.get(part, bool)  # which changes nothing
         for row in driver(connection).execute(query, span):
             # A fifth of the time of `repr`. Of this version every Python makes the same bytes; would one not, no seal
             # of these fitted, and the runs' own would decide.
