@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 import ltsm
 from ltsm.cli.commands import app
 from ltsm.core import criteria
-from ltsm.dashboard.source import Source
+from ltsm.dashboard.app import Dashboard
+from ltsm.dashboard.moment import Choice
 from ltsm.store import read, schema
 from ltsm.studies import all as studies
 from ltsm.studies import paper
@@ -94,11 +95,18 @@ def test_in_the_report(store, monkeypatch, tmp_path):
     assert list((tmp_path / "figures").iterdir())
 
 
-def test_in_the_dashboard(store):
-    """All that its screens read of the store."""
-    source = Source(store)
-    moment = source.look()
-    assert moment is not None
+async def test_in_the_dashboard(store):
+    """Its masks and its curves, each with its numbers."""
+    app = Dashboard(store, Choice(study="closest"), poll_seconds=3600)
+    async with app.run_test(size=(100, 30)) as pilot:
+        for key, words in (("3", ("layer 2", "25.0 ± 0.0")), ("2", ("closest",)), ("4", ("Closest",))):
+            await pilot.press(key)
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+            lines = app.screen._compositor.render_strips(app.size)
+            text = "\n".join(line.text for line in lines)
+            assert app.problem is None
+            assert all(word in text for word in words), text
 
 
 class Small(nn.Sequential):

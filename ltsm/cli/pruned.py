@@ -127,13 +127,11 @@ def _show_search(found: Supermask, images: Dataset) -> None:
     fraction = found.ranking.by == "fraction"
     heading = "fraction kept" if fraction else "threshold t"
     table = Table(heading, "relative size", "accuracy, untrained", "loss, untrained", "")
-    for r in found.results:
-        chosen = "← selected" if r is found.selected else ""
-        table.add_row(
-            f"{r.amount:g}", f"{r.relative_size:.1%}", f"{r.val_accuracy:.2%}", f"{r.val_loss:.4f}", chosen
-        )
-    say.table(table)
     best = found.selected
+    for r in found.results:
+        numbers = f"{r.amount:g}", f"{r.relative_size:.1%}", f"{r.val_accuracy:.2%}", f"{r.val_loss:.4f}"
+        table.add_row(*numbers, "← selected" if r is best else "")
+    say.table(table)
     say.data(
         f"{'a fraction of' if fraction else 't ='} {best.amount:g} keeps {best.relative_size:.1%} of the parameters;"
         f" untrained, they classify"

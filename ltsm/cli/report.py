@@ -136,8 +136,8 @@ def _evaluation(store: str, protocol: str | None, study: str, form: str) -> Eval
     from ltsm.store import schema
 
     whole = form not in TABLES
-    with reading(store, shown=() if whole else schema.RESULTS) as opened:
-        evaluation = load(opened, protocol, study, records=whole, bits=form == "html")
+    with reading(store, shown=None if whole else schema.PLAN) as opened:
+        evaluation = load(opened, protocol, study, records=whole, bits=form == "html", checked=whole)
         if evaluation.records and not whole:
             schema.refuse_damage(opened)  # records are under the runs' own seals
         check_finished(opened, evaluation, study, program=form in FOR_PROGRAMS)

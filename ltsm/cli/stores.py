@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def reading(
-    store: str | Path, *, unchecked: bool = False, shown: Collection[Shown] = ()
+    store: str | Path, *, unchecked: bool = False, shown: Collection[Shown] | None = None
 ) -> AbstractContextManager[Store]:
     """To look at; all of it is checked first, unless the command wants to see the damage or shows little of it.
 

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from ltsm.dashboard.pins import Pin
     from ltsm.dashboard.source import Source
     from ltsm.report.figures.values import Layer, Style
-    from ltsm.report.table import Table
-    from ltsm.store.values import Metric, RunRow
+    from ltsm.store.values import RunRow
     from ltsm.studies.recipe import Recipe
     from ltsm.studies.study import Study
 
@@ -116,15 +115,15 @@ class Drawing:
 
 def drawing(source: Source, moment: Moment, asked: Asked) -> Drawing:
     """Read what these groups need; for a worker thread."""
-    found = lines(moment, source.table(moment), asked.pins)
+    found = lines(moment, asked.pins)
     return Drawing(
         found, {line.key: _curves(source, line, asked) for line in found if line.key in asked.keys}
     )
 
 
-def lines(moment: Moment, table: Table | None = None, pins: Sequence[Pin] = ()) -> tuple[Line, ...]:
+def lines(moment: Moment, pins: Sequence[Pin] = ()) -> tuple[Line, ...]:
     """What is pinned of others, which is to be in sight, then the study's groups, then what else it trains."""
-    published = _published(table)
+    published = _published(moment)
     own = (
         Line(
             group,
@@ -152,11 +151,19 @@ def _groups(study: Study) -> tuple[Group, ...]:
     return (*study.groups, *(Group(name, (name,)) for name in trained if name not in grouped))
 
 
-def _published(table: Table | None) -> dict[str, float]:
-    """The published minimal validation losses, by group."""
+def _published(moment: Moment) -> dict[str, float]:
+    """The published minimal validation losses, by group: as they stand in a table of which nothing has ended.
+
+    That of what has ended takes a second and a hundred megabytes of ten thousand seeds.
+    """
+    # These wait for SQLAlchemy, which the first paint need not: see `Dashboard.stores`.
+    from ltsm.report import all as reports
+    from ltsm.report.evaluation import Evaluation
+
+    nothing = Evaluation(protocol=moment.protocol, study=moment.study, runs=(), records={})
     return {
         row.group.label: cell.theirs.mean
-        for row in (table.rows if table else ())
+        for row in reports.table(nothing).rows
         for cell in row.cells
         if cell.column.result == "minimal_val_loss" and cell.theirs is not None
     }
@@ -168,7 +175,7 @@ def _curves(source: Source, line: Line, asked: Asked) -> Curves:
     source = source.of(line.pin.path) if line.pin else source
 
     def made() -> Curves:
-        seeds = _seeds(line.group, runs, source.records(runs), asked.measure)
+        seeds = _seeds(line.group, runs, source.points(runs, asked.measure))
         return curves_of(seeds, asked.records)
 
     stamp = (line.group, tuple((run.id, run.updated_at) for run in runs))
@@ -185,15 +192,15 @@ def curves_of(seeds: Mapping[int, Points], records: int = 1) -> Curves:
     return Curves(found, seeds, band(drawn.values()), drawn)
 
 
-def _seeds(
-    group: Group, runs: Sequence[RunRow], records: Mapping[int, Sequence[Metric]], measure: str
-) -> dict[int, Points]:
+def _seeds(group: Group, runs: Sequence[RunRow], points: Mapping[int, Points]) -> dict[int, Points]:
     """Each seed's points, as far as the group goes, averaged where it has several recipes; seeds without any left out."""
     seeds: dict[int, list[Points]] = {}
     for run in runs:
-        seen = (r for r in records[run.id] if group.until is None or r.iteration <= group.until)
-        if points := [(float(record.iteration), float(getattr(record, measure))) for record in seen]:
-            seeds.setdefault(run.seed, []).append(points)
+        of_run = points[run.id]
+        if group.until is not None:
+            of_run = [point for point in of_run if point[0] <= group.until]
+        if of_run:
+            seeds.setdefault(run.seed, []).append(of_run)
     return {seed: seed_curve(curves) for seed, curves in seeds.items()}
 
 

@@ -157,12 +157,8 @@ def panel(found: Masked, what: str, seed: int, reading: str) -> Panel:
         Points(*_points([mask for mask in chosen if mask.seed == seed], value), SEED_STYLE),
     ]
     x, y = settled_axes(layers, found.by, title, settles=False)
-    return Panel(
-        x,
-        y,
-        (*considered(found), *layers),
-        title=f"{title}{reading}" if reading else f"{found.recipe} · {title}",
-    )
+    title = f"{title}{reading}" if reading else f"{found.recipe} · {title}"
+    return Panel(x, y, (*considered(found), *layers), title=title)
 
 
 def _points(

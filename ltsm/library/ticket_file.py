@@ -113,8 +113,7 @@ def ticket_from_bytes(content: bytes) -> Ticket:
     """
     try:
         description = json.loads(metadata(content)["ltsm_ticket"])
-        if description["format"] != FORMAT:
-            version = description["format"]
+        if (version := description["format"]) != FORMAT:
             raise StoreError(
                 f"this is a ticket file of version {version!r}, not {FORMAT}.",
                 "the ltsm that wrote it reads it",

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ltsm.protocol import PAPER, from_settings
-from ltsm.store import read
+from ltsm.store import read, schema
 from ltsm.store.values import ResultRow
 from ltsm.studies import all as studies
 from ltsm.studies import paper
@@ -71,13 +71,11 @@ class Evaluation:
 
     def finished(self, group: Group) -> list[ResultRow]:
         """Results of the group's runs that ended with a finite loss, or that train nothing, by seed."""
-        return self._once(
-            group, "finished", lambda: [r for r in self.ended(group) if not self._has_diverged(r)]
-        )
+        return self._once(group, "parted", lambda: self._parted(group))[0]
 
     def diverged(self, group: Group) -> list[ResultRow]:
         """Results of the runs whose loss was no finite number any more, by seed."""
-        return [r for r in self.ended(group) if self._has_diverged(r)]
+        return self._once(group, "parted", lambda: self._parted(group))[1]
 
     def ended(self, group: Group) -> list[ResultRow]:
         """Results of the runs that have ended, diverged or not, by seed; measured at `until` where the group says so."""
@@ -117,6 +115,13 @@ class Evaluation:
         cut = (measured(run, self.records.get(run.id, ()), group.until) for run in runs)
         return [result for result in cut if result is not None]
 
+    def _parted(self, group: Group) -> tuple[list[ResultRow], list[ResultRow]]:
+        """Those that ended with a finite loss or train nothing, and those that diverged."""
+        parted: tuple[list[ResultRow], list[ResultRow]] = [], []
+        for r in self.ended(group):
+            parted[self._has_diverged(r)].append(r)
+        return parted
+
     def _whole(self, group: Group) -> dict[int, list[ResultRow]]:
         found: dict[int, dict[str, ResultRow]] = defaultdict(dict)
         for r in self.finished(group):
@@ -126,15 +131,19 @@ class Evaluation:
 
     def _by_seed(self, group: Group, result: str) -> dict[int, float]:
         number = self._kept_share if result == "kept_share" else attrgetter(result)
-        found = {s: sum(map(number, results)) / len(results) for s, results in self.whole(group).items()}
-        return {s: mean for s, mean in found.items() if not math.isnan(mean)}
+        return {
+            s: mean
+            for s, results in self.whole(group).items()
+            if not math.isnan(mean := sum(map(number, results)) / len(results))
+        }
 
     def _kept_share(self, result: ResultRow) -> float:
         return self.kept_share(result.relative_size, self.study.covers(result.recipe))
 
     def _has_diverged(self, result: ResultRow) -> bool:
-        trained = self.study.recipes[result.recipe].trains == "weights"
-        return result.state == "diverged" or (trained and not math.isfinite(result.final_val_loss))
+        if math.isfinite(result.final_val_loss):  # of most, which need no look at their recipe
+            return result.state == "diverged"
+        return result.state == "diverged" or self.study.recipes[result.recipe].trains == "weights"
 
     def _with_mask(self, result: ResultRow, chosen: MaskRow | None) -> ResultRow:
         """With the untrained network's numbers, which a run that trains no weight has by its mask.
@@ -229,11 +238,10 @@ def own_results(runs: Iterable[RunRow], results: Iterable[ResultRow]) -> tuple[R
     return tuple(_called(found[run.id], run.recipe) for run in runs if run.id in found)
 
 
-def own_masks(store: Store, protocol_id: int, runs: Iterable[RunRow], **which: bool) -> tuple[MaskRow, ...]:
-    """The masks of these runs, in their order; `which` as of `read.masks`."""
-    ids = [run.id for run in runs]
-    order = {run_id: place for place, run_id in enumerate(ids)}
-    found = read.masks(store, protocol_id, run_ids=ids, **which)
+def own_masks(runs: Iterable[RunRow], masks: Iterable[MaskRow]) -> tuple[MaskRow, ...]:
+    """The masks of these runs, in their order."""
+    order = {run.id: place for place, run in enumerate(runs)}
+    found = (mask for mask in masks if mask.run_id in order)
     return tuple(sorted(found, key=lambda mask: order[mask.run_id]))  # of a run they come by amount
 
 
@@ -244,6 +252,7 @@ def load(
     *,
     records: bool = False,
     bits: bool = False,
+    checked: bool = True,
 ) -> Evaluation:
     """The evaluation of a study under the stored protocol of that name, id or fingerprint; by default the latest.
 
@@ -255,33 +264,47 @@ def load(
         study: which study, by name or module:function.
         records: also what figures and whole documents show beside tables: every record, mask and file of the runs.
         bits: also the selected masks' bits.
+        checked: whether all of the store was checked when it was opened; else it is now, as far as tables show it.
 
     Raises:
-        StoreError: there is no such protocol, or several.
+        StoreError: there is no such protocol, or several; what is shown is damaged.
         UsageError: there is no such study.
     """
     if name is None and not read.protocols(store):
         return Evaluation(protocol=PAPER, study=studies.study(study, PAPER), runs=(), records={})
     found = read.find_protocol(store, name)
     protocol = from_settings(found.settings, found.name)
-    # A sweep may write in between: what is read later holds at least what was read before.
-    results = read.results(store, found.id)
-    everything = read.runs(store, found.id, files=records)
+    shown = None if checked else read.shown(store, found.id)
+    if shown is None and not checked:
+        schema.refuse_damage(store)
+    everything, results, masks = shown or _read(store, found.id, selected=not records)
     of_study = of_store(study, protocol, everything)
     runs = own_runs(of_study, everything)
     ids = [run.id for run in runs]
     ours = set(ids)
     making = [run for run in runs if run.started_at and of_study.recipes[run.recipe].makes_mask]
+    supermasks = (
+        read.masks(store, found.id, run_ids=[r.id for r in making], selected=True, bits=True) if bits else ()
+    )
     return Evaluation(
         protocol=protocol,
         study=of_study,
         runs=runs,
         results=own_results(runs, results),
-        masks=own_masks(store, found.id, making, selected=not records),
+        masks=own_masks(making, masks),
         records=read.metrics(store, ids if records else cut_short(of_study, runs)),
-        supermasks=own_masks(store, found.id, making, selected=True, bits=True) if bits else (),
+        supermasks=own_masks(making, supermasks),
         others=tuple(sorted({r.recipe for r in everything if r.id not in ours})),
     )
+
+
+def _read(
+    store: Store, protocol_id: int, *, selected: bool
+) -> tuple[list[RunRow], list[ResultRow], list[MaskRow]]:
+    # A sweep may write in between: what is read later holds at least what was read before.
+    results = read.results(store, protocol_id)
+    runs = read.runs(store, protocol_id, files=not selected)
+    return runs, results, read.masks(store, protocol_id, selected=selected)
 
 
 def dataset_title(protocol: Protocol) -> str:

@@ -67,7 +67,7 @@ def two_sample(a: Summary, b: Summary) -> tuple[Interval, float]:
 
 def _of_difference(a: Summary, b: Summary) -> tuple[float, float]:
     """The standard error of the difference of two means, and Welch's degrees of freedom; NaN where a spread is missing."""
-    if min(a.n, b.n) < 2 or math.isnan(a.sd + b.sd) or a.sd == b.sd == 0:  # noqa: PLR2004 - a spread needs two
+    if math.isnan(a.sd + b.sd) or a.sd == b.sd == 0:
         return math.nan, math.nan
     of_a, of_b = a.sd**2 / a.n, b.sd**2 / b.n
     freedom = (of_a + of_b) ** 2 / (of_a**2 / (a.n - 1) + of_b**2 / (b.n - 1))

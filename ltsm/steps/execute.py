@@ -216,8 +216,7 @@ class Execution:
         if not isinstance(error, RunError):
             raise error
         # What told this process to stop, a closed terminal or a cluster's scheduler, may have ended the worker too.
-        told = isinstance(error, WorkerDiedError) and bool(self._stop())
-        if told:
+        if isinstance(error, WorkerDiedError) and self._stop():
             self._interrupt([active])
             return
         for work in active.jobs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from ltsm.store.values import RecipeSpec, RunSpec
@@ -68,7 +68,8 @@ class Plan:
         self._runs = [run for run in dict.fromkeys(runs) if run not in done]
         self._missing: dict[int, int] = {}
         self._waiting: dict[RunKey, list[int]] = {}
-        # By recipe, as a GPU advances runs of one shape side by side; each a heap, so that the first comes first.
+        # By recipe, as a GPU advances runs of one shape side by side; each a heap, so that the first comes first;
+        # in the order of their places they are one already.
         self._ready: dict[str, list[int]] = {}
         needs = {name: set(recipe.needs.values()) for name, recipe in study.recipes.items()}
         for place, run in enumerate(self._runs):
@@ -78,8 +79,6 @@ class Plan:
                 self._waiting.setdefault(other, []).append(place)
             if not needed:
                 self._ready.setdefault(run.recipe, []).append(place)
-        for ready in self._ready.values():
-            heapify(ready)
 
     def take(self, size: int = 1) -> list[RunKey]:
         """The first run that is ready, and up to `size` in all of the same recipe; they are the caller's now."""

@@ -195,7 +195,7 @@ seal = Table(
     Column("name", String, primary_key=True),
     Column("sha256", String, nullable=False),
 )
-"""A SHA-256 over what was written, by which damage is found; see `ltsm.store.seal`.
+"""A SHA-256 over what was written, or the first digits of several, by which damage is found; see `ltsm.store.seal`.
 
 Whoever adds a column changes what a seal covers: after a migration every seal is written anew.
 """

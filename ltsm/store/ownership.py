@@ -121,21 +121,18 @@ def _where(owned: Ownership, copying: Callable[[Store, Path], None]) -> StoreErr
 
 
 def _rescued(store: Store, copying: Callable[[Store, Path], None]) -> StoreError:
-    path = store.path
-    target = _free(path)
+    path, target = store.path, _free(store.path)
+    gone = f"the store {path} was deleted or replaced while this command wrote to it"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         copying(store, target)
     except (OSError, DatabaseError, sqlite3.Error) as error:
+        why = getattr(error, "strerror", None) or error
         return StoreError(
-            f"the store {path} was deleted or replaced while this command wrote to it, and its results could not be"
-            f" written to {target}: {getattr(error, 'strerror', None) or error}.",
-            "restore a backup",
+            f"{gone}, and its results could not be written to {target}: {why}.", "restore a backup"
         )
-    return StoreError(
-        f"the store {path} was deleted or replaced while this command wrote to it; its results are in {target}.",
-        f"mv {target} {path}, then the same command again goes on",
-    )
+    back = f"mv {target} {path}, then the same command again goes on"
+    return StoreError(f"{gone}; its results are in {target}.", back)
 
 
 def _free(path: Path) -> Path:

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DatabaseError
 from ltsm.errors import StoreError, UsageError
 from ltsm.grammar import typed
 from ltsm.notation import parse_sizes
-from ltsm.store import models, seal
+from ltsm.store import models, seal, seal_shown
 from ltsm.store.claim import holder
 from ltsm.store.values import (
     DROPPED,
@@ -231,6 +231,17 @@ def metrics(store: Store, run_ids: Sequence[int]) -> dict[int, list[Metric]]:
     return dict(found)
 
 
+def points(store: Store, run_ids: Sequence[int], measure: str) -> dict[int, list[tuple[float, float]]]:
+    """One column of each run's records, with the iteration, by that; a run without any is left out. NaN for NULL."""
+    metric = models.metric.c
+    found: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    query = select(metric.run_id, metric.iteration, metric[measure]).where(_among(metric.run_id, run_ids))
+    with reading(store) as connection:
+        for run_id, iteration, value in _rows(connection, query.order_by(metric.run_id, metric.iteration)):
+            found[run_id].append((_x(iteration), _number(value)))
+    return dict(found)
+
+
 def latest(store: Store, run_ids: Sequence[int]) -> dict[int, Metric]:
     """Each run's last record; a run without any is left out. NaN for NULL."""
     run, metric, again = models.run.c, models.metric.c, models.metric.alias().c
@@ -274,6 +285,35 @@ def masks(
     query = query.order_by(models.run.c.seed, models.run.c.id, models.mask.c.amount)
     with reading(store) as connection:
         return list(map(_mask, _rows(connection, query)))
+
+
+def shown(store: Store, protocol_id: int) -> tuple[list[RunRow], list[ResultRow], list[MaskRow]] | None:
+    """What tables show of a protocol: its runs without their files, results, and the masks that runs ended with, by id.
+
+    Checked as they are read, in one go, as many take longer to fetch than to hash. None where the seals of what is
+    shown do not fit.
+    """
+    alive = holder(store.path) is not None
+    runs, results, masks = list[RunRow](), list[ResultRow](), list[MaskRow]()
+    ours = set[int]()
+    with reading(store) as connection:
+        recipes = {recipe: names for recipe, *names in _rows(connection, select(*_RECIPE))}
+
+        def run(row: Sequence[Any]) -> None:
+            if row[1] == protocol_id and row[2] in recipes:
+                runs.append(_run(row, recipes[row[2]], (), alive=alive))
+                ours.add(row[0])
+
+        def result(row: Sequence[Any]) -> None:
+            if row[0] in ours:
+                results.append(_result(row))
+
+        def mask(row: Sequence[Any]) -> None:
+            if row[0] in ours:
+                masks.append(_mask(row))
+
+        whole = seal.fit(connection, seal_shown.KINDS, {"run": run, "result": result, "mask": mask})
+    return (runs, results, masks) if whole else None
 
 
 def selected_mask(store: Store, run_id: int) -> MaskRow | None:
@@ -406,18 +446,32 @@ def _metric(row: Sequence[Any]) -> Metric:
 
 
 _RECIPE = models.recipe.c.id, models.recipe.c.name, models.recipe.c.fingerprint
-_RUN = [column for column in models.run.c if column.name != "kind"]
+_RUN = [*models.run.c]
 # What many runs have alike is read once and kept once, also of a hundred thousand.
 _sizes, _parsed, _same = lru_cache(parse_sizes), lru_cache(json.loads), lru_cache(str)
+_x = lru_cache(1_024)(float)
+
+
+@lru_cache
+def _alike(value: Any) -> Any:
+    return value
 
 
 def _run(row: Sequence[Any], recipe: Sequence[str], files: Sequence[File], *, alive: bool) -> RunRow:
-    run_id, protocol_id, _, seed, hidden, state, *lengths, inputs, classes, parameters, size = row[:13]
-    device, seconds, *moments, error, provenance = row[13:]
+    run_id, protocol_id, _, seed, _, hidden, state, *lengths, inputs, classes, parameters, size = row[:14]
+    device, seconds, *moments, error, provenance = row[14:]
     there = tuple(file for file in files if not file.role.startswith(DROPPED)) if files else ()
     values = (
-        *(run_id, protocol_id, seed, *recipe, _sizes(hidden), _state(_same(state), alive=alive), *lengths),
-        *(parameters, size, inputs, classes, there, device and _same(device), seconds),
+        *(
+            run_id,
+            protocol_id,
+            _alike(seed),
+            *recipe,
+            _sizes(hidden),
+            _state(_same(state), alive=alive),
+            *lengths,
+        ),
+        *(_alike(parameters), _alike(size), inputs, classes, there, device and _same(device), seconds),
         *(*map(_moment, moments), error, _parsed(provenance)),
         _dropped(files) if len(there) < len(files) else (),
     )
@@ -442,7 +496,9 @@ def _state(stored: str, *, alive: bool) -> State:
 
 def _result(row: Sequence[Any]) -> ResultRow:
     run_id, seed, recipe, hidden, state, *numbers = row
-    return ResultRow(run_id, seed, recipe, _sizes(hidden), state, *map(_number, numbers))
+    return ResultRow(
+        run_id, seed, recipe, _sizes(hidden), state, *[math.nan if n is None else n for n in numbers]
+    )
 
 
 def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:

@@ -34,8 +34,8 @@ VERSIONS = ("0001", "0002", "0003")
 HEAD = VERSIONS[-1]
 RUNS: tuple[Shown, ...] = ("runs",)
 """What is shown by who says how far runs are: their rows."""
-RESULTS: tuple[Shown, ...] = ("runs", "results")
-"""And by who shows tables."""
+PLAN: tuple[Shown, ...] = ()
+"""And by who checks the rest as it is read; see `read.shown`."""
 MAGIC = b"SQLite format 3\0"
 """What every SQLite file begins with."""
 
@@ -46,12 +46,12 @@ def open_for_reading(
     unchecked: bool = False,
     older: bool = False,
     still: bool = False,
-    shown: Collection[Shown] = (),
+    shown: Collection[Shown] | None = None,
 ) -> Store:
     """The store at `path`, for looking only. All of it is checked first, unless the caller wants to see the damage.
 
-    Who reads nothing but the plan and what is named as `shown` has only that checked; all of it where that does not
-    fit. With `older` it may have an older version, whose tables are others; `still` as in `connect`.
+    Who reads nothing but the plan and what is named as `shown`, if anything, has only that checked; all of it where
+    that does not fit. With `older` it may have an older version, whose tables are others; `still` as in `connect`.
 
     Raises:
         StoreError: there is none, it is damaged or foreign, or made by another version of ltsm.
@@ -161,7 +161,7 @@ def _version_at(path: Path, *, unchecked: bool) -> str | None:
         return found
 
 
-def refuse_damage(store: Store, shown: Collection[Shown] = ()) -> None:
+def refuse_damage(store: Store, shown: Collection[Shown] | None = None) -> None:
     """Close a store that is not as it was written, and say so; `shown` as in `open_for_reading`.
 
     Raises:
@@ -169,7 +169,8 @@ def refuse_damage(store: Store, shown: Collection[Shown] = ()) -> None:
     """
     try:
         with store.engine.connect() as connection:
-            faults = [] if shown and seal.unbroken(connection, shown) else seal.faults(connection)
+            fits = shown is not None and seal.unbroken(connection, shown)
+            faults = [] if fits else seal.faults(connection)
     except DatabaseError as error:
         faults = [str(error.orig)]
     if faults:

@@ -121,7 +121,7 @@ def broken(connection: Connection) -> Iterator[str]:
 
 
 def complete(connection: Connection) -> None:
-    """Write what `unbroken` goes by, where an older ltsm wrote none of it; for a writer's transaction."""
+    """Write what `unbroken` goes by, where an older ltsm left it out; for the transaction of a writer who has checked all."""
     if seal_shown.lacking(connection):
         seal_shown.renew(connection, _run_ids(connection))
 
@@ -135,7 +135,15 @@ def unbroken(connection: Connection, shown: Collection[Shown]) -> bool:
         known = driver(connection).execute("SELECT sha256 FROM seal WHERE name = ?", (PLAN,)).fetchone()
         if known != (_plan_digest(connection),):
             return False
-        return all(_is_whole(connection, name) for name in _LOOKED_UP) and seal_shown.fit(connection, shown)
+        return all(_is_whole(connection, name) for name in _LOOKED_UP) and fit(connection, shown)
+    except _DAMAGE:
+        return False
+
+
+def fit(connection: Connection, shown: Collection[Shown], take: seal_shown.Take = seal_shown.NOBODY) -> bool:
+    """Whether these of the runs' numbers are as they were written; `take` as in `seal_shown.fit`."""
+    try:
+        return seal_shown.fit(connection, shown, take)
     except _DAMAGE:
         return False
 

@@ -126,13 +126,8 @@ def _at_once(made: Recipe, level: int) -> Recipe:
 def _kept(rate: str, output_rate: str, scope: str) -> tuple[float, ...]:
     """The shares that a round keeps: of the layers, and where each is ranked by itself of the output layer."""
     pruned = number(rate, "rate", "--rate 0.2") if rate else RATE
-    last = (
-        number(output_rate, "rate", "--output-rate 0.1")
-        if output_rate
-        else pruned / 2
-        if rate
-        else OUTPUT_RATE
-    )
+    usual = pruned / 2 if rate else OUTPUT_RATE
+    last = number(output_rate, "rate", "--output-rate 0.1") if output_rate else usual
     if scope == "global" and output_rate:
         raise UsageError(
             "--output-rate is for layers that are ranked by themselves.", "leave out --scope global"

@@ -145,8 +145,7 @@ def _check(name: str, recipe: Recipe) -> None:
     if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
         raise _refusal(name, f"needs a printable name of at most {LONGEST_NAME} characters")
     check_layers(f"the recipe {quoted(name)}", recipe.hidden, "e.g. hidden=(300, 100)")
-    masked = recipe.mask is not None
-    if recipe.trains == "nothing" and not masked:
+    if recipe.trains == "nothing" and recipe.mask is None:
         raise _refusal(name, "trains nothing and makes no mask")
     learned = isinstance(recipe.mask, recipes_.Learned)
     if learned != (recipe.trains == "mask"):

@@ -78,7 +78,9 @@ class TestFurther:
         swept(stores["fresh"], (0,), recipes=(paper.INITIAL,))
         assert merge(stores["fresh"], stores["more"]) == [{"new": ALL + MORE - 1, "same": 1}]
         assert results(stores["fresh"]) == results(stores["more"])
-        assert len(weights_of(stores["fresh"])) == len(weights_of(stores["more"]))
+        fresh, more = (sorted(Path(name).name for name in weights_of(stores[of])) for of in ("fresh", "more"))
+        assert fresh == more
+        assert {"initial.safetensors", "final.safetensors"} <= set(fresh)
         check(stores["fresh"])
 
 

@@ -567,6 +567,7 @@ class TestHeldOut:
         )
         assert train == sorted(train)
         assert held == sorted(held)
+        assert held[:6] == [1, 4, 5, 11, 13, 19]  # the same ones wherever and whenever
         assert sorted(train + held) == list(range(1_437))
         assert 40 < sum(place < 200 for place in held) < 75
         assert torch.equal(data.validation_labels, whole.train_labels[held])

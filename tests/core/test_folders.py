@@ -78,8 +78,16 @@ class TestParts:
         assert "1 test set without the classes of the training set (test)" in own.summary(raw)
 
     def test_two_that_could_be_meant_are_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match="has both val and valid: which is meant"):
+        with pytest.raises(DataError, match="has both val and valid: which is meant") as caught:
             read(photos(tmp_path, "train", "val", "valid"))
+        assert caught.value.message.startswith(str(tmp_path))
+
+    def test_where_nothing_but_training_images_lie_the_folder_that_lacks_is_named(
+        self, tmp_path: Path
+    ) -> None:
+        with pytest.raises(DataError) as caught:
+            read(photos(tmp_path, "train"))
+        assert caught.value.message.startswith(str(tmp_path / "val"))
 
     def test_a_class_without_images_is_named(self, tmp_path: Path) -> None:
         (photos(tmp_path, "train", "val") / "train" / "bird").mkdir()

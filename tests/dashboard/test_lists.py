@@ -14,6 +14,7 @@ from ltsm.dashboard.widgets.columns import Column
 from ltsm.dashboard.widgets.sorting import in_order, next_order
 from ltsm.protocol import PAPER
 from ltsm.report.statistics import Summary
+from ltsm.store import read
 from ltsm.studies import paper
 from ltsm.studies.study import Group
 
@@ -50,7 +51,7 @@ def moment(finished):
 def test_the_lines_are_the_studys_groups_and_what_else_it_trains(finished, moment):
     source = Source(finished)
     source.look()
-    lines = {line.key: line for line in curve_groups.lines(moment, source.table(moment))}
+    lines = {line.key: line for line in curve_groups.lines(moment)}
     assert list(lines) == [
         "ticket",
         *(paper.hyperop(h) for h in PAPER.hyperops),
@@ -61,6 +62,28 @@ def test_the_lines_are_the_studys_groups_and_what_else_it_trains(finished, momen
     assert lines["hyperop (200, 30)"].published == 0.078
     assert lines["initial training"].published is None
     assert lines["ticket"].started == 3
+
+
+def test_curves_wait_for_no_table(finished, moment, monkeypatch):
+    """Their published levels do not depend on results. Taken out: a table of nothing; one of everything was made."""
+    source = Source(finished)
+    expected = {row.label: row for row in source.table(moment).rows}
+    monkeypatch.setattr(read, "results", None)
+    drawn = curve_groups.drawing(Source(finished), moment, Asked(["ticket"]))
+    published = {line.name: line.published for line in drawn.lines if line.published is not None}
+    theirs = {label: row.cells[2].theirs.mean for label, row in expected.items()}
+    assert sorted(published.values()) == sorted(theirs.values())
+    assert len(published) == len(paper.study(PAPER).groups)
+
+
+@pytest.mark.parametrize("measure", curve_groups.MEASURES)
+def test_a_curve_is_one_column_of_the_records(finished, moment, measure):
+    source = Source(finished)
+    records = source.records(moment.runs)
+    expected = {
+        i: [(float(r.iteration), getattr(r, measure)) for r in of_run] for i, of_run in records.items()
+    }
+    assert repr(source.points(moment.runs, measure)) == repr(expected)  # NaN is no NaN
 
 
 def test_first_seen_is_what_there_is(moment):

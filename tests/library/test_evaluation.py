@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -75,3 +76,14 @@ def test_without_the_memory_for_that_they_are_made_for_each_batch(pair, images, 
     whole = find(pair, images, 240)
     assert [r.val_accuracy for r in whole.results] == [r.val_accuracy for r in kept.results]
     assert [r.val_loss for r in whole.results] == pytest.approx([r.val_loss for r in kept.results])
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"), [(nn.Linear(9, 3), (2, 16)), (nn.Conv2d(3, 2, 1), (2, 1, 4, 4))]
+)
+def test_images_that_fit_in_no_shape_keep_the_one_that_the_error_is_about(network, shape):
+    """A matrix takes rows, other first parameters take whole images."""
+    data = SimpleNamespace(
+        train_images=torch.zeros(2, 16), train_labels=torch.zeros(2), image_shape=(1, 4, 4)
+    )
+    assert evaluation.as_taken(network, data, "train")[0].shape == shape

@@ -486,7 +486,7 @@ NONSENSE = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "words"), NONSENSE, ids=str)
+@pytest.mark.parametrize(("wrong", "words"), NONSENSE, ids=lambda value: " ".join(str(value).split()))
 def test_nonsense_is_refused_at_the_call(wrong, words):
     """Before anything is trained."""
     arguments = {"model": network(), "train": lambda _: pytest.fail("it trains"), "rounds": 2, **wrong}

@@ -154,7 +154,7 @@ def test_edge_popup_keeps_the_fraction_of_each_layer(untrained, halves):
     found = learn(untrained, *halves, method="edge_popup", keep=0.3)
     for flags in found.mask.values():
         assert int(flags.sum()) == flags.numel() - int(0.7 * flags.numel())
-    assert found.amount == 0.3
+    assert (found.ranking.by, found.amount) == ("fraction", 0.3)
 
 
 @pytest.mark.parametrize("optimiser", [None, SGD], ids=["ours", "module"])
@@ -398,6 +398,8 @@ def test_it_is_a_supermask_like_others(untrained, halves, tmp_path, options):
     assert ticket.records[-1].val_loss == loaded.about["trained_val_loss"]
     assert all(not loaded.trained[n][~flags].any() for n, flags in found.mask.items())
     assert "never" not in repr(found)
+    assert repr(found).startswith("LearnedSupermask(bernoulli, 30 iterations,")
+    assert found.ranking.by == "threshold"
     assert f"{found.selected.val_accuracy:.2%}" in repr(found)
 
 

@@ -66,6 +66,20 @@ class TestRoundTrip:
         assert repr(back.records) == repr(own.records)
         assert (back.about, back.chain, back.recipe) == (own.about, own.chain, None)
 
+    def test_it_says_what_it_is(self, own):
+        about = {name: value for name, value in own.about.items() if isinstance(value, float)}
+        assert {"val_accuracy", "trained_val_loss"} <= about.keys()
+        said = ", ".join(f"{name} = {value:g}" for name, value in about.items())
+        sizes = f"{own.kept:,} of {own.covered:,}"
+        assert repr(own) == f"Ticket(keeps {sizes} parameters, trained, {len(own.records)} records\n  {said})"
+
+    def test_values_that_no_seed_gives_are_in_the_file(self):
+        """Taken out: the question whether what is kept can be drawn again; no initial value came back."""
+        ticket = seeded()
+        ticket = replace(ticket, recipe=replace(ticket.recipe, kept="trained"))
+        back = ticket_from_bytes(ticket_bytes(ticket))
+        assert same(back.initial, ticket.initial)
+
     def test_a_seeded_ticket_holds_no_values(self):
         """They come back from the seed."""
         ticket = seeded()

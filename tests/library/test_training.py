@@ -11,7 +11,9 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import ltsm
+from ltsm.core.batches import Batches
 from ltsm.errors import DataError, UsageError
+from ltsm.library.batches import training_batches
 
 OPTIMISERS = {
     "sgd": partial(torch.optim.SGD, lr=0.05, momentum=0.9, weight_decay=0.01),
@@ -290,3 +292,13 @@ def test_a_generator_that_has_no_more_batches_is_a_sentence(found, images, batch
     data = ((images[0][:50], images[1][:50]) for _ in range(batches))
     with pytest.raises(DataError, match="the training data has no more batches"):
         ltsm.train_ticket(found, data, iterations=10)
+
+
+def test_whole_data_is_shuffled_anew_at_every_epoch():
+    """Each in the order of its own, from its first batch on."""
+    rows = torch.arange(12.0).reshape(12, 1), torch.arange(12)
+    found, orders = training_batches(rows, 4, "shuffled", 3), Batches(12, 4, "shuffled")
+    for epoch in range(3):
+        labels = torch.cat([next(found).labels for _ in range(orders.per_epoch)])
+        assert labels.tolist() == orders.epoch_order(3, epoch).tolist()
+    assert len({tuple(orders.epoch_order(3, epoch).tolist()) for epoch in range(3)}) == 3

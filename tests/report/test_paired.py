@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ltsm.report.grids import of_comparison
-from ltsm.report.paired import ENOUGH_PAIRS, Comparison, difference, holm_together
+from ltsm.report.paired import ENOUGH_PAIRS, Comparison, difference, differences, holm_together
 from ltsm.report.table import FINAL_LOSS
 from ltsm.report.words import p_text
 
@@ -35,6 +35,14 @@ def test_p_is_corrected_by_hand_after_holm():
     assert Comparison("", "", "", FINAL_LOSS, (one, two, three)).tested == 2
 
 
+def test_of_too_few_seeds_nothing_is_said():
+    found = differences(
+        "the ticket", Comparison("final", "", "", FINAL_LOSS, (pair("a", 1, 2), pair("b", 1)))
+    )
+    assert (found.name, found.answer) == ("final_differs", "not enough seeds")
+    assert f"2 finished, at least {ENOUGH_PAIRS} needed" in found.sentence
+
+
 def test_words_follow_the_corrected_p():
     """Alone it is shown, beside nine others it is not; its own interval stays what it was."""
     shown = pair("a", 1, 2, 0.5, 3, 2)
@@ -54,9 +62,9 @@ def test_the_evidence_counts_the_seeds_on_the_means_own_side():
         f"95% interval {mean - half:+.3f} to {mean + half:+.3f}; "
     )
     assert higher.evidence(FINAL_LOSS, 1).endswith(f"{p_text(higher.p)}; higher for {n}")
-    assert lower.evidence(FINAL_LOSS, 7).endswith(
-        f"{p_text(lower.p)} corrected for 7 comparisons; lower for {n}"
-    )
+    for of in (2, 7):
+        words = f"{p_text(lower.p)} corrected for {of} comparisons; lower for {n}"
+        assert lower.evidence(FINAL_LOSS, of).endswith(words)
 
 
 @given(st.lists(st.lists(st.integers(-9, 9), min_size=2, max_size=9), min_size=1, max_size=6))

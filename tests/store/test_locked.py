@@ -4,13 +4,14 @@ import logging
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
 
 from ltsm.errors import StoreError
 from ltsm.protocol import PAPER
-from ltsm.store import locked, schema, write
+from ltsm.store import claim, locked, schema, write
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SHELL = """
@@ -83,3 +84,26 @@ def test_with_wait_it_takes_as_long_as_it_takes(path, monkeypatch, caplog):
         release.join()
     assert caplog.text.count("waiting for it") == 1
     store.close()
+
+
+def test_a_reader_that_is_in_the_way_of_a_transaction_is_waited_for_as_long_as_ever(path):
+    """Taken out: the time that SQLite waits is set back after the lock was taken by rounds."""
+    store = schema.open_for_writing(path)
+    with store.engine.begin() as connection:
+        waits = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    store.close()
+    assert waits == 1000 * locked.BUSY_SECONDS
+
+
+def test_who_waits_for_a_store_gets_it_when_the_other_has_ended(path, monkeypatch):
+    """Longer than a reader's look at the lock takes, which everybody waits for."""
+    monkeypatch.setattr(claim, "_READER_GLANCE_S", 0.05)
+    with ExitStack() as other:
+        other.enter_context(claim.claim(path, "ltsm sweep", NOW))
+        with pytest.raises(StoreError, match="is being written by ltsm sweep"), claim.claim(path, "x", NOW):
+            pass
+        release = threading.Timer(0.3, other.close)
+        release.start()
+        with claim.claim(path, "x", NOW, wait=True):
+            assert release.finished.is_set()
+        release.join()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ltsm.protocol import PAPER
-from ltsm.store import read, schema, seal, seal_shown, write
+from ltsm.store import read, schema, seal, write
 from ltsm.store.values import Artifact, Beginning, MaskRow, Metric, RecipeSpec, RunSpec, Segment
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -236,7 +236,6 @@ def test_sealing_two_runs_reads_nothing_of_those_between(tmp_path):
         seal.seal_runs(connection, [ids[3], ids[0]])
         connection.connection.driver_connection.set_trace_callback(None)
     ranges = {tuple(map(int, found)) for query in asked for found in RANGE.findall(query)}
-    shown = (0, seal_shown.TOGETHER - 1)
-    assert ranges == {(ids[0], ids[0]), (ids[3], ids[3]), shown}
+    assert ranges == {(ids[0], ids[0]), (ids[3], ids[3])}
     assert read.faults(store) == []
     store.close()

@@ -91,8 +91,7 @@ def tickets_and_hyperops(evaluation: Evaluation, table: Table) -> Figure:
         f"standard deviation over the n seeds that have them all; "
         f"{over_all(evaluation)} "
         f"The groups are the best least-squares split of the networks' mean final losses. {beyond}"
-    )
-    caption = caption.strip() + left_out(evaluation, *groups)
+    ).strip() + left_out(evaluation, *groups)
     return Figure(5, f"{measure.label} of lottery tickets and hyperops", caption, (panel,))
 
 
