@@ -101,8 +101,14 @@ def contents_by_accuracy(evaluation: Evaluation, by_loss: Table) -> Contents:
 def _compared(
     evaluation: Evaluation, columns: Iterable[Column]
 ) -> tuple[tuple[Claim, ...], tuple[Comparison, ...]]:
-    """The study's reference minus each other group in these columns, paired by seed, and in words."""
-    found = (against_reference(evaluation, column) for column in columns)
+    """The study's reference minus each other group in these columns, paired by seed, and in words.
+
+    A reference that trains nothing has no final numbers, however many of its runs have ended.
+    """
+    own = [group for group in evaluation.study.groups if group.label == evaluation.study.reference]
+    ended = any(evaluation.whole(group) for group in own)
+    had = [c for c in columns if not ended or any(evaluation.by_seed(group, c.result) for group in own)]
+    found = (against_reference(evaluation, column) for column in had)
     comparisons = tuple(comparison for comparison in found if comparison.pairs)
     reference = title(evaluation.study.reference)
     return tuple(differences(reference, comparison) for comparison in comparisons), comparisons

@@ -10,7 +10,7 @@ import pytest
 from ltsm.protocol import FRANKLE, PAPER
 from ltsm.report import all as report
 from ltsm.report import criteria_claims as criteria
-from ltsm.report import document
+from ltsm.report import document, measure
 from ltsm.report.evaluation import Evaluation
 from ltsm.report.figures.draw import draw
 from ltsm.report.published_claims import as_json, ordering, value
@@ -205,3 +205,19 @@ def test_tables_show_test_accuracies_and_no_column_without_a_number():
     ]  # fmt: skip
     text = document.WRITERS["markdown"](untrained, False)
     assert "86.0% ± 0.6" in text
+
+
+def test_a_reference_that_is_never_trained_is_compared_untrained_alone():
+    """Taken out: the columns that it has; "Not enough seeds to say in whose final validation accuracy …: 0 finished"."""
+    found = evaluation(name="criteria/train=best")
+    never = {name for name, recipe in found.study.recipes.items() if recipe.trains == "nothing"}
+    own = dict.fromkeys(("final_val_accuracy", "minimal_test_accuracy"), math.nan)
+    results = tuple(r._replace(**own) if r.recipe in never else r for r in found.results)
+    said = report.contents(dataclasses.replace(found, results=results), measure.ACCURACY)
+    assert {c.column.result for c in said.comparisons} == {
+        "untrained_val_accuracy",
+        "untrained_test_accuracy",
+    }
+    assert not [c for c in said.claims if c.answer == "not enough seeds"]
+    begun = report.contents(evaluation(name="criteria/train=best", seeds=()), measure.ACCURACY)
+    assert {c.answer for c in begun.claims} == {"not enough seeds"}
