@@ -23,7 +23,7 @@ mutants: MUTMUT := PYTHONPATH=$(CURDIR)/mutants:$(CURDIR)/tests $(BIN)/mutmut ru
 mutants: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,mutants]'
 	mkdir -p mutants
-	$(if $(MUTANTS),,$(MUTMUT) 'ltsm.regular.*')
+	$(if $(MUTANTS),,$(MUTMUT) 'ltsm.core.remembered.*')
 	$(MUTMUT) $(or $(MUTANTS),$$($(BIN)/python tests/noticing.py $(SAMPLE) $(SEED)))
 
 check: .venv/ready
