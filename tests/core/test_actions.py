@@ -131,3 +131,13 @@ def test_a_random_mask_keeps_as_many_in_every_layer(covers):
     free = covered_by(NETWORK, covers)
     assert not found[:, free].all(0).any()
     assert found[:, ~free].all()
+
+
+def test_a_random_mask_is_another_in_every_layer():
+    """Of the same size: layers are drawn apart. Taken out: the layer's index in the stream; both had the same places."""
+    network = Network((8, 8, 8))
+    mask = torch.arange(network.parameters) % 2 == 0
+    found = CONTROLS["random"](case(mask, "weights", network=network, values=torch.ones(network.parameters)))
+    first, second = (found[layer.weight] for layer in network.layers)
+    assert first.sum() == second.sum() == 32
+    assert not torch.equal(first, second)

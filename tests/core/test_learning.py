@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from ltsm.core import sparse_library
 from ltsm.core.datasets import Dataset
 from ltsm.core.draws import draws, key, threefry
 from ltsm.core.engine import choose_engine
 from ltsm.core.learned import METHODS, SCHEDULES, kept_of
 from ltsm.core.learning import SAMPLES_AT_THE_END, MaskRecord, learn_by
 from ltsm.core.mask_engine import MASK_ENGINES
+from ltsm.core.mask_sparse import SparseMaskEngine
 from ltsm.core.mask_state import MaskState, fresh_mask_state, pack_mask, unpack_mask
 from ltsm.core.mask_training import Course, first_scores, mask_of, masked
 from ltsm.core.network import Network, initial_values
@@ -67,6 +69,19 @@ def engine_for(kind: type[MaskEngine], data: Dataset, network: Network, course: 
     if reason := kind.refusal(data, network, course, "cpu"):
         pytest.skip(reason)
     return kind(data, network, course, "cpu")
+
+
+def test_the_kernel_learns_masks_of_weights_in_networks_with_relu(data: Dataset) -> None:
+    """It has no refusal for these, and one for others: the tests of each engine leave out what it refuses."""
+    if sparse_library.library() is None:
+        pytest.skip(sparse_library.unavailable_reason() or "no kernel is to be used")
+    for learned in LEARNED.values():
+        assert not SparseMaskEngine.refusal(data, NETWORK, course_of(data, learned), "cpu")
+    for learned, network in (
+        (BIASES["bernoulli, biases"], NETWORK),
+        (BERNOULLI, replace(NETWORK, activation="tanh")),
+    ):
+        assert "masks of weights" in SparseMaskEngine.refusal(data, network, course_of(data, learned), "cpu")
 
 
 class StraightThrough(torch.autograd.Function):

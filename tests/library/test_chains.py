@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import ltsm
+from ltsm.library.chains import chain_of_state
 
 
 def changed(model: nn.Module) -> nn.Module:
@@ -75,3 +76,12 @@ def test_what_is_used_twice_or_replaced_is_computed_as_the_module_computes_it(ma
     assert (found.through != "module") == is_chain
     assert [r.val_accuracy for r in found.results] == [r.val_accuracy for r in theirs.results]
     assert [r.val_loss for r in found.results] == pytest.approx([r.val_loss for r in theirs.results])
+
+
+def test_layers_are_in_the_order_of_their_numbers():
+    """Where a file has them in that of their letters."""
+    sizes = {"layer1": (6, 8), "layer10": (5, 3), "layer2": (8, 5)}
+    state = {f"{n}.weight": torch.zeros(out, into) for n, (into, out) in sizes.items()}
+    state |= {f"{n}.bias": torch.zeros(out) for n, (_, out) in sizes.items()}
+    chain = chain_of_state(state, "relu")
+    assert (chain.network.sizes, chain.layers) == ((6, 8, 5, 3), ("layer1", "layer2", "layer10"))

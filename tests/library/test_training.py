@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import ltsm
 from ltsm.core.batches import Batches
 from ltsm.errors import DataError, UsageError
-from ltsm.library.batches import training_batches
+from ltsm.library.batches import evaluation_batches, training_batches
 
 OPTIMISERS = {
     "sgd": partial(torch.optim.SGD, lr=0.05, momentum=0.9, weight_decay=0.01),
@@ -302,3 +302,15 @@ def test_whole_data_is_shuffled_anew_at_every_epoch():
         labels = torch.cat([next(found).labels for _ in range(orders.per_epoch)])
         assert labels.tolist() == orders.epoch_order(3, epoch).tolist()
     assert len({tuple(orders.epoch_order(3, epoch).tolist()) for epoch in range(3)}) == 3
+
+
+def test_batches_may_be_numbered():
+    """As a sequence of one's own is that Python goes through by its numbers."""
+
+    class Numbered:
+        def __getitem__(self, i):
+            if i == 2:
+                raise IndexError
+            return torch.full((3, 1), float(i)), torch.arange(3)
+
+    assert [batch.images.mean() for batch in evaluation_batches(Numbered())] == [0, 1]

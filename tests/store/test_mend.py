@@ -6,7 +6,7 @@ import made_up
 import pytest
 from sqlalchemy import text
 
-from ltsm.store import mend, read, schema, seal
+from ltsm.store import mend, read, schema, seal, write
 from ltsm.studies import paper
 
 LATER = made_up.NOW + timedelta(hours=1)
@@ -75,3 +75,13 @@ def test_one_with_nothing_to_go_on_from_begins_again_and_no_other(store):
     assert (after.state, after.iteration, after.files, after.updated_at) == ("pending", 0, (), LATER)
     assert read.metrics(store, [run_id]) == {}
     assert [run for run in read.runs(store) if run.recipe != HYPEROP] == others
+
+
+def test_runs_that_a_dead_command_left_running_are_interrupted_now(store):
+    """Taken out: the moment, by which those who look see that something changed."""
+    run_id = changed(store, HYPEROP, "UPDATE run SET state = 'running', finished_at = NULL WHERE id = :id")
+    write.mark_interrupted(store, LATER)
+    (after,) = read.runs(store, ids=[run_id], alive=True)
+    assert (after.state, after.updated_at) == ("interrupted", LATER)
+    assert len([run for run in read.runs(store) if run.updated_at == LATER]) == 1
+    assert read.faults(store) == []

@@ -8,12 +8,13 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from math import isnan, nan
+from pathlib import Path
 
 import pytest
 
 from ltsm.errors import StoreError
 from ltsm.protocol import PAPER
-from ltsm.store import artifacts, claim, read, schema, space, write
+from ltsm.store import artifacts, claim, engine, read, schema, space, write
 from ltsm.store.values import Artifact, Beginning, MaskRow, Metric, RecipeSpec, RunSpec, Segment
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -456,3 +457,7 @@ def test_a_lock_whose_name_went_while_it_was_taken_is_taken_anew(tmp_path, monke
         assert claim.held(locked) == claim.named(claim.lock_path(path))
         assert claim.holder(path).command == "me"
     assert len(files) == 2
+
+
+def test_a_store_may_be_named_as_sqlalchemy_does():
+    assert engine.store_path("sqlite:///results/ltsm.db") == Path("results/ltsm.db")
