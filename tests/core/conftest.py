@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ltsm.core import engine
+from ltsm.core import engine, sparse_library
 from ltsm.core.datasets import Dataset
 from ltsm.core.network import Network, initial_values
 from ltsm.core.sparse_engine import SparseEngine, unavailable_reason
@@ -26,6 +26,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def usual_kernel() -> None:
+    """A command that another test has run in this process may have chosen one."""
+    sparse_library.use(())
 
 
 @pytest.fixture(params=["sparse", "torch"])
