@@ -21,7 +21,10 @@ pytestmark = pytest.mark.filterwarnings("default")  # Dask's own, of its threads
 from clusters import Cluster  # noqa: E402 - it would fail without Dask
 
 SILENT_S = 3
+# Whatever starts the tests in the background may have had it ignored.
 PROGRAM = f"""
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from ltsm.steps import cluster
 cluster.SILENT_S = {SILENT_S}
 from ltsm.cli import main
@@ -32,7 +35,7 @@ name = "long"
 dataset = "digits"
 seeds = "0-2"
 hidden = [100, 20]
-initial_iterations = 100_000
+initial_iterations = 50_000
 iterations = 100
 record_every = 1_000
 hyperops = [[4, 3]]
