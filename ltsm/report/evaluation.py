@@ -141,9 +141,9 @@ class Evaluation:
         return self.kept_share(result.relative_size, self.study.covers(result.recipe))
 
     def _has_diverged(self, result: ResultRow) -> bool:
-        if math.isfinite(result.final_val_loss):  # of most, which need no look at their recipe
-            return result.state == "diverged"
-        return result.state == "diverged" or self.study.recipes[result.recipe].trains == "weights"
+        return result.state == "diverged" or (
+            not math.isfinite(result.final_val_loss) and self.study.recipes[result.recipe].trains == "weights"
+        )
 
     def _with_mask(self, result: ResultRow, chosen: MaskRow | None) -> ResultRow:
         """With the untrained network's numbers, which a run that trains no weight has by its mask.

@@ -452,26 +452,20 @@ _sizes, _parsed, _same = lru_cache(parse_sizes), lru_cache(json.loads), lru_cach
 _x = lru_cache(1_024)(float)
 
 
-@lru_cache
+@lru_cache(typed=True)
 def _alike(value: Any) -> Any:
+    """The same object for the same value, of its own type: 1 is not 1.0."""
     return value
 
 
 def _run(row: Sequence[Any], recipe: Sequence[str], files: Sequence[File], *, alive: bool) -> RunRow:
     run_id, protocol_id, _, seed, _, hidden, state, *lengths, inputs, classes, parameters, size = row[:14]
     device, seconds, *moments, error, provenance = row[14:]
+    seed, parameters, size = map(_alike, (seed, parameters, size))
     there = tuple(file for file in files if not file.role.startswith(DROPPED)) if files else ()
     values = (
-        *(
-            run_id,
-            protocol_id,
-            _alike(seed),
-            *recipe,
-            _sizes(hidden),
-            _state(_same(state), alive=alive),
-            *lengths,
-        ),
-        *(_alike(parameters), _alike(size), inputs, classes, there, device and _same(device), seconds),
+        *(run_id, protocol_id, seed, *recipe, _sizes(hidden), _state(_same(state), alive=alive), *lengths),
+        *(parameters, size, inputs, classes, there, device and _same(device), seconds),
         *(*map(_moment, moments), error, _parsed(provenance)),
         _dropped(files) if len(there) < len(files) else (),
     )
