@@ -82,7 +82,7 @@ def _owner(module: nn.Module, name: Any) -> tuple[nn.Module, str]:
     """
     place, _, attribute = name.rpartition(".") if isinstance(name, str) else ("", "", "")
     owner = dict(module.named_modules(remove_duplicate=False)).get(place)
-    known = dict(owner.named_parameters(recurse=False)) if owner is not None else {}
+    known = dict(owner.named_parameters(recurse=False, remove_duplicate=False)) if owner is not None else {}
     parameter = known.get(attribute, known.get(attribute + _ORIGINAL))
     if owner is None or parameter is None:
         raise UsageError(f"the mask is of another network: here is no {quoted(name)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DatabaseError
@@ -51,7 +51,8 @@ def copy(store: Store, target: Path, *, weights: bool = True) -> int:
             f"cannot write the copy {target}: {cause}.", "make space, or choose another place"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
     return count
 
 

@@ -90,6 +90,14 @@ def test_the_published_file_comes(url, tmp_path, path):
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
+def test_a_long_download_says_how_much_has_come(url, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "TELL_EVERY", 0.0)
+    said = []
+    assert not download._from_first_mirror("whole", MD5, [f"{url}/"], tmp_path, BOUNDS, said.append)
+    assert said[0] == f"whole from {url}/"
+    assert said[-1] == "0.0 MB have come, of at most 0.0"
+
+
 def test_an_endless_body_ends_at_the_published_size(url, tmp_path):
     """Taken out: `at_most`; 8.4 GB were written in 30 seconds."""
     with pytest.raises(TransferError, match="more than the 10,000 bytes"):

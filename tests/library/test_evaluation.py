@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 import ltsm
-from ltsm.library import evaluation, masked
+from ltsm.library import batches, evaluation, masked, outputs
 
 SEEN: list[torch.Tensor] = []
 
@@ -87,3 +88,10 @@ def test_images_that_fit_in_no_shape_keep_the_one_that_the_error_is_about(networ
         train_images=torch.zeros(2, 16), train_labels=torch.zeros(2), image_shape=(1, 4, 4)
     )
     assert evaluation.as_taken(network, data, "train")[0].shape == shape
+
+
+def test_losses_are_summed_in_double_precision():
+    """Beside a large one a small one would be lost in single precision: a whole data set's loss, bit by bit."""
+    logits, labels = torch.tensor([[0.0, -(2.0**25)], [0.0, 0.0]]), torch.tensor([1, 1])
+    batch = batches.Pair(logits, labels, labels)
+    assert outputs.lost(logits, batch, outputs.default_loss) == pytest.approx(2**25 + math.log(2), abs=1e-6)

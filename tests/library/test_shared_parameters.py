@@ -28,6 +28,18 @@ class Tied(nn.Module):
         return self.c(torch.relu(self.b(torch.relu(self.a(images)))))
 
 
+class TwoNames(nn.Linear):
+    """A layer that has its weight under a second name."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs)
+        self.again = self.weight
+
+
+def layer_with_two_names() -> nn.Module:
+    return nn.Sequential(TwoNames(6, 6), nn.ReLU(), nn.Linear(6, 3))
+
+
 def block_twice() -> nn.Module:
     block = nn.Sequential(nn.Linear(6, 6), nn.ReLU())
     return nn.Sequential(block, block, nn.Linear(6, 3))
@@ -45,7 +57,9 @@ class Embedding(nn.Module):
         return self.out_of(self.into(images) + self.words.weight.mean(0))
 
 
-@pytest.fixture(params=[Tied, block_twice], ids=["tied", "block_twice"])
+@pytest.fixture(
+    params=[Tied, block_twice, layer_with_two_names], ids=["tied", "block_twice", "layer_with_two_names"]
+)
 def pair(request, images):
     """A network with its initial values, and trained."""
     torch.manual_seed(7)

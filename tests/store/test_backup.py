@@ -1,5 +1,7 @@
 """A copy of a store, and what lies in its way."""
 
+import resource
+
 import pytest
 from small import SMALL, execution
 
@@ -36,3 +38,23 @@ def test_the_same_file_in_the_way_is_as_good(store, tmp_path):
     same.parent.mkdir(parents=True)
     same.write_bytes((store.folder / weights_of(store)).read_bytes())
     assert backup.copy(store, tmp_path / "copy" / "ltsm.db") > 0
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence_with_the_cause(store, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"cannot write the copy .*: (Not a directory|File exists)\.\n"):
+        backup.copy(store, tmp_path / "file" / "ltsm.db")
+
+
+def test_a_full_disk_is_a_sentence_with_sqlites_cause(store, tmp_path):
+    """SQLite's error has no number of the system's."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    try:
+        with pytest.raises(StoreError) as caught:
+            backup.copy(store, tmp_path / "copy" / "ltsm.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.message.startswith("cannot write the copy ")
+    assert caught.value.message.endswith((": disk I/O error.", ": database or disk is full."))
+    assert list((tmp_path / "copy").iterdir()) == []

@@ -10,7 +10,7 @@ import pytest
 
 from ltsm.errors import StoreError
 from ltsm.protocol import PAPER
-from ltsm.store import companions, schema, write
+from ltsm.store import companions, other, schema, write
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 LOST = "its last changes were in its log ltsm.db-wal, which is not here"
@@ -119,3 +119,10 @@ def test_companions_are_files_of_sqlites(path, suffix, kind):
     with pytest.raises(StoreError, match=words[kind]) as caught:
         companions.refuse_strange(path)
     assert caught.value.hint == "do not use this store"
+
+
+def test_a_copy_is_forgotten_with_all_that_sqlite_keeps_beside_it(tmp_path):
+    for name in ("ltsm.db", "ltsm.db-wal", "ltsm.db-shm", "ltsm.db-journal", "another.db"):
+        (tmp_path / name).touch()
+    other.forget(tmp_path / "ltsm.db")
+    assert [found.name for found in tmp_path.iterdir()] == ["another.db"]

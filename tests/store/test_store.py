@@ -300,6 +300,49 @@ def test_a_damaged_store_is_refused(store):
         schema.open_for_reading(store.path)
 
 
+@pytest.fixture
+def without_shared_memory(store):
+    """As on a disk that can only be read: SQLite cannot make what a log is shared by."""
+    write.add_protocol(store, PAPER, NOW)
+    store.close()
+    shared = store.path.with_name("ltsm.db-shm")
+    shared.unlink(missing_ok=True)
+    shared.symlink_to("nowhere/at/all")
+    return store.path
+
+
+@pytest.mark.parametrize("log", [None, b""])
+def test_where_a_log_cannot_be_shared_a_store_without_one_is_read_all_the_same(without_shared_memory, log):
+    if log is not None:
+        without_shared_memory.with_name("ltsm.db-wal").write_bytes(log)
+    with closing(engine.connect(without_shared_memory, read_only=True)) as opened:
+        assert [row.name for row in read.protocols(opened)] == [PAPER.name]
+
+
+def test_a_reader_leaves_a_writers_log_as_it_is(store):
+    """A connection that may write would bring it into the file when it is closed, and delete it."""
+    write.add_protocol(store, PAPER, NOW)
+    copy = store.path.with_name("copy.db")
+    log, copied = (path.with_name(f"{path.name}-wal") for path in (store.path, copy))
+    copied.write_bytes(log.read_bytes())
+    copy.write_bytes(store.path.read_bytes())
+    with closing(engine.connect(copy, read_only=True)) as opened:
+        assert len(read.protocols(opened)) == 1
+    assert copied.read_bytes() == log.read_bytes()
+
+
+def test_while_another_writes_a_store_without_a_log_stays_without_one(tmp_path):
+    """The journal cannot be changed then, and what is there does as well."""
+    path = tmp_path / "ltsm.db"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        closing(sqlite3.connect(path, timeout=0)) as ours,
+    ):
+        other.execute("CREATE TABLE a (b)")
+        other.execute("BEGIN IMMEDIATE")
+        assert engine._journal(ours, "wal") == "delete"
+
+
 def test_the_folders_above_a_store_are_made(tmp_path):
     schema.open_for_writing(tmp_path / "a" / "b" / "ltsm.db").close()
     assert (tmp_path / "a" / "b" / "ltsm.db").is_file()
@@ -380,6 +423,18 @@ def test_who_holds_a_store_without_having_signed_is_another_command(tmp_path, co
         assert claim.holder(path) == claim.Holder(0, "this machine", None, "")
         with pytest.raises(StoreError, match="is being written by another command"):
             claim.claim(path, "sweep", NOW).__enter__()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are flock's")
+def test_who_looks_who_holds_a_store_is_in_nobodys_way(tmp_path):
+    """Two may look at the same moment, and neither takes the other for a writer."""
+    import fcntl
+
+    path = tmp_path / "ltsm.db"
+    claim.lock_path(path).touch()
+    with claim.lock_path(path).open() as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert claim.holder(path) is None
 
 
 def test_a_file_is_read_back_checked(tmp_path):
