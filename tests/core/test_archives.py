@@ -125,6 +125,18 @@ def test_letters_count_from_0(monkeypatch, tmp_path) -> None:
     assert sources.read_emnist("letters", tmp_path).classes == 26
 
 
+def test_a_damaged_part_of_an_archive_is_named(monkeypatch, tmp_path) -> None:
+    part = "gzip/emnist-letters-test-images-idx3-ubyte.gz"
+    buffer = io.BytesIO(zipped("letters"))
+    with zipfile.ZipFile(buffer) as whole, zipfile.ZipFile(damaged := io.BytesIO(), "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, b"no archive" if name == part else whole.read(name))
+    known_as(monkeypatch, "EMNIST", [damaged.getvalue()])
+    put(tmp_path / "EMNIST" / "raw", "gzip.zip", damaged.getvalue())
+    with pytest.raises(DataError, match=f"^{part} does not hold what was published"):
+        archives.read_emnist("letters", tmp_path)
+
+
 def test_cifar_is_read_channel_last(monkeypatch, tmp_path) -> None:
     """Five training batches in their order, red, green and blue side by side."""
     pixels = np.repeat(np.array([[10, 20, 30]], np.uint8), 1024, axis=1).repeat(2, axis=0)

@@ -185,6 +185,7 @@ def test_onnx_gives_the_same_logits(activation):
     """Run with onnxruntime, for batches of any size."""
     ticket = seeded(Network((6, 7, 5, 3), activation), share=0.8)
     session = onnxruntime.InferenceSession(ltsm.onnx_bytes(ticket), providers=["CPUExecutionProvider"])
+    assert [session.get_inputs()[0].shape, session.get_outputs()[0].shape] == [["batch", 6], ["batch", 3]]
     kinds = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
     model = nn.Sequential(
         nn.Linear(6, 7), kinds[activation](), nn.Linear(7, 5), kinds[activation](), nn.Linear(5, 3)

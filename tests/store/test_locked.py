@@ -1,6 +1,7 @@
 """Another program, an SQLite shell say, holds the store's write lock."""
 
 import logging
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from ltsm.errors import StoreError
 from ltsm.protocol import PAPER
@@ -66,6 +68,16 @@ def test_a_locked_store_is_no_full_disk(tmp_path, path, monkeypatch):
         process.stdin.close()
     assert write.add_protocol(store, PAPER, NOW) == 1
     store.close()
+
+
+def test_where_nobody_can_be_named_it_is_another_program(path):
+    """And what else hinders SQLite is said in its own words, without SQLAlchemy's, which show the statement."""
+    error = sqlite3.OperationalError("database is locked")
+    assert locked.cannot_write(path, error).message == (
+        f"cannot write the store {path}: another program keeps it locked."
+    )
+    wrapped = OperationalError("INSERT INTO run", {}, sqlite3.OperationalError("disk I/O error"))
+    assert locked.cannot_write(path, wrapped).message == f"cannot write the store {path}: disk I/O error."
 
 
 def test_with_wait_it_takes_as_long_as_it_takes(path, monkeypatch, caplog):

@@ -224,6 +224,35 @@ def test_a_run_has_its_last_two_checkpoints_and_then_none(store):
     assert run.file("kept", 100) is None
 
 
+def test_a_run_goes_back_to_the_checkpoint_before_its_last(store):
+    """With the last one's file and the records after the one before; its other files stay."""
+    run_id, protocol_id, fingerprint = begin(store, iterations=400)
+    files = {at: Artifact(f"checkpoint-{at}", str(at)) for at in (100, 200)}
+    for at, loss in ((100, 1.0), (200, 0.5)):
+        recorded = segment(Metric(at, 1.0, loss, 0.5), iteration=at, state="running", checkpoint=files[at])
+        write.record(store, run_id, recorded, NOW)
+    write.rewind(store, run_id, NOW)
+    run = read.find_run(store, protocol_id, fingerprint, 0)
+    assert [(f.role, f.iteration) for f in run.files] == [("checkpoint", 100), ("initial", 0)]
+    assert (run.iteration, run.best_iteration, run.checkpoint) == (100, 100, files[100])
+    assert [metric.iteration for metric in read.metrics(store, [run_id])[run_id]] == [100]
+
+
+def test_one_column_of_several_runs_is_read_in_the_order_of_iterations(store):
+    first, other, bare = (begin(store, seed=seed)[0] for seed in range(3))
+    for run_id, loss in ((other, 5.0), (first, 3.0)):
+        for at in (0, 100):
+            metric = Metric(at, loss + at, nan if at else 1.0, 0.1)
+            write.record(store, run_id, segment(metric, iteration=at, state="running"), NOW)
+    wanted = [first, other, bare]
+    assert read.points(store, wanted, "train_loss") == {
+        first: [(0, 3.0), (100, 103.0)],
+        other: [(0, 5.0), (100, 105.0)],
+    }
+    (_, (at, missing)) = read.points(store, [other], "val_loss")[other]
+    assert (at, isnan(missing)) == (100, True)
+
+
 def test_a_run_of_masks_alone_is_done_with_them(store):
     """It trains nothing: no start values of its own, no record, no iteration."""
     mask = MaskRow(0, 0, 0.2, 0.5, (1, 2), nan, 0.4, True, b"\x01", "fraction")
