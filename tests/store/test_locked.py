@@ -50,7 +50,14 @@ def shell(path, request):
 def test_who_keeps_a_store_locked_is_named(path, shell):
     if not locked.LOCKS.exists():
         pytest.skip("only Linux tells who holds a lock")
+    command = f"{sys.executable} -c"
+    assert locked.holder(path).startswith(command[:60])
     assert locked.holder(path).endswith(f"(process {shell.pid})")
+
+
+def test_where_the_system_does_not_tell_nobody_is_named(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(locked, "LOCKS", tmp_path / "nowhere")
+    assert locked.holder(path) == ""
 
 
 def test_a_locked_store_is_no_full_disk(tmp_path, path, monkeypatch):
@@ -78,6 +85,8 @@ def test_where_nobody_can_be_named_it_is_another_program(path):
     )
     wrapped = OperationalError("INSERT INTO run", {}, sqlite3.OperationalError("disk I/O error"))
     assert locked.cannot_write(path, wrapped).message == f"cannot write the store {path}: disk I/O error."
+    told = OperationalError("UPDATE run SET error = 'database is locked'", {}, wrapped.orig)
+    assert not locked.is_locked(told)
 
 
 def test_with_wait_it_takes_as_long_as_it_takes(path, monkeypatch, caplog):

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import isnan, nan
 from pathlib import Path
 
@@ -251,6 +251,19 @@ def test_one_column_of_several_runs_is_read_in_the_order_of_iterations(store):
     }
     (_, (at, missing)) = read.points(store, [other], "val_loss")[other]
     assert (at, isnan(missing)) == (100, True)
+
+
+def test_a_changed_run_has_another_stamp(store):
+    """And so has one that says `running` where nobody is left to run it."""
+    first, protocol_id, _ = begin(store)
+    other, _, _ = begin(store, seed=1)
+    before = read.stamps(store, protocol_id, alive=True)
+    assert before.keys() == {first, other}
+    write.stop(store, other, "interrupted", None, NOW + timedelta(seconds=1))
+    after = read.stamps(store, protocol_id, alive=True)
+    assert (after[first] == before[first], after[other] == before[other]) == (True, False)
+    left = read.stamps(store, protocol_id, alive=False)
+    assert (left[first] == after[first], left[other] == after[other]) == (False, True)
 
 
 def test_a_run_of_masks_alone_is_done_with_them(store):
