@@ -253,6 +253,25 @@ def test_one_column_of_several_runs_is_read_in_the_order_of_iterations(store):
     assert (at, isnan(missing)) == (100, True)
 
 
+def test_runs_are_counted_by_recipe_and_state(store):
+    """Recipes in the order in which they were planned, whatever they are called."""
+    for name, seed, at in (("second", 0, 100), ("first", 0, 200), ("second", 1, 300), ("second", 2, 0)):
+        run_id, protocol_id, _ = begin(store, name, seed=seed, iterations=400)
+        if at:
+            recorded = segment(Metric(at, 1.0, 1.0, 0.5), iteration=at, state="running")
+            write.record(store, run_id, recorded, NOW)
+    write.stop(store, run_id, "failed", "why", NOW)
+    counts = {tally[2:] for tally in read.tallies(store, alive=True)}
+    assert counts == {("second", "running", 2, 400), ("second", "failed", 1, 0), ("first", "running", 1, 200)}
+    assert [tally.recipe for tally in read.tallies(store, protocol_id, alive=True)] == [
+        "second",
+        "second",
+        "first",
+    ]
+    assert {tally.state for tally in read.tallies(store)} == {"interrupted", "failed"}
+    assert read.tallies(store, protocol_id + 1) == []
+
+
 def test_a_changed_run_has_another_stamp(store):
     """And so has one that says `running` where nobody is left to run it."""
     first, protocol_id, _ = begin(store)
