@@ -40,6 +40,13 @@ def documents(path, folder):
     return {found.relative_to(folder): content for found, content in listed(folder).items()}
 
 
+def weights_of(path):
+    """The folders and names of a store's weights files; that of their protocol without its end, which is a store's own."""
+    folder = path.parent / "weights"
+    parts = [found.relative_to(folder).parts for found in listed(folder)]
+    return {(protocol.partition("-")[0], *rest) for protocol, *rest in parts}
+
+
 @pytest.mark.parametrize("order", [("low", "high"), ("high", "low")], ids=" then ".join)
 def test_merged_in_any_order_halves_are_one_sweep(stores, expected, tmp_path, order):
     """Tables, masks and figures, byte for byte in every format. Taken out: the study's order in
@@ -49,6 +56,7 @@ def test_merged_in_any_order_halves_are_one_sweep(stores, expected, tmp_path, or
     assert merge(merged, *(stores[name] for name in order)) == [{"new": RUNS}, {"new": RUNS}]
     check(merged)
     assert results(merged) == results(stores["whole"])
+    assert weights_of(merged) == weights_of(stores["whole"])
     found = documents(merged, tmp_path / "found")
     assert found.keys() == expected.keys()
     assert [name for name in found if found[name] != expected[name]] == []

@@ -161,7 +161,7 @@ REFUSED = {
     another_fingerprint: ("is not what its fingerprint says", "do not use"),
     another_recipe: ("a recipe 'initial training' that is not what its fingerprint says", "do not use"),
     a_need_of_another_seed: ("made from one of another seed", "do not use"),
-    a_role_that_leads_elsewhere: ("which none is", "do not use"),
+    a_role_that_leads_elsewhere: ("a file that is '.*', which none is", "do not use"),
     a_seed_that_is_text: ("has values in run that it cannot have", "do not use"),
     an_unknown_setting: ("cannot read", "pip install --upgrade"),
     a_circle: ("made from each other", "do not use"),
