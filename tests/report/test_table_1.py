@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ltsm.report.all import contents
 from ltsm.report.paper import published
-from ltsm.report.paper.table_1 import COLUMNS, best_cuts, groups, table_1
+from ltsm.report.paper.table_1 import COLUMNS, best_cuts, groups, of_category, table_1
 from ltsm.report.statistics import Summary
 from ltsm.studies import paper
 
@@ -70,6 +70,27 @@ def test_numbers_are_printed_as_in_the_paper():
     assert FINAL.text(Summary(10, 0.09, 0.003)) == "0.090 ± 0.003"
     assert ITERATION.text(Summary(10, 4870, 94.868)) == "4870.0 ± 94.9"
     assert MINIMAL.text(Summary(0, math.nan, math.nan)) == "–"
+
+
+def test_the_caption_says_what_is_compared_and_how_a_network_is_called(evaluations, table):
+    """With a letter a layer, as long as those are not too many."""
+    assert table.title == "Table 1"
+    assert table.caption.startswith(
+        "Comparison of performance and size between the lottery tickets and the hyperoptimized networks."
+        " “Hyperop (a, b)” is a dense network with hidden layers of these sizes."
+        " All networks were trained for 5000 iterations."
+    )
+    full = evaluations("full")
+    deep = replace(full, protocol=full.protocol.changed(hidden=(200, 100, 50, 30), hyperops=()))
+    assert "“Hyperop (…)” is" in table_1(deep).caption
+
+
+def test_the_networks_of_a_category_are_a_group_of_its_name(table):
+    high = of_category(table, "High performer")
+    assert high.label == "High performer"
+    rows = [row for row in table.rows if row.category == "High performer"]
+    assert high.recipes == tuple(name for row in rows for name in row.group.recipes)
+    assert len(rows) == sum(row.category == "High performer" for row in published.table_1().values())
 
 
 def test_n_stands_in_the_caption_and_beside_rows_that_have_fewer(evaluations, table):
