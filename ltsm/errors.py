@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class LtsmError(Exception):
@@ -53,3 +57,12 @@ class InterruptedRunError(LtsmError):
     """The user stopped the program; what was recorded is kept (exit code 130, or 143 after SIGTERM)."""
 
     exit_code = 130
+
+
+@contextmanager
+def explained(kind: type[LtsmError], what: str, hint: str) -> Iterator[None]:
+    """Around what the system may refuse: its OSError becomes a sentence, of what could not be done and why."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what}: {error.strerror or error}.", hint) from error

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from ltsm.errors import UsageError
+from ltsm.errors import UsageError, explained
 from ltsm.notation import format_seeds, format_sizes, parse_seeds, parse_sizes, quoted
 from ltsm.settings import (
     NUMBERS,
@@ -197,11 +197,8 @@ def load(path: Path) -> Protocol:
         UsageError: the file is missing, is no TOML, or names an unknown setting or a bad value.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the protocol {path}: {error.strerror}.", "ltsm init --protocol-file FILE"
-        ) from error
+        with explained(UsageError, f"cannot read the protocol {path}", "ltsm init --protocol-file FILE"):
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
     # ValueError: also a number too long for Python, a TOMLDecodeError and a UnicodeDecodeError
     except (ValueError, RecursionError) as error:
         raise UsageError(

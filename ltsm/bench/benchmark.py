@@ -97,12 +97,8 @@ def mask_contestants(
 
 def weight_contestants(setup: Setup, effort: Effort) -> tuple[list[Contestant], dict[str, str]]:
     """Who trains weights, and who was left out and why."""
-    data, net, protocol, device = (
-        dataset(setup),
-        network(setup, setup.protocol.hidden),
-        setup.protocol,
-        effort.device,
-    )
+    protocol, device = setup.protocol, effort.device
+    data, net = dataset(setup), network(setup, protocol.hidden)
     models = 1 if device == "cpu" else MODELS_ON_A_GPU
     refused = refusals(data, net, protocol, device)
     serving = [kind for kind in ENGINES if not refused[kind.name]]

@@ -115,16 +115,11 @@ def table(lines: list[Line]) -> str:
     """The lines as a table in Markdown."""
     head = "| | | µs per model-iteration | {:,} iterations of each, one process | peak memory |\n|---|---:|---:|---:|---:|\n"
     rows = [
-        f"| {'' if same else line.case.what} | {line.case.value:,} | {line.cost.seconds * 1e6:,.0f} |"
+        f"| {line.case.what if above != line.case.what else ''} | {line.case.value:,} | {line.cost.seconds * 1e6:,.0f} |"
         f" {line.training_seconds:,.1f} s | {line.cost.memory / 2**20:,.0f} MiB |\n"
-        for line, same in zip(lines, _same_as_before(lines), strict=True)
+        for above, line in zip(["", *(line.case.what for line in lines)], lines, strict=False)
     ]
     return head.format(lines[0].case.setup.protocol.iterations) + "".join(rows)
-
-
-def _same_as_before(lines: list[Line]) -> list[bool]:
-    names = [line.case.what for line in lines]
-    return [i > 0 and names[i - 1] == name for i, name in enumerate(names)]
 
 
 def _untrained(setup: Setup, seeds: tuple[int, ...]) -> TrainState:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -28,13 +29,16 @@ from ltsm.protocol import (
 from ltsm.studies.all import with_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-PANEL = "Protocol"
+    from collections.abc import Callable, Iterator
 
 
-def _setting(flag: str, description: str, metavar: str, **more: Any) -> Any:
-    return typer.Option(flag, help=description, metavar=metavar, rich_help_panel=PANEL, **more)
+def _setting(description: str, metavar: str, panel: str = "Protocol", **more: Any) -> Any:
+    """A field that a command has as an option: called as the field is, its text or number None where it is not given."""
+    option = typer.Option(help=description, metavar=metavar, rich_help_panel=panel, **more)
+    return field(default=None, metadata={"option": option})
+
+
+_own_option = partial(_setting, panel="The study's own options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,50 +51,31 @@ class Choices:
     protocol: options.ProtocolName = None
     smoke: Annotated[
         bool,
-        typer.Option("--smoke", help="The whole chain in small, within a minute.", rich_help_panel=PANEL),
+        typer.Option(
+            "--smoke", help="The whole chain in small, within a minute.", rich_help_panel="Protocol"
+        ),
     ] = False
-    dataset: Annotated[
-        str | None,
-        _setting(
-            "--dataset",
-            "mnist, digits, fashion-mnist, kmnist, emnist, cifar10; FILE.npz or ./FOLDER of your own; or auto: digits where MNIST cannot be had.",
-            "NAME|PATH",
-            autocompletion=completions.datasets,
-        ),
-    ] = None
-    hidden: Annotated[
-        str | None, _setting("--hidden", "Layer sizes, e.g. 300,100; hyperops follow.", "SIZES")
-    ] = None
-    lr: Annotated[float | None, _setting("--lr", "Adam's learning rate.", "RATE")] = None
-    batch_size: Annotated[int | None, _setting("--batch-size", "Images a batch.", "N")] = None
-    initial_iterations: Annotated[
-        int | None, _setting("--initial-iterations", "Length of the initial training.", "N")
-    ] = None
-    iterations: Annotated[
-        int | None, _setting("--iterations", "Length of a ticket's or hyperop's training.", "N")
-    ] = None
-    order: Annotated[
-        str | None,
-        _setting(
-            "--order",
-            "Of the images: file, or shuffled each epoch, as is data of your own if you do not say.",
-            "ORDER",
-        ),
-    ] = None
-    pixels: Annotated[str | None, _setting("--pixels", "raw in 0 … 1, or standardised.", "SCALE")] = None
-    activation: Annotated[str | None, _setting("--activation", "relu, tanh or gelu.", "NAME")] = None
-    mask: Annotated[
-        str | None, _setting("--mask", "What a mask covers: all parameters, or weights.", "SCOPE")
-    ] = None
-    initialisation: Annotated[
-        str | None,
-        _setting("--initialisation", "Of weights: default, glorot_normal or kaiming_normal.", "LAW"),
-    ] = None
-    biases: Annotated[str | None, _setting("--biases", "At first: default, or zero.", "LAW")] = None
-    held_out: Annotated[
-        int | None,
-        _setting("--held-out", "So many training images validate; the data set's own then only test.", "N"),
-    ] = None
+    dataset: str | None = _setting(
+        "mnist, digits, fashion-mnist, kmnist, emnist, cifar10; FILE.npz or ./FOLDER of your own; or auto: digits where MNIST cannot be had.",
+        "NAME|PATH",
+        autocompletion=completions.datasets,
+    )
+    hidden: str | None = _setting("Layer sizes, e.g. 300,100; hyperops follow.", "SIZES")
+    lr: float | None = _setting("Adam's learning rate.", "RATE")
+    batch_size: int | None = _setting("Images a batch.", "N")
+    initial_iterations: int | None = _setting("Length of the initial training.", "N")
+    iterations: int | None = _setting("Length of a ticket's or hyperop's training.", "N")
+    order: str | None = _setting(
+        "Of the images: file, or shuffled each epoch, as is data of your own if you do not say.", "ORDER"
+    )
+    pixels: str | None = _setting("raw in 0 … 1, or standardised.", "SCALE")
+    activation: str | None = _setting("relu, tanh or gelu.", "NAME")
+    mask: str | None = _setting("What a mask covers: all parameters, or weights.", "SCOPE")
+    initialisation: str | None = _setting("Of weights: default, glorot_normal or kaiming_normal.", "LAW")
+    biases: str | None = _setting("At first: default, or zero.", "LAW")
+    held_out: int | None = _setting(
+        "So many training images validate; the data set's own then only test.", "N"
+    )
 
     def made_protocol(self, seeds: str | None = None, usual: str = PAPER.name) -> Protocol:
         """The protocol that these choices make, by default from the preset `usual`; its data set may still be `auto`.
@@ -117,79 +102,36 @@ class Choices:
         return small
 
 
-def _own_option(flag: str, description: str, metavar: str) -> Any:
-    return typer.Option(flag, help=description, metavar=metavar, rich_help_panel="The study's own options")
-
-
 @dataclass(frozen=True, slots=True)
 class StudyOptions:
     """Options that some studies have; each reaches the study's function as the keyword of its name, as text."""
 
-    criterion: Annotated[
-        list[str] | None,
-        _own_option(
-            "--criterion", "criteria: what scores a weight; may be repeated. iterative: one.", "NAME"
-        ),
-    ] = None
-    kept: Annotated[
-        list[str] | None,
-        _own_option("--kept", "criteria: what kept weights become; may be repeated.", "ACTION"),
-    ] = None
-    pruned: Annotated[
-        list[str] | None,
-        _own_option("--pruned", "criteria: what the others become; may be repeated.", "ACTION"),
-    ] = None
-    by: Annotated[str | None, _own_option("--by", "criteria: threshold or fraction.", "KIND")] = None
-    amounts: Annotated[
-        str | None, _own_option("--amounts", "criteria: how much is kept, e.g. 0.5,0.2,0.1.", "NUMBERS")
-    ] = None
-    scope: Annotated[
-        str | None,
-        _own_option("--scope", "criteria, iterative: a fraction of each layer, or global.", "SCOPE"),
-    ] = None
-    covers: Annotated[
-        str | None, _own_option("--covers", "criteria: a mask is over all parameters, or weights.", "SCOPE")
-    ] = None
-    train: Annotated[
-        str | None, _own_option("--train", "criteria: tickets to train: best, or amounts.", "NUMBERS")
-    ] = None
-    method: Annotated[
-        list[str] | None,
-        _own_option("--method", "learned: bernoulli or edge_popup; may be repeated.", "NAME"),
-    ] = None
-    keep: Annotated[
-        str | None, _own_option("--keep", "learned: what edge-popup keeps, e.g. 0.3,0.5.", "NUMBERS")
-    ] = None
-    length: Annotated[
-        str | None, _own_option("--length", "learned: iterations that a mask is trained for.", "N")
-    ] = None
-    rounds: Annotated[
-        str | None, _own_option("--rounds", "iterative: how often it is pruned \\[default: 20].", "N")
-    ] = None
-    controls: Annotated[
-        str | None,
-        _own_option(
-            "--controls",
-            "iterative: rounds whose mask is trained from fresh values too \\[default: 7,15], all or none.",
-            "ROUNDS",
-        ),
-    ] = None
-    one_shot: Annotated[
-        str | None,
-        _own_option("--one-shot", "iterative: rounds whose size is reached at once too, or all.", "ROUNDS"),
-    ] = None
-    rewind_to: Annotated[
-        str | None,
-        _own_option("--rewind-to", "iterative: the iteration that survivors go back to \\[default: 0].", "N"),
-    ] = None
-    rate: Annotated[
-        str | None,
-        _own_option("--rate", "iterative: the share that a round prunes \\[default: 0.2].", "SHARE"),
-    ] = None
-    output_rate: Annotated[
-        str | None,
-        _own_option("--output-rate", "iterative: that of the output layer \\[default: half].", "SHARE"),
-    ] = None
+    criterion: list[str] | None = _own_option(  # noqa: RUF009 - it makes a field
+        "criteria: what scores a weight; may be repeated. iterative: one.", "NAME"
+    )
+    kept: list[str] | None = _own_option("criteria: what kept weights become; may be repeated.", "ACTION")  # noqa: RUF009
+    pruned: list[str] | None = _own_option("criteria: what the others become; may be repeated.", "ACTION")  # noqa: RUF009
+    by: str | None = _own_option("criteria: threshold or fraction.", "KIND")
+    amounts: str | None = _own_option("criteria: how much is kept, e.g. 0.5,0.2,0.1.", "NUMBERS")
+    scope: str | None = _own_option("criteria, iterative: a fraction of each layer, or global.", "SCOPE")
+    covers: str | None = _own_option("criteria: a mask is over all parameters, or weights.", "SCOPE")
+    train: str | None = _own_option("criteria: tickets to train: best, or amounts.", "NUMBERS")
+    method: list[str] | None = _own_option("learned: bernoulli or edge_popup; may be repeated.", "NAME")  # noqa: RUF009
+    keep: str | None = _own_option("learned: what edge-popup keeps, e.g. 0.3,0.5.", "NUMBERS")
+    length: str | None = _own_option("learned: iterations that a mask is trained for.", "N")
+    rounds: str | None = _own_option("iterative: how often it is pruned \\[default: 20].", "N")
+    controls: str | None = _own_option(
+        "iterative: rounds whose mask is trained from fresh values too \\[default: 7,15], all or none.",
+        "ROUNDS",
+    )
+    one_shot: str | None = _own_option(
+        "iterative: rounds whose size is reached at once too, or all.", "ROUNDS"
+    )
+    rewind_to: str | None = _own_option(
+        "iterative: the iteration that survivors go back to \\[default: 0].", "N"
+    )
+    rate: str | None = _own_option("iterative: the share that a round prunes \\[default: 0.2].", "SHARE")
+    output_rate: str | None = _own_option("iterative: that of the output layer \\[default: half].", "SHARE")
 
     def named(self, study: str) -> str:
         """What the study with these options is called."""
@@ -255,12 +197,7 @@ def with_choices(command: Callable[..., None]) -> Callable[..., None]:
     mine = inspect.signature(command, eval_str=True).parameters
     own = [p for p in mine.values() if p.name not in _SHARED]
     taken = {name: kind for name, kind in _SHARED.items() if name in mine}
-    shared = [
-        inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
-        for kind in taken.values()
-        for hints in [get_type_hints(kind, include_extras=True)]
-        for f in fields(kind)
-    ]
+    shared = [parameter for kind in taken.values() for parameter in _parameters(kind)]
 
     @functools.wraps(command)
     def called(**values: Any) -> None:
@@ -273,3 +210,10 @@ def with_choices(command: Callable[..., None]) -> Callable[..., None]:
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions take any attribute
     called.__annotations__ = {p.name: p.annotation for p in parameters}
     return called
+
+
+def _parameters(kind: type[Choices | StudyOptions | RunOptions]) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    for f in fields(kind):
+        hint = Annotated[hints[f.name], f.metadata["option"]] if f.metadata else hints[f.name]
+        yield inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hint)

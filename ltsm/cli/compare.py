@@ -39,27 +39,20 @@ def compare(
     names: sides.Protocols,
     study: Annotated[
         str,
-        typer.Option("--study", help="Of which study.", autocompletion=completions.studies),
+        typer.Option(help="Of which study.", autocompletion=completions.studies),
     ] = options.STUDY,
     store: options.Store = options.STORE,
     measure: options.Measure = "loss",
-    figure: Annotated[
-        Path | None,
-        options.path("--figure", metavar="FILE", what="Draw the curves, too: .png, .svg or .pdf."),
-    ] = None,
+    figure: Annotated[Path | None, options.path("Draw the curves, too: .png, .svg or .pdf.")] = None,
     group: Annotated[
         list[str] | None,
-        typer.Option(
-            "--group", metavar="NAME", help="Of the figure and the page: which networks; may be repeated."
-        ),
+        typer.Option(metavar="NAME", help="Of the figure and the page: which networks; may be repeated."),
     ] = None,
     markdown: options.Markdown = False,
     latex: options.Latex = False,
     html: options.Html = False,
     json: options.Numbers = False,
-    csv: Annotated[
-        bool, typer.Option("--csv", help="A line a row and protocol.", rich_help_panel=options.FORMAT)
-    ] = False,
+    csv: Annotated[bool, options.form("--csv", help="A line a row and protocol.")] = False,
     output: options.Output = None,
 ) -> None:
     """Print protocols side by side.

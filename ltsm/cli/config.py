@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import typer
-from rich.table import Table
 
 from ltsm.cli import options, project, say
 
@@ -50,11 +49,9 @@ def show(
     if json:
         say.as_json("ltsm-config", 1, {"settings": found})
         return
-    table = Table("setting", "value", "from", "variable")
-    for name, setting in found.items():
-        value = UNSET[name] if setting["value"] is None else str(setting["value"])
-        table.add_row(name, value, setting["from"], project.variable(name))
-    say.table(table)
+    shown = {name: UNSET[name] if one["value"] is None else str(one["value"]) for name, one in found.items()}
+    rows = ((name, shown[name], one["from"], project.variable(name)) for name, one in found.items())
+    say.rows(rows, "setting", "value", "from", "variable")
 
 
 def _setting(context: typer.Context, name: str) -> dict[str, Any]:

@@ -64,8 +64,7 @@ def get(
     name: Name = "mnist",
     data: Data = None,
     source: Annotated[
-        Path | None,
-        options.path("--from", metavar="DIR", what="Copy from this folder; no network is needed."),
+        Path | None, options.path("Copy from this folder; no network is needed.", "--from", metavar="DIR")
     ] = None,
     mirrors: Annotated[
         list[str] | None,
@@ -77,7 +76,7 @@ def get(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Download good files again, too.")] = False,
     minutes: Annotated[
-        float, typer.Option("--minutes", metavar="N", min=0.01, help="Give a file up that takes longer.")
+        float, typer.Option(metavar="N", min=0.01, help="Give a file up that takes longer.")
     ] = 60,
 ) -> None:
     """Download or copy a data set and print its folder.

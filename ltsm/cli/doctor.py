@@ -8,7 +8,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from rich.table import Table
 from rich.text import Text
@@ -16,9 +16,6 @@ from rich.text import Text
 from ltsm.cli import options, say
 from ltsm.errors import LtsmError
 from ltsm.paths import read_path
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HELP = """Examples:
 
@@ -60,21 +57,20 @@ def doctor(
 
     path = store_path(store)
     folder = data or read_path(os.environ.get("LTSM_DATA") or "data")
-    looks: list[Callable[[], Finding]] = [
-        _programs,
-        _torch,
-        _torchvision,
-        _processor,
-        _engine,
-        lambda: _data(folder),
-        lambda: _store(path),
-        lambda: _journal(path),
-        lambda: _file_system(path),
-        lambda: _space(path),
-        lambda: _lock(path),
-        _sqlite,
+    findings = [
+        _programs(),
+        _torch(),
+        _torchvision(),
+        _processor(),
+        _engine(),
+        _data(folder),
+        _store(path),
+        _journal(path),
+        _file_system(path),
+        _space(path),
+        _lock(path),
+        _sqlite(),
     ]
-    findings = [look() for look in looks]
     if workers:
         from ltsm.cli import doctor_cluster
 
@@ -200,12 +196,9 @@ def _folder(path: Path) -> Path:
 def _space(path: Path) -> Finding:
     folder = _folder(path)
     free = shutil.disk_usage(folder).free
-    verdict: Verdict = "note" if free < LITTLE_SPACE else "ok"
-    return Finding(
-        "space",
-        verdict,
-        f"{free / 1024**3:.1f} GiB free in {folder}",
-        "make space" if verdict != "ok" else "",
+    text = f"{free / 1024**3:.1f} GiB free in {folder}"
+    return (
+        Finding("space", "note", text, "make space") if free < LITTLE_SPACE else Finding("space", "ok", text)
     )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from ltsm.cli import options, say
 from ltsm.cli.stores import reading
-from ltsm.errors import StoreError, UsageError
+from ltsm.errors import StoreError, UsageError, explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -84,12 +84,10 @@ def _written(
     if output is None:
         say.pieces(texts)
         return
-    try:
-        with artifacts.whole(output) as file:
-            if form == "parquet":
-                formats.to_parquet(kind, found, file)
-            else:
-                file.writelines(text.encode("utf-8", "backslashreplace") for text in texts)
-    except OSError as error:
-        raise StoreError(f"cannot write {output}: {error.strerror}.", "choose another place") from error
+    where = f"cannot write {output}"
+    with explained(StoreError, where, "choose another place"), artifacts.whole(output) as file:
+        if form == "parquet":
+            formats.to_parquet(kind, found, file)
+        else:
+            file.writelines(text.encode("utf-8", "backslashreplace") for text in texts)
     say.note(f"wrote {output}")

@@ -7,13 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from ltsm.cli import say
-from ltsm.cli.options import STORE, STUDY, Measure, Store, StoredProtocol
+from ltsm.cli import options, say
 from ltsm.cli.report import check_finished
 from ltsm.cli.stores import reading
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
-from ltsm.paths import read_path
 
 HELP = """Examples:
 
@@ -40,27 +38,22 @@ def figures(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="STUDY|N",
-            help="Of which study \\[default: paper], and which figures; without any: all.",
+            metavar="STUDY|N", help="Of which study \\[default: paper], and which figures; without any: all."
         ),
     ] = None,
-    store: Store = STORE,
-    protocol: StoredProtocol = None,
-    measure: Measure = "loss",
-    out: Annotated[
-        Path, typer.Option("--out", parser=read_path, metavar="DIR", help="The folder for the files.")
-    ] = Path("figures"),
+    store: options.Store = options.STORE,
+    protocol: options.StoredProtocol = None,
+    measure: options.Measure = "loss",
+    out: Annotated[Path, options.path("The folder for the files.", metavar="DIR")] = Path("figures"),
     form: Annotated[
         Literal["png", "svg", "pdf"], typer.Option("--format", help="Fonts are embedded in svg and pdf.")
     ] = "png",
     width: Annotated[
         float | None,
-        typer.Option("--width", min=4, max=40, metavar="INCHES", help="Default: what each figure needs."),
+        typer.Option(min=4, max=40, metavar="INCHES", help="Default: what each figure needs."),
     ] = None,
-    dpi: Annotated[int, typer.Option("--dpi", min=30, max=1200, metavar="N", help="Of png.")] = 160,
-    style: Annotated[
-        Literal["paper", "slides"], typer.Option("--style", help="slides: larger type.")
-    ] = "paper",
+    dpi: Annotated[int, typer.Option(min=30, max=1200, metavar="N", help="Of png.")] = 160,
+    style: Annotated[Literal["paper", "slides"], typer.Option(help="slides: larger type.")] = "paper",
 ) -> None:
     """Draw figures and print the files' paths.
 
@@ -96,7 +89,7 @@ def figures(
 
 def _asked(words: list[str]) -> tuple[str, list[int]]:
     """The study and the figures' numbers: a word is a study, and it comes first."""
-    study, *rest = words if words and not words[0].isdecimal() else (STUDY, *words)
+    study, *rest = words if words and not words[0].isdecimal() else (options.STUDY, *words)
     if wrong := [word for word in rest if not word.isdecimal()]:
         raise UsageError(f"{quoted(wrong[0])} is no number of a figure.", "ltsm figures STUDY 1 2")
     return study, [int(word) for word in rest]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from ltsm.cli import say
 
@@ -58,10 +57,7 @@ def help_(
     """
     if words and words[0] in PAGES:
         title, rows = PAGES[words[0]]
-        table = Table(title, "meaning")
-        for key, text in rows.items():
-            table.add_row(key, text)
-        say.table(table)
+        say.rows(rows.items(), title, "meaning")
         return
     root = context.find_root()
     root.command.main([*(words or ()), "--help"], prog_name=root.info_name)

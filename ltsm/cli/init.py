@@ -12,7 +12,7 @@ from ltsm import grammar
 from ltsm.cli import options, say
 from ltsm.cli.choices import named
 from ltsm.cli.stores import writing
-from ltsm.errors import UsageError
+from ltsm.errors import UsageError, explained
 from ltsm.paths import read_path
 from ltsm.protocol import to_toml
 
@@ -26,21 +26,15 @@ Make an empty store, or bring an older one up to date, and say what to do next.
 Not needed: every command that runs a step does it as well.
 """
 
-ProtocolFile = Annotated[
-    Path | None,
-    options.path(
-        "--protocol-file",
-        metavar="FILE",
-        what="Write the protocol's settings to this new TOML file, and do nothing else.",
-    ),
-]
-
 
 def init(
     store: options.Store = options.STORE,
     data: options.Data = None,
     protocol: options.ProtocolName = None,
-    protocol_file: ProtocolFile = None,
+    protocol_file: Annotated[
+        Path | None,
+        options.path("Write the protocol's settings to this new TOML file, and do nothing else."),
+    ] = None,
 ) -> None:
     """Make the store."""
     from ltsm.store import schema
@@ -66,11 +60,7 @@ def write_protocol(path: Path, name: str | None, store: Path) -> None:
         UsageError: there is one, or it cannot be written.
     """
     chosen = replace(named(name or "paper", str(store)), name=path.stem)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(to_toml(chosen))
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {path}: {error.strerror}.", "choose another --protocol-file"
-        ) from error
+    hint = "choose another --protocol-file"
+    with explained(UsageError, f"cannot write {path}", hint), path.open("x", encoding="utf-8") as file:
+        file.write(to_toml(chosen))
     say.data(f"protocol: {path} ({grammar.typed(['sweep', '--protocol', str(path)], store)})")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from ltsm.cli import say
 from ltsm.core.learned import METHODS
@@ -176,17 +175,13 @@ def _amount(record: LearningRecord) -> str:
 
 def show(found: LearnedSupermask, images: Dataset) -> None:
     """A table of some of the records, and the mask that was learned, in a sentence."""
-    table = Table("iteration", "kept of what is covered", "accuracy, untrained", "loss, untrained")
     step = max(1, math.ceil((len(found.records) - 1) / ROWS))
     last = len(found.records) - 1
-    for record in found.records[last % step :: step]:
-        table.add_row(
-            f"{record.iteration:,}",
-            f"{record.density:.1%}",
-            f"{record.val_accuracy:.2%}",
-            f"{record.val_loss:.4f}",
-        )
-    say.table(table)
+    rows = (
+        (f"{r.iteration:,}", f"{r.density:.1%}", f"{r.val_accuracy:.2%}", f"{r.val_loss:.4f}")
+        for r in found.records[last % step :: step]
+    )
+    say.rows(rows, "iteration", "kept of what is covered", "accuracy, untrained", "loss, untrained")
     best = found.selected
     say.data(
         f"{found.learned.method} learned in {found.records[-1].iteration:,} iterations a mask that keeps"

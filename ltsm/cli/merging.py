@@ -21,7 +21,6 @@ from ltsm.studies.names import run_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractContextManager
 
     from ltsm.store.engine import Store
     from ltsm.store.other import Other
@@ -87,7 +86,8 @@ def merge(
     for path in paths:
         other.refuse(path, own)
     merged = []
-    with _into(own, dry_run=dry_run, wait=wait) as opened, ExitStack() as stack:
+    # a dry run writes to a copy of the database, which is gone afterwards
+    with other.tried(own) if dry_run else writing(own, wait=wait) as opened, ExitStack() as stack:
         moments = [
             stack.enter_context(other.at_this_moment(path, _copy(opened, number)))
             for number, path in enumerate(paths, 1)
@@ -103,13 +103,6 @@ def merge(
         found = {"store": str(own), "dry_run": dry_run, "others": [_values(one) for one in merged]}
         say.as_json("ltsm-merge", 1, found)
     _report_different(merged, own)
-
-
-def _into(own: Path, *, dry_run: bool, wait: bool) -> AbstractContextManager[Store]:
-    """This store, for its only writer; of a dry run a copy of its database, which is gone afterwards."""
-    from ltsm.store import other
-
-    return other.tried(own) if dry_run else writing(own, wait=wait)
 
 
 def _copy(store: Store, number: int) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,50 +10,30 @@ import typer
 
 from ltsm import grammar
 from ltsm.cli import completions
+from ltsm.cli.project import variable
 from ltsm.paths import read_path
 from ltsm.protocol import AUTO, PRESETS, is_own_data, load
 from ltsm.studies.all import DEFAULT, STUDIES
 
 
-def path(*names: str, metavar: str, what: str) -> Any:
-    """An option that names a file or folder."""
+def path(what: str, *names: str, metavar: str = "FILE") -> Any:
+    """An option that names a file or folder; called as its parameter, where it has no other names."""
     return typer.Option(*names, parser=read_path, metavar=metavar, help=what)
 
 
-Store = Annotated[
-    str,
-    typer.Option(
-        "--store",
-        envvar="LTSM_STORE",
-        metavar="FILE",
-        help="The results: an SQLite file; weights lie beside it.",
-        rich_help_panel="Where",
-    ),
-]
-STORE = grammar.STORE
+def _where(setting: str, metavar: str, what: str, **more: Any) -> Any:
+    """An option that says where something is; its variable says so for many commands."""
+    more |= {"envvar": variable(setting), "rich_help_panel": "Where"}
+    return typer.Option(f"--{setting}", metavar=metavar, help=what, **more)
 
+
+Store = Annotated[str, _where("store", "FILE", "The results: an SQLite file; weights lie beside it.")]
+STORE = grammar.STORE
 Data = Annotated[
     Path | None,
-    typer.Option(
-        "--data",
-        envvar="LTSM_DATA",
-        parser=read_path,
-        metavar="DIR",
-        help="The folder of the data sets \\[default: data].",
-        rich_help_panel="Where",
-    ),
+    _where("data", "DIR", "The folder of the data sets \\[default: data].", parser=read_path),
 ]
-
-Device = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        envvar="LTSM_DEVICE",
-        metavar="DEVICE",
-        help="cpu, or a GPU as PyTorch names it: cuda, cuda:1.",
-        rich_help_panel="Where",
-    ),
-]
+Device = Annotated[str, _where("device", "DEVICE", "cpu, or a GPU as PyTorch names it: cuda, cuda:1.")]
 
 Jobs = Annotated[
     int | None,
@@ -119,30 +100,28 @@ def in_store(name: str | None) -> str | None:
     return found.name if found.dataset == AUTO or is_own_data(found.dataset) else found.fingerprint
 
 
+def of_store(what: str, **more: Any) -> Any:
+    """An option that names one of the store's protocols."""
+    return typer.Option("--protocol", callback=in_store, metavar="NAME|FILE.toml|ID", help=what, **more)
+
+
 StoredProtocol = Annotated[
     str | None,
-    typer.Option(
-        "--protocol",
+    of_store(
+        "Which of the store's protocols, by name, number or file \\[default: the one that changed last].",
         envvar="LTSM_PROTOCOL",
-        callback=in_store,
-        metavar="NAME|FILE.toml|ID",
         autocompletion=completions.protocols,
-        help="Which of the store's protocols, by name, number or file \\[default: the one that changed last].",
     ),
 ]
 
-FORMAT = "Format"
-"""The panel of the flags that say in which form a document is."""
+form = partial(typer.Option, rich_help_panel="Format")
+"""A flag that says in which form a document is."""
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for another command that writes to the store.")]
 
-Markdown = Annotated[
-    bool, typer.Option("--markdown", help="The finding and the tables.", rich_help_panel=FORMAT)
-]
-Latex = Annotated[bool, typer.Option("--latex", help="A document for pdflatex.", rich_help_panel=FORMAT)]
-Html = Annotated[
-    bool, typer.Option("--html", help="One self-contained page with all figures.", rich_help_panel=FORMAT)
-]
-Numbers = Annotated[bool, typer.Option("--json", help="Every number, for programs.", rich_help_panel=FORMAT)]
+Markdown = Annotated[bool, form("--markdown", help="The finding and the tables.")]
+Latex = Annotated[bool, form("--latex", help="A document for pdflatex.")]
+Html = Annotated[bool, form("--html", help="One self-contained page with all figures.")]
+Numbers = Annotated[bool, form("--json", help="Every number, for programs.")]
 
 Measure = Annotated[
     Literal["loss", "accuracy"],
@@ -160,12 +139,9 @@ Where = Annotated[
 
 OneProtocol = Annotated[
     str | None,
-    typer.Option(
-        "--protocol",
-        callback=in_store,
-        metavar="NAME|FILE.toml|ID",
+    of_store(
+        "Only runs of this one of the store's protocols, by name, number or file \\[default: all of them].",
         autocompletion=completions.protocols,
-        help="Only runs of this one of the store's protocols, by name, number or file \\[default: all of them].",
         show_default=False,
     ),
 ]
@@ -185,6 +161,4 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it ma
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and drop nothing.")]
 
-Output = Annotated[
-    Path | None, path("--output", "-o", metavar="FILE", what="Write to FILE instead of stdout.")
-]
+Output = Annotated[Path | None, path("Write to FILE instead of stdout.", "--output", "-o")]

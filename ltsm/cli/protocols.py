@@ -111,12 +111,9 @@ def show(
         return
     others = [other for other in known if other.id != found.id]
     heads = (f"{other.id}: {other.name}" for other in others)
-    table = Table(
-        "setting", f"{found.id}: {found.name}", *heads, title=found.fingerprint, title_justify="left"
-    )
-    for name, values in _settings(found, others).items():
-        table.add_row(name, *values)
-    say.table(table)
+    rows = ((name, *values) for name, values in _settings(found, others).items())
+    title = f"{found.id}: {found.name}"
+    say.rows(rows, "setting", title, *heads, title=found.fingerprint, title_justify="left")
 
 
 @app.command(help=RENAME_HELP, short_help="Give one another name.")

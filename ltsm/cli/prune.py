@@ -54,43 +54,29 @@ Network = Annotated[
 
 def prune(
     data: Annotated[
-        str,
-        typer.Option("--data", metavar="FILE|NAME", help="FILE.npz, a ./FOLDER of images, mnist, digits …"),
+        str, typer.Option(metavar="FILE|NAME", help="FILE.npz, a ./FOLDER of images, mnist, digits …")
     ],
-    trained: Annotated[
-        Path | None,
-        options.path("--trained", metavar="FILE", what="Weights after training; without --learn."),
-    ] = None,
+    trained: Annotated[Path | None, options.path("Weights after training; without --learn.")] = None,
     initial: Annotated[
         Path | None,
-        options.path(
-            "--initial",
-            metavar="FILE",
-            what="Weights before training: .safetensors, .pt. Without them trained values are masked.",
-        ),
+        options.path("Weights before training: .safetensors, .pt. Without them trained values are masked."),
     ] = None,
     network: Network = None,
     folder: Annotated[
         Path | None,
         options.path(
-            "--data-dir",
-            metavar="DIR",
-            what="Where named data sets lie \\[env var: LTSM_DATA; default: data].",
+            "Where named data sets lie \\[env var: LTSM_DATA; default: data].", "--data-dir", metavar="DIR"
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        options.path("--out", metavar="DIR", what="Write mask, weights, ticket and thresholds here."),
+        Path | None, options.path("Write mask, weights, ticket and thresholds here.", metavar="DIR")
     ] = None,
     as_json: options.Json = False,
     train: Annotated[bool, typer.Option("--train", help="Train what is left, its zeros frozen.")] = False,
-    activation: Annotated[
-        str, typer.Option("--activation", metavar="NAME", help="relu, tanh or gelu.")
-    ] = PAPER.activation,
+    activation: Annotated[str, typer.Option(metavar="NAME", help="relu, tanh or gelu.")] = PAPER.activation,
     mask: Annotated[
         str | None,
         typer.Option(
-            "--mask",
             metavar="SCOPE",
             help=f"What it covers: all parameters, or weights; default: {PAPER.mask}, of --learn weights.",
         ),
@@ -98,13 +84,10 @@ def prune(
     only_linear: Annotated[
         bool, typer.Option("--only-linear", help="Leave layers that are not linear alone.")
     ] = False,
-    pixels: Annotated[
-        str, typer.Option("--pixels", metavar="SCALE", help="raw, or standardised.")
-    ] = PAPER.pixels,
+    pixels: Annotated[str, typer.Option(metavar="SCALE", help="raw, or standardised.")] = PAPER.pixels,
     criterion: Annotated[
         str | None,
         typer.Option(
-            "--criterion",
             metavar="NAME|MODULE:FUNCTION",
             help=f"What scores a weight, the largest being kept: {', '.join(CRITERIA)}; or a function of yours;"
             f" default: {SIGN}.",
@@ -113,45 +96,33 @@ def prune(
     keep: Annotated[
         float | None,
         typer.Option(
-            "--keep",
-            metavar="FRACTION",
-            help="Keep this fraction, without a search; also of --learn edge_popup.",
+            metavar="FRACTION", help="Keep this fraction, without a search; also of --learn edge_popup."
         ),
     ] = None,
     scope: Annotated[
-        str | None,
-        typer.Option("--scope", metavar="SCOPE", help="Of --keep: of each layer, or global; default: layer."),
+        str | None, typer.Option(metavar="SCOPE", help="Of --keep: of each layer, or global; default: layer.")
     ] = None,
     thresholds: Annotated[
-        str | None, typer.Option("--thresholds", metavar="FROM:TO:STEP", help="Default: -0.1:0.4:0.01.")
+        str | None, typer.Option(metavar="FROM:TO:STEP", help="Default: -0.1:0.4:0.01.")
     ] = None,
     select: Annotated[
         str | None,
-        typer.Option(
-            "--select", metavar="FROM:TO", help="Which may be chosen; default: 0:0.2, or all of --thresholds."
-        ),
+        typer.Option(metavar="FROM:TO", help="Which may be chosen; default: 0:0.2, or all of --thresholds."),
     ] = None,
     iterations: Annotated[
-        int, typer.Option("--iterations", min=1, metavar="N", help="Length of --train.")
+        int, typer.Option(min=1, metavar="N", help="Length of --train.")
     ] = PAPER.iterations,
-    lr: Annotated[float, typer.Option("--lr", metavar="RATE", help="Adam's, of --train.")] = PAPER.lr,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, metavar="N", help="Of --train.")
-    ] = PAPER.batch_size,
+    lr: Annotated[float, typer.Option(metavar="RATE", help="Adam's, of --train.")] = PAPER.lr,
+    batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Of --train.")] = PAPER.batch_size,
     order: Annotated[
         str | None,
         typer.Option(
-            "--order",
-            metavar="ORDER",
-            help="file, or shuffled each epoch; default: shuffled for your own data.",
+            metavar="ORDER", help="file, or shuffled each epoch; default: shuffled for your own data."
         ),
     ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Of the shuffling, and of what a criterion draws.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the shuffling, and of what a criterion draws.")] = 0,
     key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="KEY", help="Under which key of both files the weights lie."),
+        str | None, typer.Option(metavar="KEY", help="Under which key of both files the weights lie.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over what --out has already.")] = False,
     learn: learning.Method = None,

@@ -7,21 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ltsm.cli import say
-from ltsm.cli.options import (
-    FORMAT,
-    STORE,
-    STUDY,
-    Html,
-    Latex,
-    Markdown,
-    Measure,
-    Numbers,
-    Output,
-    StoredProtocol,
-    StudyName,
-)
-from ltsm.cli.options import Store as StoreFile
+from ltsm.cli import options, say
 from ltsm.cli.stores import reading
 from ltsm.errors import StoreError, UsageError
 from ltsm.grammar import protocol_words, sweep_words, typed
@@ -72,29 +58,23 @@ FOR_PROGRAMS = ("json", "csv")
 
 
 def report(
-    study: StudyName = STUDY,
-    store: StoreFile = STORE,
-    protocol: StoredProtocol = None,
+    study: options.StudyName = options.STUDY,
+    store: options.Store = options.STORE,
+    protocol: options.StoredProtocol = None,
     against_paper: Annotated[
         bool, typer.Option("--against-paper", help="Show the published values and Welch's test, too.")
     ] = False,
-    measure: Measure = "loss",
-    markdown: Markdown = False,
-    latex: Latex = False,
+    measure: options.Measure = "loss",
+    markdown: options.Markdown = False,
+    latex: options.Latex = False,
     fragment: Annotated[
         bool,
-        typer.Option(
-            "--fragment",
-            help="Of LaTeX the tables alone, each with its \\label, to \\input.",
-            rich_help_panel=FORMAT,
-        ),
+        options.form("--fragment", help="Of LaTeX the tables alone, each with its \\label, to \\input."),
     ] = False,
-    html: Html = False,
-    json: Numbers = False,
-    csv: Annotated[
-        bool, typer.Option("--csv", help="The study's table alone.", rich_help_panel=FORMAT)
-    ] = False,
-    output: Output = None,
+    html: options.Html = False,
+    json: options.Numbers = False,
+    csv: Annotated[bool, options.form("--csv", help="The study's table alone.")] = False,
+    output: options.Output = None,
 ) -> None:
     """Print a study's table, or write a document.
 

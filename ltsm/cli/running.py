@@ -169,9 +169,8 @@ def previewed(choices: Choices, protocol: Protocol) -> Setup:
     """The protocol as it would be run, and where its data would be looked for; nothing is downloaded."""
     from ltsm.core.datasets import SHARED_FOLDER, chosen_folder, missing
 
-    if is_own_data(
-        protocol.dataset
-    ):  # without its content's digest it would look as if nothing were done yet
+    # Without its content's digest data of one's own would look as if nothing were done yet.
+    if is_own_data(protocol.dataset):
         return located(choices, protocol)
     folder = chosen_folder(choices.data, os.environ)
     if protocol.dataset == AUTO:

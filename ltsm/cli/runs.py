@@ -108,10 +108,7 @@ def show(
     if json:
         say.as_json("ltsm-run", 1, found)
         return
-    table = Table(show_header=False, box=None, title=found["name"], title_justify="left")
-    for name, value in _lines(found):
-        table.add_row(name, value)
-    say.table(table)
+    say.rows(_lines(found), show_header=False, box=None, title=found["name"], title_justify="left")
 
 
 @app.command(help=DELETE_HELP, short_help="Delete runs and what is built on them.")

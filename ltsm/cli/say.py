@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from ltsm.cli.surroundings import write_utf8
@@ -95,6 +96,18 @@ def table(renderable: RenderableType) -> None:
     with _written():
         console = Console(markup=False, emoji=False, highlight=False, width=None if terminal else 160)
         console.print(_Visible(renderable))
+
+
+def rows(found: Iterable[Iterable[RenderableType]], *headings: str, **how: Any) -> None:
+    """Write rows under these headings to stdout, as `table` does; `how` the table looks is Rich's to know.
+
+    Raises:
+        StoreError: the disk is full.
+    """
+    made = Table(*headings, **how)
+    for row in found:
+        made.add_row(*row)
+    table(made)
 
 
 def as_json(schema: str, version: int, value: Mapping[str, Any]) -> None:

@@ -99,12 +99,9 @@ def size(store: options.Store = options.STORE, json: options.Json = False) -> No
     say.table(table)
     if strays:
         say.data(f"{decimal(strays)} in files that no row names")
-    table = Table(
-        "table", "bytes", title=f"{opened.path}: {decimal(sum(tables.values()))}", title_justify="left"
-    )
-    for name, number in tables.items():
-        table.add_row(name, decimal(number))
-    say.table(table)
+    title = f"{opened.path}: {decimal(sum(tables.values()))}"
+    lines = ((name, decimal(number)) for name, number in tables.items())
+    say.rows(lines, "table", "bytes", title=title, title_justify="left")
 
 
 def _weights(store: Store, runs: Sequence[RunRow]) -> dict[tuple[int, str | None], dict[str, int]]:
@@ -128,7 +125,7 @@ def prune(
     protocol: options.OneProtocol = None,
     study: options.OneStudy = None,
     only: Annotated[
-        list[Kind] | None, typer.Option("--only", help="Only these; may be repeated.", show_default=False)
+        list[Kind] | None, typer.Option(help="Only these; may be repeated.", show_default=False)
     ] = None,
     yes: options.Yes = False,
     dry_run: options.DryRun = False,

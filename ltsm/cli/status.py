@@ -8,7 +8,6 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -56,12 +55,7 @@ def status(
     # No variable: what LTSM_PROTOCOL or the project file names may not have begun, and hides no other.
     protocol: Annotated[
         str | None,
-        typer.Option(
-            "--protocol",
-            callback=options.in_store,
-            metavar="NAME|FILE.toml|ID",
-            help="Only this one of the store's protocols, by name, number or file.",
-        ),
+        options.of_store("Only this one of the store's protocols, by name, number or file."),
     ] = None,
     json: options.Json = False,
 ) -> None:

@@ -79,22 +79,15 @@ def train_hyperop(
     seed: Seed = "0",
     sizes: Annotated[
         str | None,
-        typer.Option(
-            "--sizes", metavar="SIZES", help="Only this one, e.g. 100,15; default: all of the protocol's."
-        ),
+        typer.Option(metavar="SIZES", help="Only this one, e.g. 100,15; default: all of the protocol's."),
     ] = None,
 ) -> None:
     """The dense comparison."""
     only = None if sizes is None else parse_sizes(sizes)
     if only is not None:
         check_layers("--sizes", only, "e.g. --sizes 100,15")
-    _run(
-        choices,
-        seed,
-        None if only is None else (paper.hyperop(only),),
-        how,
-        only,
-    )
+    recipes = None if only is None else (paper.hyperop(only),)
+    _run(choices, seed, recipes, how, only)
 
 
 def _run(

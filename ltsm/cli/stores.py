@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -41,8 +41,7 @@ def writing(path: Path, *, wait: bool = False) -> AbstractContextManager[Store]:
     return schema.writer(path, " ".join(["ltsm", *sys.argv[1:]]), now(), wait=wait)
 
 
-@contextmanager
-def changing(store: str, *, dry_run: bool = False) -> Iterator[Store]:
+def changing(store: str, *, dry_run: bool = False) -> AbstractContextManager[Store]:
     """For its only writer, if there is one; to look at alone where nothing will be changed.
 
     Raises:
@@ -52,8 +51,7 @@ def changing(store: str, *, dry_run: bool = False) -> Iterator[Store]:
 
     path = store_path(store)
     # Where there is none, a reader says it.
-    with reading(path) if dry_run or not path.exists() else writing(path) as found:
-        yield found
+    return reading(path) if dry_run or not path.exists() else writing(path)
 
 
 def now() -> datetime:

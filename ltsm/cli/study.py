@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.table import Table
 
 from ltsm.cli import options, say
 from ltsm.cli.choices import Choices, StudyOptions, with_choices
@@ -52,10 +51,8 @@ def list_(json: options.Json = False) -> None:
         rows = [{"name": n, "title": s.title, "recipes": len(s.recipes)} for n, s in found.items()]
         say.as_json("ltsm-studies", 1, {"studies": rows})
         return
-    table = Table("study", "recipes", "what it asks")
-    for name, study in found.items():
-        table.add_row(name, str(len(study.recipes)), study.title)
-    say.table(table)
+    lines = ((name, str(len(study.recipes)), study.title) for name, study in found.items())
+    say.rows(lines, "study", "recipes", "what it asks")
 
 
 @app.command(help=SHOW_HELP, short_help="What a study is made of, and how long it takes.")
@@ -84,12 +81,12 @@ def show(
     if json:
         say.as_json("ltsm-study", 1, _as_json(found))
         return
-    table = Table(
-        "recipe", "starts from", "mask", "trains", "iterations", title=f"{found.name}: {found.title}"
+    rows = (
+        (name, _start(recipe), _mask(recipe), recipe.trains, length_text(found, name))
+        for name, recipe in found.recipes.items()
     )
-    for name, recipe in found.recipes.items():
-        table.add_row(name, _start(recipe), _mask(recipe), recipe.trains, length_text(found, name))
-    say.table(table)
+    headings = ("recipe", "starts from", "mask", "trains", "iterations")
+    say.rows(rows, *headings, title=f"{found.name}: {found.title}")
     runs = plan.keys(found.recipes, setup.protocol.seeds)
     say.data(f"{len(runs)} runs for {len(setup.protocol.seeds)} seeds of {setup.protocol.name}")
     say.data(estimated(setup, found, runs, workers.default_jobs(choices.device)))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.filesize import decimal
-from rich.table import Table
 
 from ltsm.cli import say
 from ltsm.cli.choices import Choices, RunOptions, StudyOptions, with_choices
@@ -88,21 +87,14 @@ def sweep(
     early = studies.study(study, protocol)  # what cannot be is refused before any data is looked for
     check(early, protocol)
     _named(early, only)
-    if dry_run:
-        setup = running.previewed(choices, protocol)
-        chosen = _chosen(study, setup.protocol, keep_weights)
-        show_plan(
-            choices,
-            setup,
-            chosen,
-            _named(chosen, only),
-            how.jobs or workers.default_jobs(choices.device),
-            how.force,
-        )
-        return
-    setup = running.located(choices, protocol)
+    setup = (running.previewed if dry_run else running.located)(choices, protocol)
     chosen = _chosen(study, setup.protocol, keep_weights)
-    ran = running.run(choices, setup, chosen, _named(chosen, only), how, study, keep_going=keep_going)
+    names = _named(chosen, only)
+    if dry_run:
+        jobs = how.jobs or workers.default_jobs(choices.device)
+        show_plan(choices, setup, chosen, names, jobs, how.force)
+        return
+    ran = running.run(choices, setup, chosen, names, how, study, keep_going=keep_going)
     say.note(f"{len(ran.asked_for)} of {len(ran.asked_for)} runs are in {ran.path}: {ran.report}")
 
 
@@ -135,17 +127,12 @@ def show_plan(
     runs = plan.keys(study.ancestors(*names), protocol.seeds)
     done, dropped = already(choices, protocol, study, plan.keys(names, protocol.seeds) if force else ())
     missing = [run for run in runs if run not in done]
-    table = Table(
-        "recipe",
-        "seeds to run",
-        "iterations each",
-        title=f"{study.name}, {protocol.name}: {protocol.dataset}",
-        title_justify="left",
-    )
-    for name in study.ancestors(*names):
-        seeds = tuple(run.seed for run in missing if run.recipe == name)
-        table.add_row(name, format_seeds(seeds) or "none", length_text(study, name))
-    say.table(table)
+    title = f"{study.name}, {protocol.name}: {protocol.dataset}"
+    seeds = {
+        name: tuple(run.seed for run in missing if run.recipe == name) for name in study.ancestors(*names)
+    }
+    rows = ((name, format_seeds(its) or "none", length_text(study, name)) for name, its in seeds.items())
+    say.rows(rows, "recipe", "seeds to run", "iterations each", title=title, title_justify="left")
     say.data(f"{len(missing)} of {len(runs)} runs to do")
     if dropped.runs:
         say.data(f"--force first drops {dropped.text()}")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from ltsm.cli import options, say
 from ltsm.cli.prune import Network, their_code
@@ -66,10 +65,10 @@ def export(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN|FILE]", help="The id of a ticket's run, or a ticket file.")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The ticket of this seed.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The ticket of this seed.")] = None,
     out: Annotated[
         Path | None,
-        options.path("--out", "-o", metavar="FILE", what="Default: seed-N.ticket; must be named for a FILE."),
+        options.path("Default: seed-N.ticket; must be named for a FILE.", "--out", "-o"),
     ] = None,
     trained: Annotated[
         bool | None,
@@ -128,23 +127,20 @@ def show(file: File, as_json: options.Json = False) -> None:
     if as_json:
         say.as_json("ltsm-ticket", 1, facts)
         return
-    table = Table(show_header=False, box=None)
-    for name, value in facts.items():
-        if name != "protocol":
-            table.add_row(name.replace("_", " "), _text(value))
-    say.table(table)
+    rows = ((name.replace("_", " "), _text(value)) for name, value in facts.items() if name != "protocol")
+    say.rows(rows, show_header=False, box=None)
 
 
 @app.command(help=EVALUATE_HELP, short_help="Evaluate it, and compare with what was recorded.")
 def evaluate(
     file: File,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="FILE|NAME", help="Default: the data it was made with.")
+        str | None, typer.Option(metavar="FILE|NAME", help="Default: the data it was made with.")
     ] = None,
     folder: Annotated[
         Path | None,
         options.path(
-            "--data-dir", metavar="DIR", what="Where data sets lie \\[env var: LTSM_DATA; default: data]."
+            "Where data sets lie \\[env var: LTSM_DATA; default: data].", "--data-dir", metavar="DIR"
         ),
     ] = None,
     network: Network = None,

@@ -187,7 +187,7 @@ class _Lane:
         }
         self._one = as_graph(self._whole_batch, device)
         self._many = as_graph(self._whole_batches, device)
-        self._rest = as_graph(self._last_batch, device)
+        self._rest = as_graph(lambda: self._step(*self._batches.last()), device)
 
     def train(self, until: int) -> Tensor:
         """(models,) float64: the sum of the losses of the iterations up to `until`. The host waits for none of them."""
@@ -216,9 +216,6 @@ class _Lane:
     def _whole_batches(self) -> None:
         for _ in range(RECORDED):
             self._whole_batch()
-
-    def _last_batch(self) -> None:
-        self._step(*self._batches.last())
 
     def _step(self, images: Tensor, labels: Tensor) -> None:
         self._losses.add_(self._passes[images.shape[1]].loss(images, labels))

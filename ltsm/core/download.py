@@ -14,12 +14,12 @@ from urllib.error import URLError
 from ltsm.core import transfer
 from ltsm.core.idx import (
     PublishedSet,
-    cannot_write,
     check_files,
     missing,
     raw_folder,
     read_file,
     write_files,
+    writing_to,
 )
 from ltsm.core.transfer import Bounds
 from ltsm.errors import DataError
@@ -189,11 +189,9 @@ def _no_mirror(files: PublishedSet, folder: Path, reasons: Sequence[str]) -> Dat
 @contextlib.contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
     """A new folder in `folder`, for what is not known to be whole; gone afterwards with all it holds."""
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         part = tempfile.TemporaryDirectory(prefix=".part-", dir=folder)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
     with part as name:
         yield Path(name)
 

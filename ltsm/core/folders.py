@@ -11,7 +11,7 @@ import numpy as np
 
 from ltsm.core.images import Labelled, Origin, RawData
 from ltsm.core.pictures import SUFFIXES, pixels
-from ltsm.errors import DataError
+from ltsm.errors import DataError, explained
 
 HINT = "DIR/train/CLASS/… and DIR/val/CLASS/… hold images: docs/guide.md"
 TRAINING = ("train", "training")
@@ -119,11 +119,8 @@ def _test_set(path: Path, names: list[str], skipped: Counter[str]) -> _Set | Non
 
 def _listed(path: Path, skipped: Counter[str]) -> list[Path]:
     """What lies in a folder, by name, without what is hidden."""
-    try:
+    with explained(DataError, f"{path} is no folder of readable images", HINT):
         entries = sorted(path.iterdir(), key=lambda entry: entry.name)
-    except OSError as error:
-        reason = error.strerror or error
-        raise DataError(f"{path} is no folder of readable images: {reason}.", HINT) from error
     shown = [entry for entry in entries if not _hidden(entry.name)]
     skipped["hidden"] += len(entries) - len(shown)
     return shown

@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ltsm import regular
-from ltsm.errors import DataError
+from ltsm.errors import DataError, explained
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from numpy.typing import NDArray
 
 State = Literal["fine", "missing", "damaged"]
@@ -164,22 +166,18 @@ def write_files(files: PublishedSet, contents: dict[str, bytes], folder: Path) -
         DataError: the folder cannot be written.
     """
     target = raw_folder(files, folder)
-    try:
+    with writing_to(target):
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".part-", dir=target) as part:
             for name, content in contents.items():
                 _write_durably(Path(part) / name, content)
                 (Path(part) / name).replace(regular.replaceable(target / name))
-    except OSError as error:
-        raise cannot_write(target, error) from error
 
 
-def cannot_write(folder: Path, error: OSError) -> DataError:
-    """The sentence for a folder that takes no data."""
-    return DataError(
-        f"cannot write to {folder}: {error.strerror or error}.",
-        "ltsm data get --data DIR, or set LTSM_DATA, for another folder",
-    )
+def writing_to(folder: Path) -> AbstractContextManager[None]:
+    """Around what is written to a folder, which may take no data."""
+    hint = "ltsm data get --data DIR, or set LTSM_DATA, for another folder"
+    return explained(DataError, f"cannot write to {folder}", hint)
 
 
 def _examine(files: PublishedSet, file: PublishedFile, folder: Path) -> tuple[Finding, bytes]:
@@ -202,18 +200,14 @@ def _examine(files: PublishedSet, file: PublishedFile, folder: Path) -> tuple[Fi
 
 def _read_bounded(path: Path, limit: int, *, unpack: bool) -> bytes:
     """Up to `limit` bytes of the file, or of what it unpacks to; of a broken .gz nothing."""
-    try:
+    hint = "ltsm data get --data DIR for another folder"
+    with explained(DataError, f"cannot read {path}", hint), regular.opened(path) as file:
         if not unpack:
-            with regular.opened(path) as stream:
-                return stream.read(min(limit, os.fstat(stream.fileno()).st_size))
-        with regular.opened(path) as packed, gzip.GzipFile(fileobj=packed) as stream:
-            return stream.read(limit)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        return b""
-    except OSError as error:
-        raise DataError(
-            f"cannot read {path}: {error.strerror or error}.", "ltsm data get --data DIR for another folder"
-        ) from error
+            return file.read(min(limit, os.fstat(file.fileno()).st_size))
+        try:
+            return gzip.GzipFile(fileobj=file).read(limit)
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            return b""
 
 
 def _get_into(folder: Path) -> str:

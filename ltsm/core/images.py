@@ -94,9 +94,8 @@ def held_out_of(part: Labelled, count: int, what: str) -> tuple[Labelled, Labell
         )
     drawn = np.zeros(n, np.bool_)
     drawn[permutation(0, "held out", count=n)[:count]] = True
-    return Labelled(part.images[~drawn], part.labels[~drawn]), Labelled(
-        part.images[drawn], part.labels[drawn]
-    )
+    left, held = (Labelled(part.images[which], part.labels[which]) for which in (~drawn, drawn))
+    return left, held
 
 
 def scaled(images: Values, centre: float, spread: float) -> Tensor:

@@ -14,7 +14,7 @@ from ltsm.core.streams import Purpose, normal, uniform
 from ltsm.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -154,13 +154,13 @@ def forward(network: Network, parameters: Tensor, images: Tensor) -> Tensor:
     return values
 
 
-def named_tensors(network: Network, flat: Tensor) -> dict[str, Tensor]:
-    """Views of the parameters (P,), named as in an nn.Sequential's state dict: "0.weight", "0.bias", "2.weight"."""
-    pairs = {layer.index: layer.tensors(flat) for layer in network.layers}
+def named_tensors(network: Network, flat: Tensor, names: Sequence[str] = ()) -> dict[str, Tensor]:
+    """Views of the parameters (P,), named as in an nn.Sequential's state dict, "0.weight", "0.bias", "2.weight", or so."""
+    called = names or [str(layer.index) for layer in network.layers]
     return {
-        f"{index}.{part}": tensor
-        for index, pair in pairs.items()
-        for part, tensor in zip(("weight", "bias"), pair, strict=True)
+        f"{name}.{part}": tensor
+        for name, layer in zip(called, network.layers, strict=True)
+        for part, tensor in zip(("weight", "bias"), layer.tensors(flat), strict=True)
     }
 
 

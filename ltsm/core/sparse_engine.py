@@ -146,7 +146,8 @@ def refused(data: Dataset, network: Network, batch: int, device: str) -> str:
     """Why the kernel does not serve such a network, batch or data, in words; empty where it does."""
     if device != "cpu":
         return f"It runs on the CPU, not on {device}."
-    if reason := unavailable_reason() or _unwanted():
+    unwanted = "PyTorch's own operators were asked for." * (sparse_library.variant() == sparse_library.NONE)
+    if reason := unavailable_reason() or unwanted:
         return reason
     if network.sizes[0] > MOST_PIXELS or len(network.sizes) - 1 > MOST_LAYERS:
         return f"It serves up to {MOST_PIXELS:,} inputs and {MOST_LAYERS} layers."
@@ -156,11 +157,6 @@ def refused(data: Dataset, network: Network, batch: int, device: str) -> str:
     if (share := _share_of_nonzero(data)) > densest:
         return f"{share:.0%} of the pixels are not 0: it is the faster one up to {densest:.0%}."
     return ""
-
-
-def _unwanted() -> str:
-    chosen = sparse_library.variant()
-    return "PyTorch's own operators were asked for." if chosen == sparse_library.NONE else ""
 
 
 def _evaluation(found: list[tuple[float, float]]) -> Evaluation:

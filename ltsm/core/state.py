@@ -94,35 +94,17 @@ def side_by_side(states: Sequence[TrainState]) -> TrainState:
     if len(kinds) > 1:
         raise ValueError(kinds)
 
-    def joined(name: str) -> Tensor:
-        return torch.cat([getattr(state, name) for state in states])
-
-    return TrainState(
-        network=first.network,
-        seeds=tuple(seed for state in states for seed in state.seeds),
-        iteration=first.iteration,
-        parameters=joined("parameters"),
-        first_moment=joined("first_moment"),
-        second_moment=joined("second_moment"),
-        masks=None if first.masks is None else joined("masks"),
-    )
+    joined: dict[str, Any] = {name: torch.cat([getattr(s, name) for s in states]) for name in _held(first)}
+    return replace(first, seeds=tuple(seed for state in states for seed in state.seeds), **joined)
 
 
 def apart(state: TrainState) -> list[TrainState]:
     """Each of the state's models as a state of its own; the tensors are views."""
-
-    def alone(model: int) -> TrainState:
-        part = slice(model, model + 1)
-        return replace(
-            state,
-            seeds=state.seeds[part],
-            parameters=state.parameters[part],
-            first_moment=state.first_moment[part],
-            second_moment=state.second_moment[part],
-            masks=None if state.masks is None else state.masks[part],
-        )
-
-    return [alone(model) for model in range(len(state.seeds))]
+    names = ("seeds", *_held(state))
+    return [
+        replace(state, **{name: getattr(state, name)[model : model + 1] for name in names})
+        for model in range(len(state.seeds))
+    ]
 
 
 def pack(state: TrainState) -> bytes:
@@ -179,9 +161,13 @@ _HINT = "remove the file: the run then starts from the checkpoint before it, or 
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:
+    return {name: getattr(state, name).contiguous() for name in _held(state)}
+
+
+def _held(state: TrainState) -> list[str]:
+    """The names of the tensors that the state has."""
     names = ("parameters", "first_moment", "second_moment", "masks")
-    given = {name: getattr(state, name) for name in names}
-    return {name: tensor.contiguous() for name, tensor in given.items() if tensor is not None}
+    return [name for name in names if getattr(state, name) is not None]
 
 
 def digest(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

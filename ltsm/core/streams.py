@@ -36,9 +36,8 @@ def permutation(seed: int, *purpose: Purpose, count: int) -> NDArray[np.int64]:
     """0 … count - 1 in a random order: that of `count` random words, each position's own."""
     words = _words(seed, purpose, count)
     order = np.arange(count)
-    for low in range(
-        0, 64, 16
-    ):  # by 16 bits at a time, which NumPy sorts without comparing: in half the time
+    # by 16 bits at a time, which NumPy sorts without comparing: in half the time
+    for low in range(0, 64, 16):
         digits = (words >> np.uint64(low)).astype(np.uint16)
         order = order[np.argsort(digits[order], kind="stable")]
     return order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -85,13 +85,9 @@ class TorchEngine:
         """The models as they are, in memory of their own, on the CPU."""
         if self._loaded is None:
             raise RuntimeError("load() comes first")
-        return replace(
-            self._loaded,
-            iteration=self._groups[0].iteration,
-            parameters=self._gathered([group.parameters for group in self._groups]),
-            first_moment=self._gathered([group.adam.first_moment for group in self._groups]),
-            second_moment=self._gathered([group.adam.second_moment for group in self._groups]),
-        )
+        adams, names = [group.adam for group in self._groups], ("parameters", "first_moment", "second_moment")
+        found: Any = {name: self._gathered([getattr(adam, name) for adam in adams]) for name in names}
+        return replace(self._loaded, iteration=self._groups[0].iteration, **found)
 
     def _gathered(self, tensors: list[Tensor]) -> Tensor:
         """(models, P) on the CPU, from one tensor (P,) each or one (models, P)."""
@@ -160,10 +156,9 @@ class _Group:
         epoch = self._batches.epoch(self.iteration)
         if self._order is None or self._order[0] != epoch:
             orders = [self._batches.epoch_order(seed, epoch) for seed in self._seeds]
-            order = torch.stack([torch.as_tensor(one, device="cpu") for one in orders]).to(
-                self.parameters.device
-            )
-            self._order = (epoch, order.view(*self.parameters.shape[:-1], -1))
+            order = torch.stack([torch.as_tensor(one, device="cpu") for one in orders])
+            shape = (*self.parameters.shape[:-1], -1)
+            self._order = (epoch, order.to(self.parameters.device).view(shape))
         return self._order[1]
 
 

@@ -70,13 +70,7 @@ class Dashboard(App[None]):
     CSS_PATH = "dashboard.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide")]  # noqa: RUF012 - Textual's own
     VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-usual"), (36, "-tall")]  # noqa: RUF012
-    MODES: ClassVar = {
-        "overview": Overview,
-        "curves": Curves,
-        "masks": Masks,
-        "table": StudyTable,
-        "runs": Runs,
-    }
+    MODES: ClassVar = {page.NAME: page for page in (Overview, Curves, Masks, StudyTable, Runs)}
     DEFAULT_MODE = "overview"
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -153,10 +147,7 @@ class Dashboard(App[None]):
         """Look at the store, unless the last look has not come back yet."""
         if not self._looking:
             self._looking = True
-            self.run_worker(self._look, thread=True, group="look")
-
-    def _look(self) -> None:
-        self.post_message(Looked(self.stores.look()))
+            self.run_worker(lambda: self.post_message(Looked(self.stores.look())), thread=True, group="look")
 
     def on_looked(self, looked: Looked) -> None:
         """Everybody who watches `moment` and `problem` is told."""

@@ -179,8 +179,7 @@ def _curves(source: Source, line: Line, asked: Asked) -> Curves:
         return curves_of(seeds, asked.records)
 
     stamp = (line.group, tuple((run.id, run.updated_at) for run in runs))
-    found: Curves = source.kept.one(("curves", line.key, asked.measure, asked.records), stamp, made)
-    return found
+    return source.kept.one(("curves", line.key, asked.measure, asked.records), stamp, made)
 
 
 def curves_of(seeds: Mapping[int, Points], records: int = 1) -> Curves:

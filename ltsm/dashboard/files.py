@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from ltsm.errors import LtsmError
+from ltsm.errors import LtsmError, explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -74,14 +75,9 @@ def write(folder: Path, name: str, ending: str, content: str) -> Path:
     """
     for number in count(1):
         path = folder / f"{name}{'' if number == 1 else f'-{number}'}{ending}"
-        try:
+        hint = "start the dashboard elsewhere"
+        with explained(LtsmError, f"cannot write {path}", hint), suppress(FileExistsError):
             with path.open("x", encoding="utf-8") as file:
                 file.write(content)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise LtsmError(
-                f"cannot write {path}: {error.strerror}.", "start the dashboard elsewhere"
-            ) from error
-        return path
+            return path
     raise AssertionError  # pragma: no cover - numbers do not end

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from ltsm.dashboard.moment import Choice, Moment
 from ltsm.dashboard.stored import Kept, changed_last, stored_studies
-from ltsm.errors import LtsmError, StoreError
+from ltsm.errors import LtsmError, StoreError, explained
 from ltsm.protocol import from_settings
 from ltsm.report import all as reports
 from ltsm.report import listing
@@ -22,7 +22,7 @@ from ltsm.store.values import FINISHED
 from ltsm.studies.all import STUDIES
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -56,6 +56,7 @@ class _Seen(NamedTuple):
     choice: Choice
 
 
+V = TypeVar("V")
 _MOST_AGAIN = 200
 """When more runs than these have changed, all are read again."""
 
@@ -92,7 +93,7 @@ class Source:
             try:
                 return self._look()
             except LtsmError:
-                self._close()
+                self.close()
                 raise
 
     def records(self, runs: Sequence[RunRow]) -> dict[int, list[Metric]]:
@@ -104,7 +105,9 @@ class Source:
     def points(self, runs: Sequence[RunRow], measure: str) -> dict[int, list[tuple[float, float]]]:
         """One column of each run's records, by iteration: a fifth of what all columns of many runs take."""
         with self._lock:
-            found = self.kept.each(f"points of {measure}", _stamps(runs), partial(self._points, measure))
+            found = self.kept.each(
+                f"points of {measure}", _stamps(runs), lambda ids: read.points(self._opened(), ids, measure)
+            )
             return {run_id: points or [] for run_id, points in found.items()}
 
     def masks(self, moment: Moment, runs: Sequence[RunRow]) -> dict[int, list[MaskRow]]:
@@ -128,29 +131,19 @@ class Source:
 
     def table(self, moment: Moment, measure: Measure = LOSS) -> Table:
         """The study's table of everything that has ended; made again once something else has."""
-
-        def made() -> Table:
-            return reports.table(self._evaluation(moment), measure)
-
-        with self._lock:
-            found: Table = self.kept.one(("table", measure), self._ended(moment), made)
-            return found
+        return self._once(("table", measure), moment, lambda found: reports.table(found, measure))
 
     def differences(self, moment: Moment, measure: Measure) -> Comparison:
         """The study's reference minus each other group in their final loss or accuracy, paired by seed."""
         column = FINAL_LOSS if measure == LOSS else FINAL_ACCURACY
-
-        def made() -> Comparison:
-            return against_reference(self._evaluation(moment), column)
-
-        with self._lock:
-            found: Comparison = self.kept.one(("differences", column), self._ended(moment), made)
-            return found
+        return self._once(("differences", column), moment, lambda found: against_reference(found, column))
 
     def close(self) -> None:
         """Give the store back."""
         with self._lock:
-            self._close()
+            if self._store is not None:
+                self._store.close()
+            self._store = self._seen = None
 
     def _look(self) -> Moment | None:
         store = self._opened()
@@ -166,7 +159,7 @@ class Source:
         """The store, opened again if the path names another file by now, or one that was written over."""
         file = _file(self.path)
         if self._store is None or file != self._file:
-            self._close()
+            self.close()
             if file is None or self._file is None or file[:2] != self._file[:2]:
                 self.kept = Kept()
             self._store, self._file = schema.open_for_reading(self.path, unchecked=True), file
@@ -203,8 +196,7 @@ class Source:
     def _studies(self, row: ProtocolRow, runs: Sequence[RunRow]) -> dict[str, Study]:
         of = (self.choice.study, frozenset(run.fingerprint for run in runs))
         make = partial(stored_studies, (*STUDIES, *self._own), self.choice.study, _protocol(row), runs)
-        found: dict[str, Study] = self.kept.one(("studies", row.id), of, make)
-        return found
+        return self.kept.one(("studies", row.id), of, make)
 
     def _refuse_unknown(self, runs: Iterable[RunRow]) -> None:
         """Runs of a study that has to be named, as whoever made them named it."""
@@ -224,9 +216,6 @@ class Source:
         found = self.kept.each("run", read.stamps(store, protocol_id, alive=alive), again)
         # One that was taken away in between is None.
         return sorted(filter(None, found.values()), key=lambda run: (run.seed, run.id))
-
-    def _points(self, measure: str, run_ids: Sequence[int]) -> dict[int, list[tuple[float, float]]]:
-        return read.points(self._opened(), run_ids, measure)
 
     def _masks(
         self, protocol_id: int, run_ids: Sequence[int], *, selected: bool = False
@@ -252,10 +241,10 @@ class Source:
             records=self.records(_measured(moment)),
         )
 
-    def _close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-        self._store = self._seen = None
+    def _once(self, key: Hashable, moment: Moment, make: Callable[[Evaluation], V]) -> V:
+        """What is made of everything that has ended; made again once something else has."""
+        with self._lock:
+            return self.kept.one(key, self._ended(moment), lambda: make(self._evaluation(moment)))
 
 
 def _measured(moment: Moment) -> list[RunRow]:
@@ -274,12 +263,9 @@ def _protocol(row: ProtocolRow, runs: Iterable[RunRow] = ()) -> Any:
 
 def _file(path: Path) -> tuple[int, int, int] | None:
     """Which file a path names, and when it was written to: device, inode, nanoseconds."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(
-            f"cannot read the store {path}: {error.strerror}.", "choose another with --store FILE"
-        ) from error
+    with explained(StoreError, f"cannot read the store {path}", "choose another with --store FILE"):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None
     return status.st_dev, status.st_ino, status.st_mtime_ns

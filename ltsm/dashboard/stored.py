@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ltsm.studies.study import Study
 
 K = TypeVar("K")
+V = TypeVar("V")
 
 
 def stored_studies(
@@ -63,6 +64,7 @@ class Kept:
             of[k], values[k] = stamps[k], made.get(k)
         return {k: values[k] for k in stamps}
 
-    def one(self, key: Hashable, stamp: object, make: Callable[[], Any]) -> Any:
+    def one(self, key: Hashable, stamp: object, make: Callable[[], V]) -> V:
         """The value of this key, made of this stamp."""
-        return self.each("one", {key: stamp}, lambda _: {key: make()})[key]
+        found: V = self.each("one", {key: stamp}, lambda _: {key: make()})[key]
+        return found

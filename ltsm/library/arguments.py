@@ -137,9 +137,6 @@ def function(name: str, value: Callable[..., Any] | None) -> None:
 def _listed(name: str, values: Iterable[Any]) -> list[Any]:
     try:
         return list(values)
-    except (
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # a scalar of NumPy's or torch's says that it is iterable
+    # A scalar of NumPy's or torch's says that it is iterable.
+    except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{name} must be numbers, not {quoted(values)}.") from error

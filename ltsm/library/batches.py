@@ -75,12 +75,8 @@ def checked(images: Any, labels: Any) -> Pair:
         raise DataError("an image holds values that are no numbers.", "torch.isfinite(images) says which")
     if flat.is_floating_point() and bool(((flat == 0) | (flat == 1)).all()):
         return Pair(x, flat.long(), y)
-    if (
-        flat.dtype.is_floating_point
-        or flat.dtype.is_complex
-        or flat.dtype == torch.bool
-        or int(flat.min()) < 0
-    ):
+    whole_numbers = not (flat.is_floating_point() or flat.is_complex() or flat.dtype == torch.bool)
+    if not whole_numbers or int(flat.min()) < 0:
         raise no_labels(flat)
     return Pair(x, flat.long(), flat.long())
 

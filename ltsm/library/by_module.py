@@ -12,7 +12,15 @@ from ltsm.core.datasets import Dataset
 from ltsm.core.training import record_points
 from ltsm.errors import UsageError
 from ltsm.library.batches import Pair, as_pair, training_batches
-from ltsm.library.evaluation import FORWARD, as_taken, copied, device_of, evaluate_states
+from ltsm.library.evaluation import (
+    FORWARD,
+    as_taken,
+    copied,
+    device_of,
+    evaluate_states,
+    tensors_of,
+    whole_states,
+)
 from ltsm.library.foreign import theirs
 from ltsm.library.frozen import frozen_zeros
 from ltsm.library.learnable import check_learnable
@@ -28,7 +36,6 @@ if TYPE_CHECKING:
     from ltsm.library.batches import Data
     from ltsm.library.outputs import Loss
     from ltsm.library.pruned import Pruned
-    from ltsm.library.weights import State
     from ltsm.protocol import Protocol
 
     Optimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -65,10 +72,7 @@ def by_module(
     judged = None if validation is None else at_hand(network, validation, "validation")
     loss = loss or default_loss
     steps = optimiser_over(network.parameters(), optimiser, lambda p: torch.optim.Adam(p, lr=plan.lr))
-
-    def recorded(iteration: int, train_loss: float) -> TrainingRecord:
-        return _recorded(network, iteration, train_loss, judged, loss)
-
+    recorded = partial(_recorded, network, judged, loss)
     with frozen_zeros(network, supermask.mask, steps, at=supermask.state):
         records = stepped(lambda _, batch: step(network, steps, loss, batch), recorded, batches, plan)
     return state_of(network), records
@@ -154,17 +158,12 @@ def step(network: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss, batch
 
 
 def _recorded(
-    network: nn.Module, iteration: int, train_loss: float, validation: Data | Pair | None, loss: Loss
+    network: nn.Module, validation: Data | Pair | None, loss: Loss, iteration: int, train_loss: float
 ) -> TrainingRecord:
     if validation is None:
         return TrainingRecord(iteration, train_loss, math.nan, math.nan)
     network.eval()
     # copies: what a forward pass writes, to whatever of the network, is no part of the ticket
-    found = evaluate_states(network, [partial(_copies, network)], validation, loss)
+    found = evaluate_states(network, whole_states(network, [tensors_of(network)]), validation, loss)
     network.train()
     return TrainingRecord(iteration, train_loss, found.loss[0], found.accuracy[0])
-
-
-def _copies(network: nn.Module) -> State:
-    own = [*network.named_parameters(), *network.named_buffers()]
-    return {name: t.detach().clone() for name, t in own}

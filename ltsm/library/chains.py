@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from ltsm.core.network import Network
+from ltsm.core.network import Network, named_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,12 +31,7 @@ class Chain:
 
     def views(self, flat: Tensor) -> State:
         """Views of parameters (P,) under the state dict's names."""
-        pairs = zip(self.layers, self.network.layers, strict=True)
-        return {
-            f"{name}.{part}": tensor
-            for name, layer in pairs
-            for part, tensor in zip(("weight", "bias"), layer.tensors(flat), strict=True)
-        }
+        return named_tensors(self.network, flat, self.layers)
 
     def shapes(self) -> dict[str, torch.Size]:
         """The parameters' shapes under the state dict's names."""
@@ -59,7 +54,7 @@ def chain_of_module(module: nn.Module) -> Chain | None:
     looked into.
     """
     parts = list(_leaves("", module))
-    if parts and isinstance(parts[0][1], nn.Flatten) and _flattens_all(parts[0][1]):
+    if parts and isinstance(flat := parts[0][1], nn.Flatten) and (flat.start_dim, flat.end_dim) == (1, -1):
         parts = parts[1:]
     linear, between = parts[::2], {_activation(part) for _, part in parts[1::2]}
     plain = all(_is_plain_linear(part) for _, part in linear) and not any(
@@ -136,10 +131,6 @@ def _activation(part: nn.Module) -> str:
     if isinstance(part, nn.GELU) and part.approximate != "none":
         return ""
     return _ACTIVATIONS.get(type(part), "")
-
-
-def _flattens_all(part: nn.Flatten) -> bool:
-    return (part.start_dim, part.end_dim) == (1, -1)
 
 
 def _altered(module: nn.Module) -> bool:

@@ -184,7 +184,7 @@ def as_taken(module: nn.Module, data: Dataset, part: str) -> tuple[Tensor, Tenso
 def _takes(module: nn.Module, images: Tensor) -> bool:
     """Whether logits, or what looks like them, come out."""
     was_training, device = module.training, device_of(module)
-    own = {name: t.clone() for name, t in [*module.named_parameters(), *module.named_buffers()]}
+    own = {name: t.clone() for name, t in tensors_of(module).items()}
     try:
         logits = functional_call(module.eval(), own, (images.to(device, copy=True),))
         return isinstance(logits, torch.Tensor) and logits.ndim <= 2 and len(logits) == len(images)  # noqa: PLR2004
@@ -198,7 +198,7 @@ def _masked_states(
     module: nn.Module, start: State, masked: Sequence[Callable[[], State]], names: Sequence[str]
 ) -> list[Callable[[], State]]:
     """What gives each network's state, in memory of its own: masked values, worked out once where memory allows it."""
-    own = _own(module)
+    own = tensors_of(module)
     others = {name: t for name, t in start.items() if name in own and name not in names}
     covered = own.keys() & {*names} & start.keys()
     made: list[Callable[[], State]] = [partial(_only, make, covered) for make in masked]
@@ -213,12 +213,13 @@ def _only(make: Callable[[], State], names: Container[str]) -> State:
 
 def whole_states(module: nn.Module, states: Sequence[State]) -> list[Callable[[], State]]:
     """What gives each of these states, in memory of its own, as far as the module has its names."""
-    own = _own(module)
+    own = tensors_of(module)
     known = [{name: t for name, t in state.items() if name in own} for state in states]
     return [partial(_with_copies, dict, state, own) for state in known]
 
 
-def _own(module: nn.Module) -> State:
+def tensors_of(module: nn.Module) -> State:
+    """Its parameters and buffers themselves, each under its first name."""
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 

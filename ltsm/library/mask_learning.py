@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -102,14 +102,7 @@ def by_ours(
 
 
 def _plain(record: MaskRecord) -> LearningRecord:
-    numbers = (
-        record.train_loss,
-        record.val_loss,
-        record.val_accuracy,
-        record.density,
-        record.sampled_accuracy,
-    )
-    return LearningRecord(record.iteration, *numbers)
+    return LearningRecord(*(getattr(record, field.name) for field in fields(LearningRecord)))
 
 
 def _told(record: LearningRecord, watch: Watch | None) -> LearningRecord:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -75,11 +74,6 @@ class Pruned:
     def mask_at(self, amount: float) -> State:
         """The mask of any other amount."""
         return self.ranking.mask(number("amount", amount))
-
-
-def finite(value: float) -> float | None:
-    """NaN and infinity are no JSON."""
-    return value if math.isfinite(value) else None
 
 
 def counts(mask: State, shared: Mapping[str, str]) -> dict[str, int]:

@@ -41,9 +41,8 @@ class Scored(nn.Module):
     def __init__(self, network: nn.Module, making: Making, learned: Learned, seed: int) -> None:
         super().__init__()
         self.iteration = 0
-        self._network = [
-            network
-        ]  # in a list it is no part of this module: scores are all that can be trained
+        # In a list it is no part of this module: scores are all that can be trained.
+        self._network = [network]
         self._making, self._learned, self._seed = making, learned, seed
         self._method = METHODS[learned.method]
         self._names, self._layers = making.layout()

@@ -14,7 +14,8 @@ from ltsm.library.arguments import function, interval, numbers
 from ltsm.library.evaluation import through_module, through_ours
 from ltsm.library.outputs import check_loss
 from ltsm.library.prepared import check_fractions, making_of, prepared
-from ltsm.library.pruned import Pruned, counts, finite, relative_size
+from ltsm.library.pruned import Pruned, counts, relative_size
+from ltsm.notation import plain
 from ltsm.protocol import PAPER, MaskScope
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Supermask(Pruned):
     def about(self) -> dict[str, Any]:
         """What a ticket says of where it comes from, and of what it achieves untrained, as JSON values."""
         best = self.selected
-        found = {"val_accuracy": finite(best.val_accuracy), "val_loss": finite(best.val_loss)}
+        found: dict[str, Any] = plain({"val_accuracy": best.val_accuracy, "val_loss": best.val_loss})
         return Pruned.about(self) | found  # a class with slots has no super()
 
     def __repr__(self) -> str:
@@ -174,8 +175,7 @@ def find_supermask(
     made = prepared(making, criterion, by=by, scope=scope)
     through, found = _evaluated(made, values, validation, loss)
     # After the masked networks come the whole ones.
-    each = zip(values, found.loss, found.accuracy, strict=False)
-    results = tuple(result_of(made, *one) for one in each)
+    results = tuple(map(partial(result_of, made), values, found.loss, found.accuracy))
     best = _best(results, by, low, high)
     return Supermask(
         **made.of(best.amount),

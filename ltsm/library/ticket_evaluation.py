@@ -70,9 +70,8 @@ def evaluate_test(
         UsageError: as `evaluate_ticket`.
         DataError: likewise.
     """
-    return evaluate_ticket(
-        ticket, replace(data, validation_images=test.images, validation_labels=test.labels), model
-    )
+    judged = replace(data, validation_images=test.images, validation_labels=test.labels)
+    return evaluate_ticket(ticket, judged, model)
 
 
 def _by_module(model: nn.Module, states: Sequence[State], validation: Data | Dataset) -> Evaluation:

@@ -23,11 +23,11 @@ from ltsm.core.mask_training import rescaled
 from ltsm.core.masking import covered_by, pack_bits, unpack_bits
 from ltsm.core.network import ACTIVATIONS, Network, initial_values
 from ltsm.core.state import digest, metadata
-from ltsm.errors import StoreError
+from ltsm.errors import StoreError, explained
 from ltsm.library.chains import Chain
-from ltsm.library.pruned import finite
 from ltsm.library.tickets import Recipe, Ticket, TrainingRecord, checked_ticket
 from ltsm.library.weights import masked_state
+from ltsm.notation import plain
 from ltsm.paths import read_path
 from ltsm.store import artifacts
 
@@ -77,10 +77,9 @@ def load_ticket(path: Path | str) -> Ticket:
     Raises:
         StoreError: the file is missing, damaged, of another version, or something else.
     """
-    try:
-        content = regular.read(path := read_path(path))
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}.", "ltsm ticket export") from error
+    path = read_path(path)
+    with explained(StoreError, f"cannot read {path}", "ltsm ticket export"):
+        content = regular.read(path)
     try:
         return ticket_from_bytes(content)
     except StoreError as error:
@@ -143,7 +142,7 @@ def _description(
         and {"sizes": chain.network.sizes, "activation": chain.network.activation, "layers": chain.layers},
         "recipe": _recipe_values(recipe) if recipe and regenerated else None,
         "trained": trained,
-        "records": [[finite(value) for value in astuple(record)] for record in ticket.records],
+        "records": plain([astuple(record) for record in ticket.records]),
         "about": dict(ticket.about),
     }
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ltsm.errors import UsageError
 from ltsm.library.arguments import instance
 from ltsm.library.chains import Chain
-from ltsm.library.pruned import Pruned, finite
+from ltsm.library.pruned import Pruned
 from ltsm.library.weights import checked_mask, state_of
-from ltsm.notation import quoted
+from ltsm.notation import plain, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,6 +160,6 @@ def trained_ticket(ticket: Ticket, state: State, records: Sequence[TrainingRecor
     """The ticket with what training made of it, and what it achieved last."""
     about = dict(ticket.about)
     if records and not math.isnan(records[-1].val_accuracy):
-        about["trained_val_accuracy"] = finite(records[-1].val_accuracy)
-        about["trained_val_loss"] = finite(records[-1].val_loss)
+        about["trained_val_accuracy"] = plain(records[-1].val_accuracy)
+        about["trained_val_loss"] = plain(records[-1].val_loss)
     return replace(ticket, trained=state, records=tuple(records), about=about)

@@ -6,12 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ltsm.report import contents as general
-from ltsm.report import (
-    criteria,
-    criteria_claims,
-    iterative,
-    learned,
-)
+from ltsm.report import criteria, criteria_claims, iterative, learned
 from ltsm.report import table as general_table
 from ltsm.report.figures import groups
 from ltsm.report.measure import LOSS
@@ -56,11 +51,7 @@ _OF_THE_PAPER = {
 _GENERAL = _Report(general_table.table, groups.FIGURES, general.contents)
 _OF: dict[str, _Report] = {
     paper.NAME: _Report(table_1, _OF_THE_PAPER, of_the_paper.contents),
-    criteria.NAME: _Report(
-        general_table.table,
-        criteria.FIGURES,
-        general.contents,
-    ),
+    criteria.NAME: replace(_GENERAL, figures=criteria.FIGURES),
     iterative.NAME: _Report(iterative.table, iterative.FIGURES, iterative.contents),
     learned.NAME: _Report(learned.table, learned.FIGURES, learned.contents),
 }
@@ -74,13 +65,13 @@ VERIFY: dict[str, Callable[[Evaluation], Verification]] = {
 
 def table(evaluation: Evaluation, measure: Measure = LOSS) -> Table:
     """The study's table of what is finished. Needs the records that `evaluation.cut_short` names."""
-    found = _of(evaluation.study.name).table(evaluation)
+    found = _OF.get(evaluation.study.name, _GENERAL).table(evaluation)
     return found if measure == LOSS else general.table_of_accuracies(evaluation, found)
 
 
 def contents(evaluation: Evaluation, measure: Measure = LOSS) -> Contents:
     """Everything that a document says. The numbers of the paper's text need all records."""
-    report = _of(evaluation.study.name)
+    report = _OF.get(evaluation.study.name, _GENERAL)
     if measure == LOSS:
         return report.contents(evaluation)
     return general.contents_by_accuracy(evaluation, report.table(evaluation))
@@ -88,7 +79,7 @@ def contents(evaluation: Evaluation, measure: Measure = LOSS) -> Contents:
 
 def figures(evaluation: Evaluation, measure: Measure = LOSS) -> tuple[Figure, ...]:
     """The figures that there is something to draw for. Needs all records, and the paper's 8 the masks' bits."""
-    report = _of(evaluation.study.name)
+    report = _OF.get(evaluation.study.name, _GENERAL)
     rows = replace(report.table(evaluation), measure=measure)
     made = {n: make(evaluation, rows) for n, make in report.figures.items()}
     return tuple(replace(figure, number=n) for n, figure in made.items() if figure is not None)
@@ -98,7 +89,3 @@ def published_mask(study: Study, protocol: Protocol, recipe: str) -> PublishedMa
     """What is published of a recipe's masks: of the paper's supermask, in whatever study, on the paper's data."""
     known = paper.study(protocol).fingerprints()[paper.SUPERMASK] == study.fingerprints()[recipe]
     return published.supermask() if known and published.comparable(protocol) else None
-
-
-def _of(study: str) -> _Report:
-    return _OF.get(study, _GENERAL)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ltsm.report.compared import Compared, Line, Part, Side, Versus
-    from ltsm.report.statistics import Summary
     from ltsm.report.table import Column
 
 VERSION: Final = 1
@@ -164,14 +163,10 @@ def _part(found: Compared, part: Part) -> Grid:
 
 def _cells(found: Compared, column: Column, line: Line) -> list[str]:
     means = [
-        _mean(column, mean, len(side.evaluation.seeds))
+        column.text(mean) + f" (n = {mean.n})" * (0 < mean.n != len(side.evaluation.seeds))
         for side, mean in zip(found.sides, line.sides, strict=True)
     ]
     return [*means, *(cell for versus in line.versus for cell in _difference(column, versus))]
-
-
-def _mean(column: Column, mean: Summary, seeds: int) -> str:
-    return column.text(mean) + f" (n = {mean.n})" * (0 < mean.n != seeds)
 
 
 def _difference(column: Column, versus: Versus) -> tuple[str, ...]:

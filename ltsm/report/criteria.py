@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -61,14 +62,8 @@ def layers_by_size(evaluation: Evaluation, _table: Table) -> Figure | None:
     masks, recipe = found[name], evaluation.study.recipes[name]
     drawn: list[Layer] = []
     for layer in range(len(sizes)):
-        share = partial(_layer_share, evaluation, recipe, layer)
-        curves = layers(
-            _curve(evaluation, recipe, masks, share),
-            STYLES[layer % len(STYLES)],
-            f"layer {layer + 1}",
-            floor=0,
-        )
-        drawn += curves
+        share = _curve(evaluation, recipe, masks, partial(_layer_share, evaluation, recipe, layer))
+        drawn += layers(share, STYLES[layer % len(STYLES)], f"layer {layer + 1}", floor=0)
     panel = Panel(_axis(evaluation, recipe, masks), Axis("Kept of the layer (%)", 0, 105), tuple(drawn))
     caption = (
         f"The share of each layer that the masks of {name} keep; data: {dataset_title(evaluation.protocol)}."
@@ -116,9 +111,7 @@ def _panel(
 
 def _dashed(layer: Layer) -> Layer:
     """The second nine criteria's curves: there are no more styles."""
-    return (
-        Curve(layer.x, layer.y, layer.style, layer.label, dashed=True) if isinstance(layer, Curve) else layer
-    )
+    return replace(layer, dashed=True) if isinstance(layer, Curve) else layer
 
 
 def _accuracy(what: str) -> Callable[[MaskRow], float]:

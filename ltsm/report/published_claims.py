@@ -81,10 +81,8 @@ def value(claim: Mapping[str, object], found: Sequence[float], run: str) -> Judg
         inside = interval.low - rounding <= published <= interval.high + rounding
         verdict = "reproduced" if inside else "differs"
     else:
-        bound = published + (rounding if kind == "at most" else -rounding)
-        beyond = _beyond(
-            values if kind == "at most" else [-v for v in values], bound if kind == "at most" else -bound
-        )
+        sign = 1 if kind == "at most" else -1
+        beyond = _beyond([sign * v for v in values], sign * published + rounding)
         verdict = "differs" if beyond else "reproduced"
     return Judged(
         name=str(claim["id"]),

@@ -59,10 +59,7 @@ def two_sample(a: Summary, b: Summary) -> tuple[Interval, float]:
     error, freedom = _of_difference(a, b)
     if not error > 0:
         return Interval(math.nan, math.nan), math.nan
-    from scipy.special import stdtrit
-
-    half, mean = float(stdtrit(freedom, 1 - LEVEL / 2)) * error, a.mean - b.mean
-    return Interval(mean - half, mean + half), _two_sided(mean / error, freedom)
+    return _student(a.mean - b.mean, error, freedom)
 
 
 def _of_difference(a: Summary, b: Summary) -> tuple[float, float]:
@@ -149,13 +146,15 @@ def one_sample(values: Sequence[float], null: float = 0.0) -> tuple[Interval, fl
         return Interval(math.nan, math.nan), math.nan
     if not found.sd:
         return Interval(found.mean, found.mean), float(found.mean == null)
+    return _student(found.mean, found.sd / math.sqrt(found.n), found.n - 1, null)
+
+
+def _student(mean: float, error: float, freedom: float, null: float = 0.0) -> tuple[Interval, float]:
+    """The 95 % interval of a mean with this standard error, and the two-sided p that it is `null`."""
     from scipy.special import stdtrit
 
-    error = found.sd / math.sqrt(found.n)
-    half = float(stdtrit(found.n - 1, 1 - LEVEL / 2)) * error
-    return Interval(found.mean - half, found.mean + half), _two_sided(
-        (found.mean - null) / error, found.n - 1
-    )
+    half = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
+    return Interval(mean - half, mean + half), _two_sided((mean - null) / error, freedom)
 
 
 def _two_sided(t: float, freedom: float) -> float:

@@ -27,9 +27,13 @@ class Column:
     result: str
     name: str
     heading: str
-    scale: float
     digits: int
     unit: str = ""
+
+    @property
+    def scale(self) -> float:
+        """What its results, which are shares where it is in percent, are multiplied by."""
+        return 100 if self.unit == "%" else 1
 
     def values(self, results: Sequence[ResultRow]) -> list[float]:
         """The results' numbers in printed units."""
@@ -40,50 +44,35 @@ class Column:
         return mean_and_spread(value, self.digits, self.unit)
 
 
-SIZE = Column("relative_size", "relative_size_percent", "Relative size", 100, 1, "%")
-KEPT = Column("kept_share", "weights_kept_percent", "Weights kept", 100, 1, "%")
+SIZE = Column("relative_size", "relative_size_percent", "Relative size", 1, "%")
+KEPT = Column("kept_share", "weights_kept_percent", "Weights kept", 1, "%")
 UNTRAINED_ACCURACY = Column(
-    "untrained_val_accuracy",
-    "untrained_validation_accuracy_percent",
-    "Untrained validation accuracy",
-    100,
-    1,
-    "%",
+    "untrained_val_accuracy", "untrained_validation_accuracy_percent", "Untrained validation accuracy", 1, "%"
 )
-UNTRAINED_LOSS = Column("untrained_val_loss", "untrained_validation_loss", "Untrained validation loss", 1, 3)
-FINAL_LOSS = Column("final_val_loss", "final_validation_loss", "Final validation loss", 1, 3)
-MINIMAL_LOSS = Column("minimal_val_loss", "minimal_validation_loss", "Minimal validation loss", 1, 3)
+UNTRAINED_LOSS = Column("untrained_val_loss", "untrained_validation_loss", "Untrained validation loss", 3)
+FINAL_LOSS = Column("final_val_loss", "final_validation_loss", "Final validation loss", 3)
+MINIMAL_LOSS = Column("minimal_val_loss", "minimal_validation_loss", "Minimal validation loss", 3)
 ITERATION = Column(
-    "minimal_iteration", "iteration_of_minimal_validation_loss", "Iteration of minimal validation loss", 1, 1
+    "minimal_iteration", "iteration_of_minimal_validation_loss", "Iteration of minimal validation loss", 1
 )
 FINAL_ACCURACY = Column(
-    "final_val_accuracy", "final_validation_accuracy_percent", "Final validation accuracy", 100, 2, "%"
+    "final_val_accuracy", "final_validation_accuracy_percent", "Final validation accuracy", 2, "%"
 )
 UNTRAINED_TEST = Column(
-    "untrained_test_accuracy", "untrained_test_accuracy_percent", "Untrained test accuracy", 100, 1, "%"
+    "untrained_test_accuracy", "untrained_test_accuracy_percent", "Untrained test accuracy", 1, "%"
 )
 MINIMAL_TEST = Column(
-    "minimal_test_accuracy",
-    "test_accuracy_at_the_minimum_percent",
-    "Test accuracy at the minimum",
-    100,
-    2,
-    "%",
+    "minimal_test_accuracy", "test_accuracy_at_the_minimum_percent", "Test accuracy at the minimum", 2, "%"
 )
-FINAL_TEST = Column("final_test_accuracy", "final_test_accuracy_percent", "Final test accuracy", 100, 2, "%")
-ACHIEVED = Column("achieved_val_accuracy", "validation_accuracy_percent", "Validation accuracy", 100, 2, "%")
-ACHIEVED_TEST = Column("achieved_test_accuracy", "test_accuracy_percent", "Test accuracy", 100, 2, "%")
+FINAL_TEST = Column("final_test_accuracy", "final_test_accuracy_percent", "Final test accuracy", 2, "%")
+ACHIEVED = Column("achieved_val_accuracy", "validation_accuracy_percent", "Validation accuracy", 2, "%")
+ACHIEVED_TEST = Column("achieved_test_accuracy", "test_accuracy_percent", "Test accuracy", 2, "%")
 """Of a network as its run ends, whether or not its weights were trained."""
 SAMPLED = Column(
-    "sampled_val_accuracy",
-    "drawn_masks_validation_accuracy_percent",
-    "Of drawn masks, validation",
-    100,
-    2,
-    "%",
+    "sampled_val_accuracy", "drawn_masks_validation_accuracy_percent", "Of drawn masks, validation", 2, "%"
 )
 SAMPLED_TEST = Column(
-    "sampled_test_accuracy", "drawn_masks_test_accuracy_percent", "Of drawn masks, test", 100, 2, "%"
+    "sampled_test_accuracy", "drawn_masks_test_accuracy_percent", "Of drawn masks, test", 2, "%"
 )
 TESTED = (UNTRAINED_TEST, MINIMAL_TEST, FINAL_TEST)
 """Shown where there is a test set."""

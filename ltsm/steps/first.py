@@ -99,12 +99,10 @@ def first_state(setup: Setup, recipe: Recipe, seed: int, inputs: Inputs) -> Firs
     covered = covered_by(net, inputs.covers)
     trained = read_weights(net, inputs.weights["after"]) if "after" in inputs.weights else None
     fresh = partial(initial_values, net, weights=setup.protocol.initialisation, biases=setup.protocol.biases)
-    start = recipe.start
-    values = (
-        fresh(seed, *start.stream)
-        if isinstance(start, Random)
-        else read_weights(net, inputs.weights["start"])
-    )
+    if isinstance(recipe.start, Random):
+        values = fresh(seed, *recipe.start.stream)
+    else:
+        values = read_weights(net, inputs.weights["start"])
     making = _Making(recipe, seed, net, chosen, values, covered, trained, fresh)
     mask, rows = _mask(making, inputs, test_set(setup))
     values = making.masked(covered | ~covered if mask is None else mask)

@@ -71,6 +71,7 @@ def learn(setup: Setup, state: bytes, until: int, end: int, keep: bool, recipe: 
     metrics = tuple(Metric(**asdict(record)) for record in records)
     ended = after.iteration == end or not finite(metrics)
     row = _mask_row(course, after, metrics[-1]) if ended else None
+    dense = network(setup, setup.protocol.hidden).parameters
     return Trained(
         iteration=after.iteration,
         metrics=metrics,
@@ -80,9 +81,7 @@ def learn(setup: Setup, state: bytes, until: int, end: int, keep: bool, recipe: 
         seconds=time.perf_counter() - began,
         engine=_named(learner, judge),
         masks=(row,) if row else (),
-        relative_size=sum(row.layer_sizes) / network(setup, setup.protocol.hidden).parameters
-        if row
-        else None,
+        relative_size=sum(row.layer_sizes) / dense if row else None,
     )
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from ltsm import regular
-from ltsm.errors import StoreError
+from ltsm.errors import StoreError, explained
 from ltsm.store.values import Artifact
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ def write(folder: Path, path: str, content: bytes) -> Artifact:
         StoreError: the disk is full or the folder cannot be written.
     """
     target = _inside(folder, path)
-    try:
+    hint = (
+        "make space or choose another --store, then type the same command again: it goes on where it stopped"
+    )
+    with explained(StoreError, f"cannot write {target}", hint):
         # A store's folder that was renamed is not made anew: its files would be lost where nobody looks.
         os.stat(folder)  # noqa: PTH116 - for its error
         write_whole(target, content)
-    except OSError as error:
-        hint = "make space or choose another --store, then type the same command again: it goes on where it stopped"
-        raise StoreError(f"cannot write {target}: {error.strerror}.", hint) from error
     return Artifact(path, hashlib.sha256(content).hexdigest())
 
 
@@ -54,10 +54,8 @@ def save(target: Path, content: bytes, hint: str = "choose another place") -> No
     Raises:
         StoreError: it cannot be written.
     """
-    try:
+    with explained(StoreError, f"cannot write {target}", hint):
         write_whole(target, content)
-    except OSError as error:
-        raise StoreError(f"cannot write {target}: {error.strerror}.", hint) from error
 
 
 @contextmanager
@@ -119,15 +117,12 @@ def check(folder: Path, artifact: Artifact) -> None:
 def _checked(folder: Path, artifact: Artifact) -> Iterator[BufferedReader]:
     """The file, open, and the one that was written: hashed piece by piece, however long it is."""
     target = _inside(folder, artifact.path)
-    try:
-        with regular.opened(target) as file:
-            regular.refuse_size(os.fstat(file.fileno()).st_size)
-            if hashlib.file_digest(file, "sha256").hexdigest() != artifact.sha256:
-                raise StoreError(f"{target} is not the file that was written: its SHA-256 differs.", _HINT)
-            file.seek(0)
-            yield file
-    except OSError as error:
-        raise StoreError(f"cannot read {target}: {error.strerror}.", _HINT) from error
+    with explained(StoreError, f"cannot read {target}", _HINT), regular.opened(target) as file:
+        regular.refuse_size(os.fstat(file.fileno()).st_size)
+        if hashlib.file_digest(file, "sha256").hexdigest() != artifact.sha256:
+            raise StoreError(f"{target} is not the file that was written: its SHA-256 differs.", _HINT)
+        file.seek(0)
+        yield file
 
 
 _HINT = "ltsm db check names all such files; --force redoes the step that wrote it"
@@ -140,10 +135,8 @@ def remove(folder: Path, artifact: Artifact) -> None:
         StoreError: it cannot be deleted, or lies where none of ours can.
     """
     target = _inside(folder, artifact.path)
-    try:
+    with explained(StoreError, f"cannot delete {target}", "ltsm db check"):
         target.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot delete {target}: {error.strerror}.", "ltsm db check") from error
 
 
 def remove_empty_folders(folder: Path, artifact: Artifact) -> None:

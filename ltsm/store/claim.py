@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
 from ltsm import regular
-from ltsm.errors import StoreError
+from ltsm.errors import StoreError, explained
 from ltsm.notation import visible
 from ltsm.store.values import Holder
 
@@ -113,12 +113,9 @@ def _acquired(store: Path, *, wait: bool) -> IO[str]:
 
 
 def _opened(path: Path) -> IO[str]:
-    try:
+    with explained(StoreError, f"cannot write to {path.parent}", "choose another with --store FILE"):
         path.parent.mkdir(parents=True, exist_ok=True)
         return open(path, "a+", encoding="utf-8", opener=_not_through_links)
-    except OSError as error:
-        hint = "choose another with --store FILE"
-        raise StoreError(f"cannot write to {path.parent}: {error.strerror}.", hint) from error
 
 
 def _not_through_links(path: str, flags: int) -> int:
@@ -152,11 +149,9 @@ def _locked(file: IO[str], store: Path) -> bool:
     Raises:
         StoreError: the file system has no locks, so that two writers could not be kept apart.
     """
-    try:
+    hint = "keep the store on a local disk: --store FILE"
+    with explained(StoreError, f"the file system of {store} cannot lock files", hint):
         return _lock(file, shared=False)
-    except OSError as error:
-        hint = "keep the store on a local disk: --store FILE"
-        raise StoreError(f"the file system of {store} cannot lock files: {error.strerror}.", hint) from error
 
 
 def _sign(file: IO[str], command: str, now: datetime) -> None:

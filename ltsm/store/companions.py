@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ltsm import regular
-from ltsm.errors import StoreError
+from ltsm.errors import StoreError, explained
 from ltsm.grammar import typed
 
 if TYPE_CHECKING:
@@ -28,14 +28,9 @@ def refuse_strange(path: Path) -> None:
         companion = path.with_name(path.name + suffix)
         if companion.is_symlink():
             raise StoreError(f"{companion} is a link, which SQLite never makes.", "do not use this store")
-        try:
+        what = f"{companion} is in the store's way"
+        with explained(StoreError, what, "do not use this store"), suppress(FileNotFoundError):
             regular.refuse_other_kinds(companion.stat())
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise StoreError(
-                f"{companion} is in the store's way: {error.strerror}.", "do not use this store"
-            ) from error
 
 
 def log_of(path: Path) -> Path:

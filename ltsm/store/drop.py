@@ -14,7 +14,7 @@ from ltsm.store import artifacts, models
 from ltsm.store.engine import chunks, compact
 from ltsm.store.seal import seal_plan, seal_runs, unseal_runs
 from ltsm.store.values import DROPPED, Artifact
-from ltsm.store.write import transaction, unnamed
+from ltsm.store.write import files_where, transaction, unnamed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -78,7 +78,7 @@ def drop_runs(store: Store, run_ids: Collection[int], protocol_ids: Collection[i
     """
     ids = sorted(run_ids)
     with transaction(store) as connection:
-        named = [a for some in chunks(ids) for a in _files_of(connection, some)]
+        named = [a for some in chunks(ids) for a in files_where(connection, models.file.c.run_id.in_(some))]
         for some in chunks(ids):
             # what hangs on a run goes by its foreign keys
             connection.execute(delete(models.run).where(models.run.c.id.in_(some)))
@@ -96,12 +96,6 @@ def _changed(connection: Connection, run_ids: Sequence[int], now: datetime) -> N
     for some in chunks(run_ids):
         connection.execute(update(models.run).where(models.run.c.id.in_(some)).values(updated_at=now))
     seal_runs(connection, run_ids)
-
-
-def _files_of(connection: Connection, run_ids: Sequence[int]) -> list[Artifact]:
-    file = models.file.c
-    query = select(file.path, file.sha256).where(file.run_id.in_(run_ids))
-    return [Artifact(path, sha256) for path, sha256 in connection.execute(query)]
 
 
 def _delete(store: Store, files: Iterable[Artifact]) -> None:

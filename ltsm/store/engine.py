@@ -166,9 +166,8 @@ def _readable_mode(path: Path) -> str:
         return "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
     except sqlite3.DatabaseError:
         return "mode=ro"
-    except (
-        UnicodeDecodeError
-    ) as error:  # SQLite's complaint quotes what it found, and Python cannot read that
+    except UnicodeDecodeError as error:
+        # SQLite's complaint quotes what it found, and Python cannot read that.
         hint = "restore a backup, or choose another with --store FILE"
         raise StoreError(
             f"the store {path} is damaged: its tables' definitions are no text.", hint

@@ -18,7 +18,7 @@ from ltsm.store import artifacts, models, read, write
 from ltsm.store.belief import protocol_of
 from ltsm.store.seal import seal_runs
 from ltsm.store.values import DROPPED, Artifact, RunSpec
-from ltsm.store.verdicts import COMING, keyed, needs
+from ltsm.store.verdicts import COMING, keyed, needs, values_of
 from ltsm.studies.names import files_folder, run_folder
 
 if TYPE_CHECKING:
@@ -203,7 +203,6 @@ def _take_rows(
 
 def _copy_rows(connection: Connection, run_id: int, there: Connection, its: int, table: Table) -> None:
     """The rows of a run, of a table that numbers its own."""
-    columns = [column for column in table.columns if column.name not in {"id", "run_id"}]
-    found = there.execute(select(*columns).where(table.c.run_id == its))
+    found = there.execute(values_of(table).where(table.c.run_id == its))
     if rows := [{**row._mapping, "run_id": run_id} for row in found]:  # noqa: SLF001 - SQLAlchemy's public name
         connection.execute(insert(table), rows)

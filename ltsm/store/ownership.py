@@ -21,6 +21,7 @@ from sqlalchemy.exc import DatabaseError
 from ltsm.errors import LtsmError, StoreError
 from ltsm.grammar import typed
 from ltsm.store.claim import held, lock_path, named
+from ltsm.store.digests import driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,10 +90,8 @@ def checkpoint(store: Store) -> None:
     A reader in the middle of a long query keeps a part of the log; so does a full disk. Nothing is lost by that.
     """
     with suppress(DatabaseError, sqlite3.Error), store.engine.connect() as connection:
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - engine.connect makes no other
-        driver.execute("PRAGMA busy_timeout=1000")
-        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for pragma in ("busy_timeout=1000", "wal_checkpoint(TRUNCATE)"):
+            driver(connection).execute(f"PRAGMA {pragma}")
 
 
 def _explain(owned: Ownership, copying: Callable[[Store, Path], None]) -> None:

@@ -490,9 +490,7 @@ def _state(stored: str, *, alive: bool) -> State:
 
 def _result(row: Sequence[Any]) -> ResultRow:
     run_id, seed, recipe, hidden, state, *numbers = row
-    return ResultRow(
-        run_id, seed, recipe, _sizes(hidden), state, *[math.nan if n is None else n for n in numbers]
-    )
+    return ResultRow(run_id, seed, recipe, _sizes(hidden), state, *map(_number, numbers))
 
 
 def _mask_query(*, bits: bool) -> Select[*tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +12,12 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from ltsm import regular
-from ltsm.errors import StoreError
+from ltsm.errors import StoreError, explained
 from ltsm.grammar import typed
 from ltsm.store import companions, mend, seal, write
 from ltsm.store.artifacts import flush_folder
 from ltsm.store.claim import claim
+from ltsm.store.digests import driver
 from ltsm.store.engine import Store, connect
 from ltsm.store.locked import cannot_write, is_locked
 from ltsm.store.ownership import guarded
@@ -88,12 +89,8 @@ def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False,
     Raises:
         StoreError: it is damaged, foreign, newer, or cannot be written.
     """
-    try:
+    with explained(StoreError, f"cannot write to {path.parent}", "choose another with --store FILE"):
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write to {path.parent}: {error.strerror}.", "choose another with --store FILE"
-        ) from error
     _refuse_other_files(path)
     found = _version_at(path, unchecked=unchecked)
     store = connect(path, read_only=False, wait=wait)
@@ -200,17 +197,15 @@ def _stamped(connection: Connection) -> str | None:
 def _refuse_other_files(path: Path) -> None:
     """Refuse what is no SQLite file, and companions that are not SQLite's."""
     companions.refuse_strange(path)
-    try:
-        with regular.opened(path) as file:
-            start = file.read(len(MAGIC))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StoreError(
-            f"cannot read the store {path}: {error.strerror}.", "choose another with --store FILE"
-        ) from error
+    start, hint = b"", "choose another with --store FILE"
+    with (
+        explained(StoreError, f"cannot read the store {path}", hint),
+        suppress(FileNotFoundError),
+        regular.opened(path) as file,
+    ):
+        start = file.read(len(MAGIC))
     if start and start != MAGIC:
-        raise StoreError(f"{path} is no ltsm store.", "choose another with --store FILE")
+        raise StoreError(f"{path} is no ltsm store.", hint)
 
 
 def _upgrade(store: Store) -> None:
@@ -243,9 +238,7 @@ def backup(store: Store, target: Path) -> None:
     target.open("xb").close()
     with closing(sqlite3.connect(target)) as copy:
         with store.engine.connect() as connection:
-            source = connection.connection.driver_connection
-            assert isinstance(source, sqlite3.Connection)  # noqa: S101 - engine.connect makes no other
-            source.backup(copy)
+            driver(connection).backup(copy)
         # a single file, which can be read where nothing can be written
         copy.execute("PRAGMA journal_mode=DELETE")
 

@@ -191,16 +191,17 @@ def _differ(one: RunRow, other: RunRow, names: Sequence[str]) -> bool:
 
 def _records(connection: Connection, run_id: int, until: int) -> Sequence[Any]:
     metric = models.metric.c
-    query = _values(models.metric).where(metric.run_id == run_id, metric.iteration <= until)
+    query = values_of(models.metric).where(metric.run_id == run_id, metric.iteration <= until)
     return connection.execute(query.order_by(metric.iteration)).all()
 
 
 def _masks(connection: Connection, run_id: int) -> Sequence[Any]:
-    query = _values(models.mask).where(models.mask.c.run_id == run_id)
+    query = values_of(models.mask).where(models.mask.c.run_id == run_id)
     return connection.execute(query.order_by(models.mask.c.amount)).all()
 
 
-def _values(table: Table) -> Any:
+def values_of(table: Table) -> Any:
+    """A query for a table's rows, without the numbers that are a store's own."""
     return select(*(column for column in table.columns if column.name not in _OWN))
 
 

@@ -71,9 +71,8 @@ def add_runs(
 def rename_protocol(store: Store, protocol_id: int, name: str) -> None:
     """Give a protocol another name, which is a label: its settings and its runs are the same."""
     with transaction(store) as connection:
-        connection.execute(
-            update(models.protocol).where(models.protocol.c.id == protocol_id).values(name=name)
-        )
+        row = update(models.protocol).where(models.protocol.c.id == protocol_id)
+        connection.execute(row.values(name=name))
         seal_plan(connection)
 
 
@@ -140,9 +139,8 @@ def stop(store: Store, run_id: int, state: State, error: str | None, now: dateti
 def mark_interrupted(store: Store, now: datetime) -> None:
     """Runs that say `running` though the caller holds the claim were left by a process that died."""
     with transaction(store) as connection:
-        left = (
-            connection.execute(select(models.run.c.id).where(models.run.c.state == "running")).scalars().all()
-        )
+        running = select(models.run.c.id).where(models.run.c.state == "running")
+        left = connection.execute(running).scalars().all()
         rows = update(models.run).where(models.run.c.id.in_(left))
         connection.execute(rows.values(state="interrupted", updated_at=now))
         seal_runs(connection, left)
@@ -156,7 +154,7 @@ def reset(store: Store, run_ids: Sequence[int], now: datetime) -> list[Artifact]
     values = {"state": "pending", "iteration": 0, "seconds": 0.0, "provenance": {}, "updated_at": now}
     file = models.file.c
     with transaction(store) as connection:
-        named = _artifacts(connection, file.run_id.in_(run_ids))
+        named = files_where(connection, file.run_id.in_(run_ids))
         for table in (models.metric, models.mask, models.file):
             connection.execute(delete(table).where(table.c.run_id.in_(run_ids)))
         cleared = update(models.run).where(models.run.c.id.in_(run_ids))
@@ -179,15 +177,12 @@ def rewind(store: Store, run_id: int, now: datetime) -> None:
     """A run goes back to the checkpoint before its last, which is damaged; it must have one. Later records go."""
     file, metric = models.file.c, models.metric.c
     with transaction(store) as connection:
-        last, found = _checkpoints(connection, run_id)[:2]
-        connection.execute(
-            delete(models.file).where(
-                file.run_id == run_id, file.role == "checkpoint", file.iteration == last
-            )
-        )
-        connection.execute(delete(models.metric).where(metric.run_id == run_id, metric.iteration > found))
+        last, before = _checkpoints(connection, run_id)[:2]
+        damaged = (file.run_id == run_id, file.role == "checkpoint", file.iteration == last)
+        connection.execute(delete(models.file).where(*damaged))
+        connection.execute(delete(models.metric).where(metric.run_id == run_id, metric.iteration > before))
         best = _best_iteration(connection, run_id, -1, None)
-        _change(connection, run_id, {"iteration": found, "best_iteration": best}, now)
+        _change(connection, run_id, {"iteration": before, "best_iteration": best}, now)
 
 
 _RESULT_COLUMNS = (
@@ -259,12 +254,13 @@ def _drop_checkpoints(connection: Connection, run_id: int, *, but: int) -> list[
     file = models.file.c
     old = _checkpoints(connection, run_id)[but:]
     which = (file.run_id == run_id) & (file.role == "checkpoint") & file.iteration.in_(old)
-    dropped = _artifacts(connection, which)
+    dropped = files_where(connection, which)
     connection.execute(delete(models.file).where(which))
     return dropped
 
 
-def _artifacts(connection: Connection, which: ColumnElement[bool]) -> list[Artifact]:
+def files_where(connection: Connection, which: ColumnElement[bool]) -> list[Artifact]:
+    """What rows of files name, each once."""
     rows = connection.execute(select(models.file.c.path, models.file.c.sha256).where(which).distinct())
     return [Artifact(path, sha256) for path, sha256 in rows]
 

@@ -185,11 +185,7 @@ def _state(run: RunRow, mask: MaskRow | None) -> dict[str, str]:
         "worker": run.worker,
         "seconds": words.number(run.seconds, 1),
         "iterations/s": words.number(speed(run), 0),
-        **{
-            name: f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
-            for name, time in moments.items()
-            if time is not None
-        },
+        **{name: time and f"{time.astimezone():%Y-%m-%d %H:%M:%S}" for name, time in moments.items()},
     }
     return {name: value for name, value in facts.items() if value}
 

@@ -36,14 +36,12 @@ class SortedGrid(Grid[T]):
         self._given, by = rows, self.by
         super().show(in_order(rows, self.columns if columns is None else columns, by), columns, by)
 
-    def on_sheet_titled(self) -> None:
-        """A click on a title sorts by it."""
-        self.action_sort()
-
     def action_sort(self) -> None:
         """By the column under the cursor."""
         self.by = next_order(self.by, self.column)
         self.show(self._given)
+
+    on_sheet_titled = action_sort  # a click on a title sorts by it
 
     def action_unsort(self) -> None:
         """As they come."""

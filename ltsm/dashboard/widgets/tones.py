@@ -37,11 +37,16 @@ def series_tone(index: int) -> str:
     return SERIES[index % len(SERIES)]
 
 
+def _series(*colours: str) -> dict[str, str]:
+    """These colours for the curves, in the order in which they are given out."""
+    return dict(zip(SERIES, colours, strict=True))
+
+
 _DARK = ("#f5a742", "#4da3ff", "#5ecb7a", "#e878b8", "#b49af0", "#46c8c8", "#f0705a", "#c8c864")
 _LIGHT = ("#b35900", "#0b61c4", "#1c7a3d", "#b0257a", "#6a3fc2", "#0b7285", "#c03a22", "#6b6b00")
-SERIES_COLOURS: Final = dict(zip(SERIES, _DARK, strict=True))
+SERIES_COLOURS: Final = _series(*_DARK)
 """The colours of curves in dark themes."""
-LIGHT_SERIES_COLOURS: Final = dict(zip(SERIES, _LIGHT, strict=True))
+LIGHT_SERIES_COLOURS: Final = _series(*_LIGHT)
 # Okabe and Ito, Color Universal Design (2008).
 _ORANGE, _SKY, _GREEN, _YELLOW = "#e69f00", "#56b4e9", "#009e73", "#f0e442"
 _BLUE, _VERMILION, _PURPLE = "#0072b2", "#d55e00", "#cc79a7"
@@ -59,13 +64,7 @@ THEMES: Final = (
         surface="#161b20",
         panel="#222930",
         foreground="#e6e6e6",
-        variables=dict(
-            zip(
-                SERIES,
-                (_ORANGE, _SKY, _GREEN, _YELLOW, _PURPLE, _VERMILION, "#4f9fdc", "#c8c8c8"),
-                strict=True,
-            )
-        ),
+        variables=_series(_ORANGE, _SKY, _GREEN, _YELLOW, _PURPLE, _VERMILION, "#4f9fdc", "#c8c8c8"),
     ),
     Theme(
         name="colour-blind-light",
@@ -80,12 +79,6 @@ THEMES: Final = (
         panel="#e8e8e8",
         foreground="#1a1a1a",
         dark=False,
-        variables=dict(
-            zip(
-                SERIES,
-                ("#b34700", _BLUE, "#00724f", "#7a6a00", "#9b4a7c", "#3a86b8", "#5b3a8c", "#444444"),
-                strict=True,
-            )
-        ),
+        variables=_series("#b34700", _BLUE, "#00724f", "#7a6a00", "#9b4a7c", "#3a86b8", "#5b3a8c", "#444444"),
     ),
 )

@@ -111,7 +111,8 @@ def _each_seed(evaluation: Evaluation) -> list[Layer]:
 def _layers_panel(evaluation: Evaluation) -> Panel:
     drawn: list[Layer] = []
     found = mask_band(evaluation.masks, lambda mask: mask.relative_size)
-    for i, size in enumerate(_layer_sizes(evaluation) if evaluation.masks else ()):
+    for i, (inputs, outputs) in enumerate(evaluation.layer_sizes if evaluation.masks else ()):
+        size = (inputs + 1) * outputs  # weights and biases
         share = mask_band(evaluation.masks, partial(_layer_share, layer=i, size=size))
         drawn += layers(share, STYLES[i % len(STYLES)], f"layer {i + 1} ({size} parameters)")[-1:]
     if drawn:
@@ -121,11 +122,6 @@ def _layers_panel(evaluation: Evaluation) -> Panel:
     )
     y = Axis("Relative size of the layer (%)", 0, 105)
     return Panel(_thresholds(found), y, tuple(drawn), missing=missing if evaluation.masks else NO_MASKS)
-
-
-def _layer_sizes(evaluation: Evaluation) -> tuple[int, ...]:
-    """Weights and biases of each of the baseline's layers; none where the store does not say inputs and classes."""
-    return tuple((a + 1) * b for a, b in evaluation.layer_sizes)
 
 
 def _layer_share(mask: MaskRow, *, layer: int, size: int) -> float:

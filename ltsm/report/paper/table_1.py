@@ -10,8 +10,7 @@ import numpy as np
 
 from ltsm.report import table as general
 from ltsm.report.paper import published
-from ltsm.report.statistics import summarise
-from ltsm.report.table import FINAL_LOSS, ITERATION, MINIMAL_LOSS, SIZE, Row, Table
+from ltsm.report.table import FINAL_LOSS, ITERATION, MINIMAL_LOSS, SIZE, Row, Table, summary
 from ltsm.report.words import seeds_text
 from ltsm.studies import paper
 from ltsm.studies.names import title
@@ -32,7 +31,7 @@ _OF: dict[int, tuple[Category, ...]] = {1: CATEGORIES[:1], 2: CATEGORIES[::2], 3
 
 def table_1(evaluation: Evaluation) -> Table:
     """The table of everything that is finished."""
-    losses = {hidden(evaluation, group): _mean_loss(evaluation, group) for group in dense(evaluation)}
+    losses = {hidden(evaluation, g): summary(evaluation, g, FINAL_LOSS).mean for g in dense(evaluation)}
     category = groups({sizes: loss for sizes, loss in losses.items() if math.isfinite(loss)})
     rows = [_row(evaluation, TICKET, LOTTERY_TICKET)]
     rows += [_row(evaluation, group, category.get(hidden(evaluation, group))) for group in dense(evaluation)]
@@ -67,10 +66,6 @@ def label(evaluation: Evaluation, group: Group) -> str:
 def is_baseline(evaluation: Evaluation, group: Group) -> bool:
     """Whether it is the dense network with the baseline's layers."""
     return group != TICKET and hidden(evaluation, group) == evaluation.protocol.hidden
-
-
-def _mean_loss(evaluation: Evaluation, group: Group) -> float:
-    return summarise(evaluation.by_seed(group, FINAL_LOSS.result).values()).mean
 
 
 def _row(evaluation: Evaluation, group: Group, category: str | None) -> Row:
