@@ -146,7 +146,9 @@ def refused(data: Dataset, network: Network, batch: int, device: str) -> str:
     """Why the kernel does not serve such a network, batch or data, in words; empty where it does."""
     if device != "cpu":
         return f"It runs on the CPU, not on {device}."
-    unwanted = "PyTorch's own operators were asked for." * (sparse_library.variant() == sparse_library.NONE)
+    unwanted = (
+        "PyTorch's own operators were asked for." if sparse_library.variant() == sparse_library.NONE else ""
+    )
     if reason := unavailable_reason() or unwanted:
         return reason
     if network.sizes[0] > MOST_PIXELS or len(network.sizes) - 1 > MOST_LAYERS:

@@ -7,6 +7,8 @@ import operator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from ltsm.errors import UsageError
 from ltsm.notation import quoted
 
@@ -22,7 +24,8 @@ def number(name: str, value: Any) -> float:
         UsageError: it is none, or NaN.
     """
     try:
-        found = math.nan if isinstance(value, str | bytes) else float(value)
+        plain = value.detach() if isinstance(value, Tensor) else value
+        found = math.nan if isinstance(plain, str | bytes) else float(plain)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several
         found = math.nan
     if math.isnan(found):

@@ -130,6 +130,16 @@ def a_need_of_another_seed(own, other):
     )
 
 
+def nothing_where_something_must_be(own, other):
+    """SQLite refuses it as long as the table says so."""
+    by_hand(
+        other,
+        "PRAGMA writable_schema=ON",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'seed INTEGER NOT NULL', 'seed INTEGER') WHERE name = 'run'",
+    )
+    changed(other, "UPDATE run SET seed = NULL")
+
+
 def an_unknown_setting(own, other):
     changed(other, "UPDATE protocol SET settings = json_set(settings, '$.colour', 'red')")
 
@@ -163,6 +173,7 @@ REFUSED = {
     a_need_of_another_seed: ("made from one of another seed", "do not use"),
     a_role_that_leads_elsewhere: ("a file that is '.*', which none is", "do not use"),
     a_seed_that_is_text: ("has values in run that it cannot have", "do not use"),
+    nothing_where_something_must_be: ("has values in run that it cannot have", "do not use"),
     an_unknown_setting: ("cannot read", "pip install --upgrade"),
     a_circle: ("made from each other", "do not use"),
     no_rights: ("cannot", ""),

@@ -70,6 +70,15 @@ def test_a_mask_of_other_values_is_refused_in_every_function(pair, found, tmp_pa
     assert all(torch.equal(t, pair[0].state_dict()[n]) for n, t in model.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    "value", [0.05, np.float32(0.05), torch.tensor(0.05), nn.Parameter(torch.tensor([0.05]))]
+)
+def test_a_number_may_be_numpys_or_torchs(pair, images, value):
+    """A parameter's, too, without torch's warning that its gradient is lost."""
+    found = ltsm.find_supermask(*pair, images, thresholds=[value])
+    assert found.selected.amount == pytest.approx(0.05)
+
+
 def test_a_parameter_that_is_replaced_meanwhile_is_followed(pair, found, images):
     """Its zeros are zeros, and its gradient's, as the first one's were."""
     model = copy.deepcopy(pair[0])
