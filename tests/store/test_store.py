@@ -272,6 +272,14 @@ def test_runs_are_counted_by_recipe_and_state(store):
     assert read.tallies(store, protocol_id + 1) == []
 
 
+def test_of_however_many_files_one_that_a_row_names_is_kept(store):
+    """More than SQLite takes in one statement; the one that is named is the first."""
+    begin(store)
+    others = [Artifact(f"weights/{n}.safetensors", "00") for n in range(1200)]
+    with store.engine.connect() as connection:
+        assert write.unnamed(connection, [INITIAL, *others]) == others
+
+
 def test_a_changed_run_has_another_stamp(store):
     """And so has one that says `running` where nobody is left to run it."""
     first, protocol_id, _ = begin(store)
