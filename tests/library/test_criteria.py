@@ -106,6 +106,16 @@ def test_a_function_is_the_rule_written_by_hand(own):
     assert all(torch.equal(named.mask[name], same.mask[name]) for name in named.mask)
 
 
+def test_a_function_may_count(pair, images):
+    """Its whole numbers are compared with thresholds between them."""
+    found = ltsm.find_supermask(
+        *pair, images, criterion=lambda before, after: (10 * after).long(), amounts=[0.5, 2.0, 2.5]
+    )
+    for amount, least in ((0.5, 1), (2.0, 2), (2.5, 3)):
+        mask = found.mask_at(amount)
+        assert all(torch.equal(mask[name], (10 * t).long() >= least) for name, t in pair[1].items())
+
+
 @pytest.mark.parametrize("covers", ["weights", "all"])
 @pytest.mark.parametrize("scope", ["layer", "global"])
 @pytest.mark.parametrize("name", sorted(CRITERIA.keys() - {"random"}))
