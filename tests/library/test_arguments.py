@@ -114,6 +114,7 @@ def test_a_parameter_that_goes_meanwhile_is_named(pair, found):
         ({"thresholds": 0.1}, r"thresholds must be numbers, not 0\.1"),
         ({"select": (0.1,)}, "select must be two numbers"),
         ({"select": (0.1, float("nan"))}, "select must be a number, not nan"),
+        ({"select": ("low", 0.1)}, "select must be a number, not 'low'"),
         ({"select": (0.3, 0.1)}, "no threshold lies in"),
         ({"by": "fraction", "select": (2, 3)}, "no fraction lies in"),
         ({"amounts": [0.1], "thresholds": [0.2]}, "two names of one argument"),
