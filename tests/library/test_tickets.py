@@ -284,6 +284,15 @@ class TestRefusals:
             ltsm.save_ticket(seeded().mask, tmp_path / "t.ticket")
         with pytest.raises(UsageError, match=r"^model must be a torch\.nn\.Module, not str"):
             evaluate_ticket(seeded(), images, "model")
+        with pytest.raises(UsageError, match=r"^module must be a torch\.nn\.Module, not str"):
+            ltsm.load_exactly("model", seeded().state)
+
+    def test_layers_more_and_less(self):
+        """The first name that only one of them has is named."""
+        layers = [nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3), nn.ReLU(), nn.Linear(3, 3)]
+        for count, words in ((1, "it has '2.bias'"), (5, "it lacks '4.bias'")):
+            with pytest.raises(UsageError, match=words):
+                ltsm.load_exactly(nn.Sequential(*layers[:count]), seeded().state)
 
     def test_a_description_whose_parts_do_not_fit(self):
         """A right digest is no proof of sense."""
