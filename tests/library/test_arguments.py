@@ -137,6 +137,7 @@ def test_an_argument_of_find_supermask_that_means_nothing(pair, images, argument
         ({"seed": "x"}, "seed must be a whole number"),
         ({"order": ["file"]}, "order must be file or shuffled"),
         ({"optimiser": "sgd"}, "optimiser must be a function"),
+        ({"loss": "cross entropy"}, "loss must be a function, not str"),
         ({"model": 3}, "model must be a torch.nn.Module, not int"),
         ({"supermask": None}, "supermask must be what find_supermask or prune gives"),
     ],
