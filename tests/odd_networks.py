@@ -73,10 +73,10 @@ def parametrised(model):
 
 
 HIDING = {
-    "prune": (pruned, "ltsm.make_permanent"),
-    "parametrisation": (parametrised, "remove_parametrizations"),
-    "old weight_norm": (weight_normed, "remove_weight_norm"),
-    "old spectral_norm": (spectral, "remove_spectral_norm"),
+    "prune": (pruned, "ltsm.make_permanent(model) turns the masks of torch.nn.utils.prune into zeros"),
+    "parametrisation": (parametrised, "torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')"),
+    "old weight_norm": (weight_normed, "torch.nn.utils.remove_weight_norm(layer)"),
+    "old spectral_norm": (spectral, "torch.nn.utils.remove_spectral_norm(layer)"),
 }
 
 

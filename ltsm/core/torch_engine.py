@@ -156,9 +156,8 @@ class _Group:
         epoch = self._batches.epoch(self.iteration)
         if self._order is None or self._order[0] != epoch:
             orders = [self._batches.epoch_order(seed, epoch) for seed in self._seeds]
-            order = torch.stack([torch.as_tensor(one, device="cpu") for one in orders])
-            shape = (*self.parameters.shape[:-1], -1)
-            self._order = (epoch, order.to(self.parameters.device).view(shape))
+            order = torch.stack([torch.from_numpy(one) for one in orders]).to(self.parameters.device)
+            self._order = (epoch, order.view(*self.parameters.shape[:-1], -1))
         return self._order[1]
 
 

@@ -80,17 +80,26 @@ def test_redrawn_values_are_drawn_as_initial_ones_are():
     fresh = KEPT["reinitialised"](case(seed=3))
     assert torch.equal(fresh, initial_values(NETWORK, 3, "reinitialised"))
     same = KEPT["reinitialised_same_sign"](case(seed=3))
-    assert torch.equal(same.sign(), VALUES.sign())
+    assert torch.equal(same, initial_values(NETWORK, 3, "reinitialised_same_sign").abs() * VALUES.sign())
     assert not torch.equal(same.abs(), fresh.abs())
     assert all(abs(v) <= 1 / 3**0.5 for v in fresh.tolist())
 
 
 @pytest.mark.parametrize(
-    "action", ["reinitialised", "reinitialised_same_sign", "shuffled", "shuffled_same_sign"]
+    ("action", "mask"),
+    [
+        *(
+            (KEPT[name], torch.ones(14, dtype=torch.bool))
+            for name in KEPT
+            if name not in {"initial", "signed_constant"}
+        ),
+        (CONTROLS["random"], MASK),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_chance_depends_on_the_seed_and_on_what_the_recipe_draws(action):
+def test_chance_depends_on_the_seed_and_on_what_the_recipe_draws(action, mask):
     found = [
-        KEPT[action](case(torch.ones(14, dtype=torch.bool), seed=seed, draw=draw)).tolist()
+        action(case(mask, seed=seed, draw=draw)).tolist()
         for seed, draw in ((0, ()), (1, ()), (0, (7,)), (0, ()))
     ]
     assert found[0] == found[3]

@@ -38,6 +38,7 @@ def test_a_shuffled_epoch_covers_each_image_once(epoch: int) -> None:
 
 def test_shuffled_orders_differ_by_seed_and_epoch() -> None:
     """(0, 1) is not (1, 0), as it is where the epoch is added to the seed."""
+    assert Batches(8, 3, "shuffled").epoch_order(3, 7).tolist() == [5, 2, 6, 3, 4, 7, 0, 1], "as ever"
     batches = Batches(250, 60, "shuffled")
     orders = [batches.epoch_order(seed, epoch) for seed in range(3) for epoch in range(3)]
     assert len({order.tobytes() for order in orders if order is not None}) == 9

@@ -63,6 +63,11 @@ def test_tensors_of_other_types_and_shapes_are_refused(changed: dict[str, torch.
     assert words in caught.value.message
 
 
+def test_a_test_set_of_other_types_is_refused_by_its_name() -> None:
+    with pytest.raises(DataError, match=r"^test images and labels hold torch\.float32 and torch\.int32"):
+        datasets.TestSet(torch.zeros(2, 4), torch.zeros(2, dtype=torch.int32))
+
+
 def as_idx(array: np.ndarray) -> bytes:
     """An array of bytes as IDX."""
     return (
@@ -293,8 +298,10 @@ class TestDamage:
         raw = root / "MNIST" / "raw"
         (raw / LABELS).unlink()
         (raw / IMAGES).write_bytes(b"short")
+        published = {file.name: (file.size, file.md5) for file in TINY.files}
         found = {finding.name: finding for finding in idx.check_files(TINY, root)}
         assert [finding.state for finding in found.values()] == ["damaged", "missing", "fine", "fine"]
+        assert {name: (f.expected_size, f.expected_md5) for name, f in found.items()} == published
         assert (found[IMAGES].size, found[IMAGES].md5) == (5, md5(b"short"))
         assert (found[LABELS].path, found[LABELS].size, found[LABELS].md5) == (None, None, None)
 

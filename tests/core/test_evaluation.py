@@ -71,6 +71,17 @@ def test_a_network_of_zeros_predicts_the_first_class(
     assert found.accuracy[0] == (data.validation_labels == 0).double().mean().item()
 
 
+def test_losses_are_summed_in_double_precision(data: Dataset, network: Network, protocol: Protocol) -> None:
+    """Beside a large one the others would be lost in single precision."""
+    parameters = torch.zeros(1, network.parameters)
+    parameters[0, -3] = -(2.0**30)  # the bias of class 1
+    labels = torch.zeros_like(data.validation_labels)
+    labels[0] = 1
+    found = evaluate(replace(data, validation_labels=labels), network, protocol, parameters)
+    expected = (2**30 + (len(labels) - 1) * math.log(3)) / len(labels)
+    assert found.loss[0] == pytest.approx(expected, abs=0.02)  # single precision has every 64th number there
+
+
 def test_a_network_of_nan_has_predicted_nothing(data: Dataset, network: Network, protocol: Protocol) -> None:
     labels = torch.zeros_like(data.validation_labels)
     found = evaluate(

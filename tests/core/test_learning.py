@@ -287,6 +287,15 @@ def test_the_last_record_is_of_ten_drawn_masks(data: Dataset, protocol: Protocol
     assert records[-1].sampled_loss == pytest.approx(sum(found.loss) / len(models))
 
 
+def test_masks_are_drawn_by_the_keys_that_they_have_always_been_drawn_by(data: Dataset) -> None:
+    """Of seed, iteration and draw, and none of those that draw the masks that are evaluated: never adapt these values."""
+    course = course_of(data, BERNOULLI)
+    other = replace(course, draw=("x",))
+    assert course.key(3, 5).tolist() == [4182426079, 2250310723]
+    assert other.key(3, 5).tolist() == [2046309030, 3833465108]
+    assert course.key(4, 5).tolist() == key(4, "learned mask", 5).tolist() != course.key(3, 5).tolist()
+
+
 def test_methods_without_chance_draw_nothing(data: Dataset, protocol: Protocol) -> None:
     course, judge = course_of(data, POPUP), choose_engine(data, NETWORK, protocol)
     engine = MASK_ENGINES[-1](data, NETWORK, course, "cpu")

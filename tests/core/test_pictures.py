@@ -118,6 +118,36 @@ def test_an_image_is_turned_as_it_says(tmp_path: Path, orientation: int, suffix:
     assert np.abs(found - upright).max() <= (20 if suffix == "jpg" else 0)
 
 
+@pytest.mark.parametrize("size", [(2, 2), (9, 40), (64, 64)])
+def test_another_size_makes_nothing_darker_or_lighter_than_it_was(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """Beside an edge there are no halos, which the sharper ways to resize an image draw."""
+    edge = np.full((16, 16), 60, np.uint8)
+    edge[5:, 7:] = 190
+    Image.fromarray(edge).save(tmp_path / "edge.png")
+    found = pixels(tmp_path / "edge.png", size, "L")
+    assert found.shape == size
+    assert found.min() >= 60
+    assert found.max() <= 190
+
+
+def test_grey_multiplied_by_its_opacity_is_what_it_was(tmp_path: Path) -> None:
+    """Some programs write TIFFs so; Pillow reads them and writes none: in its file the mark of the other kind is turned."""
+    grey = np.array([[[50, 128], [128, 255], [0, 0]]], np.uint8)
+    Image.fromarray(grey).save(tmp_path / "a.tiff")
+    apart, multiplied = (bytes.fromhex(f"5201 0300 01000000 0{i}000000") for i in (2, 1))
+    written = (tmp_path / "a.tiff").read_bytes()
+    assert written.count(apart) == 1
+    (tmp_path / "a.tiff").write_bytes(written.replace(apart, multiplied))
+    assert np.abs(pixels(tmp_path / "a.tiff", (1, 3), "L").astype(int) - [[177, 128, 255]]).max() <= 1
+
+
+def test_floats_may_be_black_and_white(tmp_path: Path) -> None:
+    Image.fromarray(np.float32([[0, 0.2, 1]])).save(tmp_path / "a.tiff")
+    assert pixels(tmp_path / "a.tiff", (1, 3), "L").tolist() == [[0, 51, 255]]
+
+
 def test_a_tiff_of_any_size_is_read(tmp_path: Path) -> None:
     """BigTIFF; and an image that Pillow finds large raises no warning."""
     Image.fromarray(GREY).save(tmp_path / "big.tiff", big_tiff=True)

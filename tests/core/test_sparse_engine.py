@@ -436,10 +436,35 @@ def test_what_its_numbers_cannot_count_goes_to_the_torch_engine(
     assert message in refusal
 
 
+@pytest.mark.parametrize(
+    ("sizes", "batch_size"),
+    [((65_535, 9, 5), 7), ((PIXELS, *[9] * 64, 5), 7), ((PIXELS, 9, 5), 65_535)],
+    ids=["inputs", "layers", "images"],
+)
+def test_what_they_can_just_count_it_serves(data: Dataset, sizes: tuple[int, ...], batch_size: int) -> None:
+    many = uninked(data, 70_000, PIXELS)
+    assert not SparseEngine.refusal(many, Network(sizes), replace(PAPER, batch_size=batch_size), "cpu")
+
+
 def test_a_batch_of_too_many_pixels_goes_to_the_torch_engine(data: Dataset) -> None:
     many = uninked(data, 20_000, 60_000)
     wide = replace(PAPER, batch_size=20_000)
     assert "pixels" in SparseEngine.refusal(many, Network((60_000, 9, 5)), wide, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("engines", "name"),
+    [
+        ("sparse-avx2", "avx2"),
+        ("sparse-avx512, sparse-mask-avx2", "avx2"),
+        ("torch", "torch"),
+        ("sparse-avx2, torch-mask", "torch"),
+        ("torch-mask+sparse-avx2", "avx2"),
+        ("cuda", "cuda"),
+    ],
+)
+def test_what_a_run_was_begun_with_is_read_off_its_engines(engines: str, name: str) -> None:
+    assert sparse_library.kernel_of(engines) == name
 
 
 def test_its_name_says_the_variant() -> None:
@@ -603,7 +628,7 @@ def test_what_is_pruned_by_an_infinite_moment_is_left_to_another_engine_where_mo
 ) -> None:
     """0 · ∞ is no number: every ticket would diverge."""
     network, forgetful = Network((PIXELS, 9, CLASSES)), protocol(beta1=0.0, beta2=1e-60)
-    assert "beta2" in SparseEngine.refusal(data, network, forgetful, "cpu")
+    assert SparseEngine.refusal(data, network, forgetful, "cpu") == "It serves no beta2 of 0."
     engine = choose_engine(data, network, forgetful)
     initial = initial_values(network, 0)[None]
     engine.load(fresh_state(network, (0,), initial, initial > 0))

@@ -333,7 +333,10 @@ def test_an_engine_that_has_no_models_says_so(data: Dataset, protocol: Protocol,
 def test_a_segment_ends_with_the_first_record_of_a_diverged_model(
     data: Dataset, network: Network, protocol: Protocol
 ) -> None:
-    """However long it was to be: where a run is found to have diverged is no matter of where its segments end."""
+    """However long it was to be: where a run is found to have diverged is no matter of where its segments end.
+
+    Who goes on all the same goes on recording, the test set included.
+    """
     wild = replace(protocol, lr=1e30, record_every=5)
     initial = initial_values(network, 0, "test")[None]
     ends = set()
@@ -344,5 +347,7 @@ def test_a_segment_ends_with_the_first_record_of_a_diverged_model(
         assert after.iteration == records[-1].iteration
         ends.add(after.iteration)
     assert len(ends) == 1
-    whole, every = advance(data, wild, fresh_state(network, (0,), initial), 40)
+    test = datasets.TestSet(data.validation_images, data.validation_labels)
+    whole, every = advance(data, wild, fresh_state(network, (0,), initial), 40, test=test)
     assert (whole.iteration, len(every)) == (40, 9)
+    assert [r.test_accuracy for r in every] == [r.val_accuracy for r in every]

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -32,6 +33,11 @@ class Server(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
         self.wfile.write(CONTENT)
+
+    def large(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(bytes(1_350_000))
 
     def endless(self):
         self.send_response(200)
@@ -142,8 +148,9 @@ def test_an_https_address_is_asked_by_tls(url, tmp_path):
 def test_how_much_has_come_is_told(url, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "TELL_EVERY", 0.0)
     said = []
-    transfer.fetch(f"{url}/whole", tmp_path / "file", MD5, BOUNDS, said.append)
-    assert said[-1] == "0.0 MB have come, of at most 0.0"
+    md5 = hashlib.md5(bytes(1_350_000), usedforsecurity=False).hexdigest()
+    transfer.fetch(f"{url}/large", tmp_path / "file", md5, replace(BOUNDS, at_most=2 * 10**9), said.append)
+    assert said[-1] == "1.4 MB have come, of at most 2,000.0"
 
 
 def test_nothing_is_begun_that_would_not_fit(tmp_path, monkeypatch):

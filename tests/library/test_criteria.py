@@ -14,7 +14,9 @@ from ltsm.core.actions import KEPT, PRUNED
 from ltsm.core.criteria import CRITERIA, Values
 from ltsm.core.masking import masks
 from ltsm.core.network import Network, flat_parameters
+from ltsm.core.streams import uniform
 from ltsm.errors import RunError, UsageError
+from ltsm.library.ranking import pooled
 
 SIZES = (6, 8, 3)
 
@@ -106,6 +108,16 @@ def test_a_function_is_the_rule_written_by_hand(own):
     assert all(torch.equal(named.mask[name], same.mask[name]) for name in named.mask)
 
 
+def test_a_function_may_count(pair, images):
+    """Its whole numbers are compared with thresholds between them."""
+    found = ltsm.find_supermask(
+        *pair, images, criterion=lambda before, after: (10 * after).long(), amounts=[0.5, 2.0, 2.5]
+    )
+    for amount, least in ((0.5, 1), (2.0, 2), (2.5, 3)):
+        mask = found.mask_at(amount)
+        assert all(torch.equal(mask[name], (10 * t).long() >= least) for name, t in pair[1].items())
+
+
 @pytest.mark.parametrize("covers", ["weights", "all"])
 @pytest.mark.parametrize("scope", ["layer", "global"])
 @pytest.mark.parametrize("name", sorted(CRITERIA.keys() - {"random"}))
@@ -133,6 +145,8 @@ def test_chance_keeps_as_many_and_hangs_on_the_seed(pair):
     assert [f.kept for f in found] == [{"0.weight": 12, "2.weight": 6}] * 3
     assert torch.equal(found[0].mask["0.weight"], found[1].mask["0.weight"])
     assert not torch.equal(found[0].mask["0.weight"], found[2].mask["0.weight"])
+    drawn = torch.from_numpy(uniform(1, "random criterion", count=48 + 24))
+    assert torch.equal(pooled(found[2].scores.values()), drawn), "as ever"
 
 
 def test_without_initial_values_what_is_kept_has_its_trained_ones(pair, images):
@@ -304,5 +318,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(pair, more, error, words):
 def test_fractions_are_fractions_in_a_search_too(pair, images):
     with pytest.raises(UsageError, match=r"each of amounts must be a fraction from 0 to 1, not -0\.1"):
         ltsm.find_supermask(*pair, images, by="fraction", amounts=[0.5, -0.1])
+    with pytest.raises(UsageError, match=r"^each of amounts must be a number, not 'half'"):
+        ltsm.find_supermask(*pair, images, by="fraction", amounts=["half"])
     with pytest.raises(UsageError, match="by must be threshold or fraction"):
         ltsm.find_supermask(*pair, images, by="size")

@@ -79,6 +79,13 @@ def test_without_the_memory_for_that_they_are_made_for_each_batch(pair, images, 
     assert [r.val_loss for r in whole.results] == pytest.approx([r.val_loss for r in kept.results])
 
 
+def test_a_batch_may_be_of_one_image(pair, images):
+    few = tuple(t[:30] for t in images)
+    alone, together = find(pair, few, 1), find(pair, few, 30)
+    assert [r.val_accuracy for r in alone.results] == [r.val_accuracy for r in together.results]
+    assert [r.val_loss for r in alone.results] == pytest.approx([r.val_loss for r in together.results])
+
+
 @pytest.mark.parametrize(
     ("network", "shape"), [(nn.Linear(9, 3), (2, 16)), (nn.Conv2d(3, 2, 1), (2, 1, 4, 4))]
 )

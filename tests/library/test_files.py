@@ -107,6 +107,8 @@ def test_a_module_without_such_a_function_says_so(module, code):
     name = module(code)
     with pytest.raises(UsageError, match=f"there is no function 'score' in {name}"):
         function_named(f"{name}:score", "criterion")
+    with pytest.raises(UsageError, match=f"there is no function 'score:more' in {name}"):
+        function_named(f"{name}:score:more", "criterion")
 
 
 def test_a_network_is_what_its_function_makes(module):

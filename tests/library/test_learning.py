@@ -301,6 +301,7 @@ def test_a_state_dict_of_linear_layers_needs_no_module(halves):
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
     found = learn(model.state_dict(), *halves, activation="tanh")
     assert all(torch.equal(found.state[n], t) for n, t in learn(model, *halves).state.items())
+    assert found.left_alone == ("0.bias", "2.bias")
     with pytest.raises(UsageError, match="no module"):
         learn(model.state_dict(), *halves, optimiser=SGD)
 
@@ -368,6 +369,14 @@ def test_other_values_and_a_watcher(untrained, halves, optimiser):
     assert all(torch.equal(found.state[n], t) for n, t in same.state.items() if t.is_floating_point())
     with pytest.raises(RunError, match="watch fails: ZeroDivisionError"):
         learn(untrained, *halves, optimiser=optimiser, watch=lambda record: 1 / record.iteration)
+
+
+def test_a_loss_of_ones_own_is_what_is_learned_by_and_recorded(untrained, halves):
+    """Of one that is 3 whatever the network says nothing is learned."""
+    found = learn(untrained, *halves, loss=lambda logits, labels: 0 * logits.sum() + 3)
+    assert {record.val_loss for record in found.records} == {3.0}
+    assert {record.train_loss for record in found.records[1:]} == {3.0}
+    assert not any(scores.any() for scores in found.scores.values())
 
 
 def test_one_logit_says_two_classes(halves):

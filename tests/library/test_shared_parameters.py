@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import replace
 
 import pytest
@@ -182,12 +183,23 @@ def test_a_state_dict_may_name_it_once(pair, found, images):
         assert all(torch.equal(once.state[name], t) for name, t in found.state.items())
 
 
-def test_a_state_dict_with_two_values_for_it_is_refused(pair, found, images):
+@pytest.mark.parametrize("which", ["initial", "trained"])
+def test_a_state_dict_with_two_values_for_it_is_refused(pair, found, images, which):
     """Which of them would be the network's?"""
     other, first = next(iter(found.shared.items()))
-    states = [dict(m.state_dict()) for m in pair]
-    states[1][other] = states[1][other] + 1
-    with pytest.raises(UsageError, match=f"{other!r} and {first!r} are one parameter of the module"):
+    states = {what: dict(m.state_dict()) for what, m in zip(("initial", "trained"), pair, strict=True)}
+    states[which][other] = states[which][other] + 1
+    words = f"{other!r} and {first!r} are one parameter of the module, and the {which} weights have two values for it"
+    with pytest.raises(UsageError, match=words):
+        ltsm.find_supermask(*states.values(), images, model=pair[0])
+
+
+def test_a_shared_parameter_that_diverged_has_one_value(pair, images):
+    """Its NaN are the same under all names."""
+    states = [copy.deepcopy(m.state_dict()) for m in pair]
+    shared = next(iter(ltsm.find_supermask(*states, images, model=pair[0], thresholds=[0.1]).shared.values()))
+    states[1][shared].fill_(math.nan)
+    with pytest.raises(UsageError, match="trained weights holds values that are no numbers"):
         ltsm.find_supermask(*states, images, model=pair[0])
 
 

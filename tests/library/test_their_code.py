@@ -114,6 +114,22 @@ class TestFailures:
         assert caught.value.exit_code == 1
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
+    @pytest.mark.parametrize(
+        ("gives", "words"),
+        [
+            (lambda logits: logits.tolist(), "gives list for 240 images"),
+            (lambda logits: logits[:, None], r"gives \(240, 1, 3\) for 240 images"),
+            (lambda logits: logits[1:], r"gives \(239, 3\) for 240 images"),
+            (lambda logits: logits.argmax(1), r"gives \(240,\) for 240 images"),
+        ],
+        ids=["no tensor", "more axes", "fewer", "classes"],
+    )
+    def test_of_what_comes_out_as_logits(self, images, gives, words):
+        model, after = self.pair()
+        model.out_of.register_forward_hook(lambda _, __, logits: gives(logits))
+        with pytest.raises(UsageError, match=rf"the network {words}, not \(images, classes\)"):
+            ltsm.find_supermask(model, after, images)
+
     def test_of_the_loss(self, images):
         model, after = self.pair()
         with pytest.raises(

@@ -22,7 +22,7 @@ from ltsm.library.chains import Chain
 from ltsm.library.files import read_weights, state_bytes
 from ltsm.library.ticket_evaluation import evaluate_ticket
 from ltsm.library.ticket_file import ticket_bytes, ticket_from_bytes
-from ltsm.library.tickets import Recipe, Ticket, TrainingRecord, trained_ticket
+from ltsm.library.tickets import Recipe, Ticket, TrainingRecord, checked_ticket, trained_ticket
 from ltsm.store import artifacts
 
 
@@ -33,16 +33,15 @@ def chain_of(network):
 SMALL = Network((6, 5, 3))
 
 
-def seeded(network=SMALL, seed=3, share=0.4):
+def seeded(network=SMALL, seed=3, share=0.4, **drawn):
     """A ticket as a sweep makes it: initial values from a seed, and a mask."""
     chain = chain_of(network)
-    values = initial_values(network, seed, "initial")
+    values = initial_values(network, seed, "initial", **drawn)
     kept = torch.from_numpy(uniform(seed, "kept", count=network.parameters)) < share
     mask = {n: t.clone() for n, t in chain.views(kept).items()}
     initial = {n: t.clone() for n, t in chain.views(torch.where(kept, values, 0.0)).items()}
-    return Ticket(
-        mask=mask, initial=initial, chain=chain, recipe=Recipe(seed, ("initial",)), about={"seed": seed}
-    )
+    recipe = Recipe(seed, ("initial",), **drawn)
+    return Ticket(mask=mask, initial=initial, chain=chain, recipe=recipe, about={"seed": seed})
 
 
 @pytest.fixture
@@ -80,10 +79,14 @@ class TestRoundTrip:
         back = ticket_from_bytes(ticket_bytes(ticket))
         assert same(back.initial, ticket.initial)
 
-    def test_a_seeded_ticket_holds_no_values(self):
-        """They come back from the seed."""
-        ticket = seeded()
+    @pytest.mark.parametrize(
+        "drawn", [{}, {"weights": "glorot_normal", "biases": "zero"}], ids=["", "normal"]
+    )
+    def test_a_seeded_ticket_holds_no_values(self, drawn):
+        """They come back from the seed, however they are drawn."""
+        ticket = seeded(**drawn)
         back = ticket_from_bytes(ticket_bytes(ticket))
+        assert load(ticket_bytes(ticket)).keys() == {"mask"}
         assert same(back.initial, ticket.initial)
         assert back.recipe == ticket.recipe
         assert ticket_bytes(back) == ticket_bytes(ticket)
@@ -256,6 +259,40 @@ class TestRefusals:
             with pytest.raises(UsageError, match="a ticket of another network"):
                 ltsm.load_exactly(model, own.state)
             assert same(model.state_dict(), before)
+
+    @pytest.mark.parametrize(
+        ("part", "words"),
+        [
+            ({"chain": "0"}, "chain must be a chain of layers, or None, not str"),
+            ({"recipe": {"seed": 3}}, "recipe must be a Recipe, or None, not dict"),
+            ({"records": [(0, nan, 0.5, 0.75)]}, "records must be a tuple of TrainingRecord, not list"),
+            ({"records": ((0, nan, 0.5, 0.75),)}, "each of records must be a TrainingRecord, not tuple"),
+            ({"about": "mine"}, "about must be a dictionary, not str"),
+            ({"shared": ()}, "shared must be a dictionary, not tuple"),
+        ],
+        ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    )
+    def test_a_part_that_is_something_else(self, part, words):
+        """Of a ticket that was made by hand."""
+        with pytest.raises(UsageError, match=f"^{words}"):
+            ticket_bytes(checked_ticket(replace(seeded(), **part)))
+
+    def test_what_is_no_ticket_or_no_module(self, images, tmp_path):
+        with pytest.raises(
+            UsageError, match=r"^ticket must be a ticket, as train_ticket or ticket_of gives it"
+        ):
+            ltsm.save_ticket(seeded().mask, tmp_path / "t.ticket")
+        with pytest.raises(UsageError, match=r"^model must be a torch\.nn\.Module, not str"):
+            evaluate_ticket(seeded(), images, "model")
+        with pytest.raises(UsageError, match=r"^module must be a torch\.nn\.Module, not str"):
+            ltsm.load_exactly("model", seeded().state)
+
+    def test_layers_more_and_less(self):
+        """The first name that only one of them has is named."""
+        layers = [nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3), nn.ReLU(), nn.Linear(3, 3)]
+        for count, words in ((1, "it has '2.bias'"), (5, "it lacks '4.bias'")):
+            with pytest.raises(UsageError, match=words):
+                ltsm.load_exactly(nn.Sequential(*layers[:count]), seeded().state)
 
     def test_a_description_whose_parts_do_not_fit(self):
         """A right digest is no proof of sense."""

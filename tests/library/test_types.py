@@ -119,10 +119,16 @@ def test_weights_that_are_no_numbers_are_refused(pair, images, which, value):
         ltsm.find_supermask(states["initial"], states["trained"], images)
 
 
-def test_weights_that_are_not_dense_are_refused(pair, images):
+@pytest.mark.parametrize(
+    ("change", "layout"),
+    [(torch.Tensor.to_sparse, "sparse_coo"), (lambda t: torch.nested.nested_tensor(list(t)), "nested")],
+    ids=["sparse", "nested"],
+)
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_weights_that_are_not_dense_are_refused(pair, images, change, layout):
     model, after = pair
-    after["2.weight"] = after["2.weight"].to_sparse()
-    with pytest.raises(UsageError, match=r"'2\.weight' is a sparse_coo tensor"):
+    after["2.weight"] = change(after["2.weight"])
+    with pytest.raises(UsageError, match=rf"'2\.weight' is a {layout} tensor"):
         ltsm.find_supermask(model, after, images)
 
 

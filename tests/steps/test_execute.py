@@ -199,21 +199,6 @@ def test_a_variant_that_the_processor_lacks_gives_way_to_the_usual_one(monkeypat
     assert sparse_library.variant() == usual
 
 
-@pytest.mark.parametrize(
-    ("engines", "name"),
-    [
-        ("sparse-avx2", "avx2"),
-        ("sparse-avx512, sparse-mask-avx2", "avx2"),
-        ("torch", "torch"),
-        ("sparse-avx2, torch-mask", "torch"),
-        ("torch-mask+sparse-avx2", "avx2"),
-        ("cuda", "cuda"),
-    ],
-)
-def test_what_a_run_was_begun_with_is_read_off_its_engines(engines, name):
-    assert sparse_library.kernel_of(engines) == name
-
-
 def test_a_sweep_that_dies_between_file_and_row_ends_with_the_same_bits(reference, tmp_path, monkeypatch):
     """The process ends at each write in turn, with nothing said: the row never names a file that is not there."""
 
