@@ -1,6 +1,7 @@
 """What lies beside a store: its log, links, and weights that an empty store would bury."""
 
 import os
+import resource
 import shutil
 import sqlite3
 from contextlib import closing
@@ -126,3 +127,18 @@ def test_a_copy_is_forgotten_with_all_that_sqlite_keeps_beside_it(tmp_path):
         (tmp_path / name).touch()
     other.forget(tmp_path / "ltsm.db")
     assert [found.name for found in tmp_path.iterdir()] == ["another.db"]
+
+
+def test_a_copy_that_a_full_disk_hinders_leaves_nothing_and_says_why(path):
+    schema.open_for_writing(path).close()
+    copy = path.with_name("copy.db")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    try:
+        with pytest.raises(StoreError) as caught, other.at_this_moment(path, copy):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.message.startswith(f"cannot copy {path} to {copy}: ")
+    assert caught.value.message.endswith((": disk I/O error.", ": database or disk is full."))
+    assert not copy.exists()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from math import isnan, nan
+from math import inf, isnan, nan
 from pathlib import Path
 
 import pytest
@@ -278,6 +278,35 @@ def test_of_however_many_files_one_that_a_row_names_is_kept(store):
     others = [Artifact(f"weights/{n}.safetensors", "00") for n in range(1200)]
     with store.engine.connect() as connection:
         assert write.unnamed(connection, [INITIAL, *others]) == others
+
+
+def test_a_name_of_no_or_of_several_protocols_is_refused_with_what_there_is(store):
+    for lr in (0.1, 0.2):
+        write.add_protocol(store, PAPER.changed(lr=lr, name="mine"), NOW)
+    for name, count in (("mine", "more than one"), ("yours", "no")):
+        with pytest.raises(
+            StoreError, match=rf"has {count} protocol '{name}': it has 1 \(mine\), 2 \(mine\)"
+        ):
+            read.find_protocol(store, name)
+
+
+def test_who_asks_may_know_whether_a_run_that_says_so_still_runs(store):
+    _, protocol_id, fingerprint = begin(store)
+    states = {
+        alive: read.find_run(store, protocol_id, fingerprint, 0, alive=alive).state
+        for alive in (True, False, None)
+    }
+    assert states == {True: "running", False: "interrupted", None: "interrupted"}
+
+
+def test_a_loss_that_is_no_number_is_none(store):
+    """Infinity, too, which JSON has not."""
+    run_id, _, _ = begin(store)
+    recorded = segment(Metric(100, inf, nan, 0.5), iteration=100, state="running")
+    write.record(store, run_id, recorded, NOW)
+    with store.engine.connect() as connection:
+        query = "SELECT train_loss, val_loss, val_accuracy FROM metric"
+        assert connection.exec_driver_sql(query).all() == [(None, None, 0.5)]
 
 
 def test_a_changed_run_has_another_stamp(store):
