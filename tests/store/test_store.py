@@ -547,7 +547,7 @@ def test_a_file_is_read_back_checked(tmp_path):
         artifacts.read(tmp_path, artifact)
 
 
-@pytest.mark.parametrize("path", ["../out", "/etc/passwd", "weights/../../out"])
+@pytest.mark.parametrize("path", ["../out", "/etc/passwd", "weights/../../out", "weights", "weights/a\0b"])
 def test_a_path_cannot_climb_out_of_the_store(tmp_path, path):
     folder = tmp_path / "results"
     folder.mkdir()
