@@ -13,10 +13,9 @@ from small import execution, ticking
 from typer.testing import CliRunner
 
 from ltsm.cli.commands import COMMANDS, NOUNS, app
-from ltsm.errors import StoreError, UsageError
+from ltsm.errors import UsageError
 from ltsm.paths import read_path
 from ltsm.store import schema
-from ltsm.store.engine import store_path
 
 AROUND = {
     "a notebook's backend": {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
@@ -202,12 +201,6 @@ class TestPaths:
     def test_what_is_no_path_is_a_sentence(self, text):
         with pytest.raises(UsageError):
             read_path(text)
-
-    @pytest.mark.parametrize("name", [":memory:", "sqlite:///:memory:", ""])
-    def test_a_store_that_would_be_nowhere_is_refused(self, name):
-        """It made a file of that name."""
-        with pytest.raises(StoreError, match="names no file"):
-            store_path(name)
 
 
 @pytest.mark.parametrize("command", ["status", "prune --initial a.pt --trained b.pt --data digits"])

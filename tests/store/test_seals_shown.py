@@ -5,6 +5,7 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import made_up
@@ -12,7 +13,7 @@ import pytest
 
 from ltsm.errors import StoreError
 from ltsm.report import evaluation
-from ltsm.store import drop, read, schema, seal, seal_shown
+from ltsm.store import drop, read, schema, seal, seal_shown, write
 
 KINDS = seal_shown.KINDS
 
@@ -190,6 +191,17 @@ def test_damage_to_a_run_is_not_sealed_with_what_is_written_of_its_neighbour(pat
     assert not unbroken(path, kind)
     with pytest.raises(StoreError, match="is damaged"):
         schema.open_for_reading(path, shown=KINDS)
+
+
+def test_runs_that_change_together_are_sealed_each_with_its_neighbours(path):
+    """However far apart they stand."""
+    store = schema.open_for_writing(path)
+    first, *_, last = (run.id for run in read.runs(store))
+    assert first // seal_shown.TOGETHER < last // seal_shown.TOGETHER
+    write.reset(store, [first, last], datetime(2026, 1, 2, tzinfo=UTC))
+    with store.engine.connect() as connection:
+        assert seal_shown.fit(connection, KINDS)
+    store.close()
 
 
 def test_a_seal_that_is_nonsense_stops_no_writer(path):

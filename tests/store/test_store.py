@@ -614,3 +614,21 @@ def test_a_lock_whose_name_went_while_it_was_taken_is_taken_anew(tmp_path, monke
 
 def test_a_store_may_be_named_as_sqlalchemy_does():
     assert engine.store_path("sqlite:///results/ltsm.db") == Path("results/ltsm.db")
+
+
+@pytest.mark.parametrize("name", [":memory:", "sqlite:///:memory:", "", "a\0b", "/"])
+def test_a_store_that_would_be_nowhere_is_refused(name):
+    """It made a file of that name."""
+    with pytest.raises(StoreError, match="names no file"):
+        engine.store_path(name)
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
+    """Who locks a store empties and signs that file: a link would have another one emptied."""
+    other = tmp_path / "other"
+    other.write_text("theirs")
+    path = tmp_path / "ltsm.db"
+    claim.lock_path(path).symlink_to(other)
+    with pytest.raises(StoreError, match="cannot write to"), claim.claim(path, "me", NOW):
+        pass
+    assert other.read_text() == "theirs"
