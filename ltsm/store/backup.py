@@ -11,6 +11,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ltsm.errors import StoreError
 from ltsm.store import artifacts, engine, read, schema
+from ltsm.store.locked import cause
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,9 +47,8 @@ def copy(store: Store, target: Path, *, weights: bool = True) -> int:
         partial.replace(target)
         artifacts.flush_folder(target.parent)
     except (OSError, sqlite3.Error, DatabaseError) as error:
-        cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
         raise StoreError(
-            f"cannot write the copy {target}: {cause}.", "make space, or choose another place"
+            f"cannot write the copy {target}: {cause(error)}.", "make space, or choose another place"
         ) from error
     finally:
         with suppress(OSError):

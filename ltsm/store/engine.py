@@ -226,7 +226,7 @@ def compact(store: Store) -> None:
             assert isinstance(driver, sqlite3.Connection)  # noqa: S101 - `connect` makes no other
             driver.execute("VACUUM")
     except (DatabaseError, sqlite3.Error) as error:
-        log.warning("the space that is free in %s stays in it: %s", store.path, getattr(error, "orig", error))
+        log.warning("the space that is free in %s stays in it: %s", store.path, locked.cause(error))
 
 
 def journal_mode(path: Path) -> str:

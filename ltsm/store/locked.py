@@ -62,12 +62,17 @@ def cannot_write(path: Path, error: DatabaseError | sqlite3.Error) -> StoreError
             "end that program; or --wait waits for it as long as it takes",
         )
     hint = "make space if the disk is full, then type the same command again: it goes on where it stopped"
-    return StoreError(f"cannot write the store {path}: {getattr(error, 'orig', error)}.", hint)
+    return StoreError(f"cannot write the store {path}: {cause(error)}.", hint)
+
+
+def cause(error: Exception) -> str:
+    """What went wrong, in the system's words or SQLite's own: SQLAlchemy's show the statement."""
+    return str(getattr(error, "strerror", None) or getattr(error, "orig", error))
 
 
 def is_locked(error: DatabaseError | sqlite3.Error) -> bool:
     """Whether it is another program's lock that hindered SQLite."""
-    return "database is locked" in str(getattr(error, "orig", error))
+    return "database is locked" in cause(error)
 
 
 def holder(path: Path) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError
 from ltsm.errors import StoreError
 from ltsm.store import engine, schema
 from ltsm.store.claim import holder
+from ltsm.store.locked import cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,6 +134,5 @@ def _copied(source: Store, copy: Path) -> None:
         if schema.version(source) != schema.HEAD:
             schema.open_for_writing(copy, unchecked=True, keep=False).close()
     except (OSError, sqlite3.Error, DatabaseError) as error:
-        cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
         hint = "make space if the disk is full, then type the same command again"
-        raise StoreError(f"cannot copy {source.path} to {copy}: {cause}.", hint) from error
+        raise StoreError(f"cannot copy {source.path} to {copy}: {cause(error)}.", hint) from error

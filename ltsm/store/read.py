@@ -24,6 +24,7 @@ from ltsm.grammar import typed
 from ltsm.notation import parse_sizes
 from ltsm.store import models, seal, seal_shown
 from ltsm.store.claim import holder
+from ltsm.store.locked import cause
 from ltsm.store.values import (
     DROPPED,
     FINISHED,
@@ -416,9 +417,8 @@ def reading(store: Store) -> Iterator[Connection]:
         with uncollected(), store.engine.connect() as connection:
             yield connection
     except (DatabaseError, sqlite3.Error) as error:  # many rows are read through the driver itself
-        cause = getattr(error, "orig", error)
         raise StoreError(
-            f"cannot read the store {store.path}: {cause}.", typed(["db", "check"], store.path)
+            f"cannot read the store {store.path}: {cause(error)}.", typed(["db", "check"], store.path)
         ) from error
     # A value that is none of its column's: SQLite keeps any type in any column, a damaged or hostile file has them.
     except (ValueError, TypeError, UsageError) as error:

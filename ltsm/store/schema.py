@@ -19,7 +19,7 @@ from ltsm.store.artifacts import flush_folder
 from ltsm.store.claim import claim
 from ltsm.store.digests import driver
 from ltsm.store.engine import Store, connect
-from ltsm.store.locked import cannot_write, is_locked
+from ltsm.store.locked import cannot_write, cause, is_locked
 from ltsm.store.ownership import guarded
 
 if TYPE_CHECKING:
@@ -107,9 +107,8 @@ def open_for_writing(path: Path, *, unchecked: bool = False, wait: bool = False,
         store.close()
         if not isinstance(error, OSError) and is_locked(error):
             raise cannot_write(path, error) from error
-        cause = getattr(error, "strerror", None) or getattr(error, "orig", error)
         raise StoreError(
-            f"cannot write the store {path}: {cause}.", "choose another with --store FILE"
+            f"cannot write the store {path}: {cause(error)}.", "choose another with --store FILE"
         ) from error
     return store
 

@@ -24,6 +24,7 @@ from sqlalchemy.exc import DatabaseError
 from ltsm.store import models, seal_0002, seal_shown
 from ltsm.store.digests import driver, packed_rows, rows_of, stretches
 from ltsm.store.engine import chunks
+from ltsm.store.locked import cause
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -169,7 +170,7 @@ def faults(connection: Connection) -> list[str]:
             return found
         found += seal_0002.broken(driver(connection)) if version == "0002" else broken(connection)
     except _DAMAGE as fault:
-        found.append(str(getattr(fault, "orig", fault)))
+        found.append(cause(fault))
     return found
 
 
