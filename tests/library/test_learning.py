@@ -139,6 +139,13 @@ def test_one_mask_is_drawn_for_a_record_and_ten_at_the_end(halves, optimiser):
     assert abs(90 * last.sampled_accuracy - round(90 * last.sampled_accuracy)) > 0.01
 
 
+def test_another_mask_is_drawn_for_each_record(trained, halves):
+    """Also where the probabilities hardly change."""
+    still = partial(torch.optim.SGD, lr=1e-30)
+    *records, _ = learn(trained[2], *halves, optimiser=still).records
+    assert len({record.sampled_accuracy for record in records}) > 1
+
+
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_a_mask_is_learned(images, method):
     """An untrained network of forty units comes from chance to what a trained one of its kind does."""

@@ -169,6 +169,8 @@ def test_the_supermasks_least_and_greatest_stand_beside_the_papers(evaluations, 
     found = verify(dataclasses.replace(full, masks=tuple(masks))).lines
     least, greatest = (line for line in found if "_range/" in line.name)
     assert (least.theirs.mean, greatest.theirs.mean) == (19.1, 70.0)
+    titles = [f"{which} accuracy of a supermask" for which in ("Least", "Greatest")]
+    assert [least.title, greatest.title] == titles
     assert least.ours.n == greatest.ours.n == len(accuracies)
     assert [least.verdict, greatest.verdict] == verdicts
     if "not enough seeds" not in verdicts:

@@ -417,6 +417,19 @@ def test_where_a_log_cannot_be_shared_a_store_without_one_is_read_all_the_same(w
         assert [row.name for row in read.protocols(opened)] == [PAPER.name]
 
 
+def test_a_reader_sees_what_is_written_after_it_began(tmp_path):
+    """Also where nobody wrote and no log was there when it began."""
+    path = tmp_path / "ltsm.db"
+    schema.open_for_writing(path).close()
+    with (
+        closing(engine.connect(path, read_only=True)) as reader,
+        closing(schema.open_for_writing(path)) as writer,
+    ):
+        assert read.protocols(reader) == []
+        write.add_protocol(writer, PAPER, NOW)
+        assert [row.name for row in read.protocols(reader)] == [PAPER.name]
+
+
 def test_a_reader_leaves_a_writers_log_as_it_is(store):
     """A connection that may write would bring it into the file when it is closed, and delete it."""
     write.add_protocol(store, PAPER, NOW)
