@@ -31,10 +31,8 @@ class Selection:
         """With that group or without it; a new one takes the first place that is free."""
         if key in self.places:
             return Selection(tuple(None if other == key else other for other in self.places))
-        if None in self.places:
-            free = self.places.index(None)
-            return Selection((*self.places[:free], key, *self.places[free + 1 :]))
-        return Selection((*self.places, key))
+        free = self.places.index(None) if None in self.places else len(self.places)
+        return Selection((*self.places[:free], key, *self.places[free + 1 :]))
 
     def tag(self, key: str) -> str:
         """The group's letter; "" for one that is not drawn."""

@@ -191,7 +191,8 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         index = y - self._heading + self.scroll_offset.y
         if index >= len(self.rows):
             return Strip.blank(self.size.width, plain)
-        base = self._row_style(index)
+        here = index == self.row and self.has_focus
+        base = self.get_component_rich_style("sheet--here" if here else "sheet--row")
         return self._framed([self._cell(index, column, base) for column in range(len(self.columns))], base)
 
     def _framed(self, cells: list[Segment], base: Style) -> Strip:
@@ -221,10 +222,6 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         if row == self.row and self._shows_column(index) and self.has_focus:
             style = self.get_component_rich_style("sheet--cell-here")
         return Segment(fitted(column.text(value), column.width, left=column.left), style)
-
-    def _row_style(self, row: int) -> Style:
-        name = "sheet--here" if row == self.row and self.has_focus else "sheet--row"
-        return self.get_component_rich_style(name)
 
     def _shows_column(self, index: int) -> bool:
         return self.BY_CELL and index == self.column
