@@ -8,11 +8,12 @@ import json
 import math
 import tomllib
 from dataclasses import dataclass
+from itertools import product
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import UsageError, explained
-from ltsm.notation import format_seeds, format_sizes, parse_seeds, parse_sizes, quoted
+from ltsm.notation import format_seeds, format_sizes, parse_seeds, parse_sizes, plain, quoted
 from ltsm.settings import (
     NUMBERS,
     Activation,
@@ -87,18 +88,7 @@ class Protocol:
     select_min: float = 0.0
     """Supermasks are chosen among thresholds select_min … select_max; the others are only drawn."""
     select_max: float = 0.2
-    hyperops: tuple[tuple[int, ...], ...] = (
-        (200, 30),
-        (50, 5),
-        (50, 15),
-        (50, 25),
-        (100, 5),
-        (100, 15),
-        (100, 25),
-        (150, 5),
-        (150, 15),
-        (150, 25),
-    )
+    hyperops: tuple[tuple[int, ...], ...] = ((200, 30), *product((50, 100, 150), (5, 15, 25)))
 
     def __post_init__(self) -> None:
         check(self)
@@ -121,8 +111,7 @@ class Protocol:
 
     def settings(self) -> dict[str, Any]:
         """The deciding settings as plain JSON values."""
-        values = dataclasses.asdict(self)
-        deciding = {k: _plain(v) for k, v in values.items() if k not in SAME_FOR_EVERY_RUN}
+        deciding = {k: v for k, v in plain(self).items() if k not in SAME_FOR_EVERY_RUN}
         return {k: v for k, v in deciding.items() if k not in ALWAYS_MEANT or v != ALWAYS_MEANT[k]}
 
     def changed(self, **settings: Any) -> Protocol:
@@ -241,7 +230,7 @@ def to_toml(protocol: Protocol) -> str:
     lines = ["# Every setting that decides a result. Leave out what should stay as in the paper."]
     for field in dataclasses.fields(protocol):
         value = getattr(protocol, field.name)
-        text = format_seeds(value) if field.name == "seeds" else _plain(value)
+        text = format_seeds(value) if field.name == "seeds" else plain(value)
         lines.append(
             f"# {field.name}: {'all' if field.name.endswith('_size') else 'none'}"
             if value is None
@@ -258,10 +247,6 @@ def format_value(value: Any) -> str:
 def _short(value: Any) -> str:
     """A setting in a label; of a path its last part."""
     return format_value(PurePath(value).name if isinstance(value, str) else value)
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
 def _build(base: Protocol, values: Mapping[str, Any], source: str) -> Protocol:

@@ -108,67 +108,58 @@ METHOD = "The method, step by step"
 RESULTS = "Results"
 AROUND = "Around it"
 
-COMMANDS: list[tuple[str, str, Callable[..., None], str, str]] = [
-    (METHOD, "sweep", sweep.sweep, sweep.HELP, "A whole study: every recipe, every seed."),
-    (
-        METHOD,
-        "train-baseline",
-        steps.train_baseline,
-        steps.BASELINE_HELP,
-        "Steps 1, 2: train; retrain to the best.",
-    ),
-    (
-        METHOD,
-        "find-supermask",
-        steps.find_supermask,
-        steps.SUPERMASK_HELP,
-        "Steps 3, 4: the best untrained mask.",
-    ),
-    (METHOD, "train-ticket", steps.train_ticket, steps.TICKET_HELP, "Steps 5, 6: train what the mask keeps."),
-    (
-        METHOD,
-        "train-hyperop",
-        steps.train_hyperop,
-        steps.HYPEROP_HELP,
-        "The comparison: smaller dense networks.",
-    ),
-    (METHOD, "prune", prune.prune, prune.HELP, "The recipe on saved weights of your own network."),
-    (RESULTS, "status", status.status, status.HELP, "What the store holds, and what runs now."),
-    (RESULTS, "report", report.report, report.HELP, "Table 1; also as Markdown, LaTeX, HTML, JSON, CSV."),
-    (RESULTS, "figures", figures.figures, figures.HELP, "Figures 1 to 8 as PNG, SVG or PDF."),
-    (RESULTS, "verify", verify.verify, verify.HELP, "Does this store reproduce the paper?"),
-    (RESULTS, "export", export.export, export.HELP, "Runs, curves or masks as CSV, JSON or Parquet."),
-    (
-        RESULTS,
-        "compare",
-        compare.compare,
-        compare.HELP,
-        "Protocols side by side, paired by seed, curves overlaid.",
-    ),
-    (RESULTS, "dashboard", dashboard.dashboard, dashboard.HELP, "Watch a sweep; read its results."),
-    (AROUND, "init", init.init, init.HELP, "Make the store; write a protocol to change."),
-    (
-        AROUND,
-        "benchmark",
-        benchmark.benchmark,
-        benchmark.HELP,
-        "How fast this machine trains, beside PyTorch.",
-    ),
-    (AROUND, "doctor", doctor.doctor, doctor.HELP, "What this machine has, and what is wrong."),
-    (AROUND, "help", help.help_, help.HELP, "A command's help; what exit codes mean."),
-]
-"""In the order in which `ltsm --help` lists them: panel, name, function, help, help in a line."""
+COMMANDS: dict[str, list[tuple[str, Callable[..., None], str, str]]] = {
+    METHOD: [
+        ("sweep", sweep.sweep, sweep.HELP, "A whole study: every recipe, every seed."),
+        (
+            "train-baseline",
+            steps.train_baseline,
+            steps.BASELINE_HELP,
+            "Steps 1, 2: train; retrain to the best.",
+        ),
+        (
+            "find-supermask",
+            steps.find_supermask,
+            steps.SUPERMASK_HELP,
+            "Steps 3, 4: the best untrained mask.",
+        ),
+        ("train-ticket", steps.train_ticket, steps.TICKET_HELP, "Steps 5, 6: train what the mask keeps."),
+        ("train-hyperop", steps.train_hyperop, steps.HYPEROP_HELP, "The comparison: smaller dense networks."),
+        ("prune", prune.prune, prune.HELP, "The recipe on saved weights of your own network."),
+    ],
+    RESULTS: [
+        ("status", status.status, status.HELP, "What the store holds, and what runs now."),
+        ("report", report.report, report.HELP, "Table 1; also as Markdown, LaTeX, HTML, JSON, CSV."),
+        ("figures", figures.figures, figures.HELP, "Figures 1 to 8 as PNG, SVG or PDF."),
+        ("verify", verify.verify, verify.HELP, "Does this store reproduce the paper?"),
+        ("export", export.export, export.HELP, "Runs, curves or masks as CSV, JSON or Parquet."),
+        (
+            "compare",
+            compare.compare,
+            compare.HELP,
+            "Protocols side by side, paired by seed, curves overlaid.",
+        ),
+        ("dashboard", dashboard.dashboard, dashboard.HELP, "Watch a sweep; read its results."),
+    ],
+    AROUND: [
+        ("init", init.init, init.HELP, "Make the store; write a protocol to change."),
+        ("benchmark", benchmark.benchmark, benchmark.HELP, "How fast this machine trains, beside PyTorch."),
+        ("doctor", doctor.doctor, doctor.HELP, "What this machine has, and what is wrong."),
+        ("help", help.help_, help.HELP, "A command's help; what exit codes mean."),
+    ],
+}
+"""In the order in which `ltsm --help` lists them, by panel: name, function, help, help in a line."""
 
 NOUNS = [
-    (METHOD, "study", study.app),
-    (RESULTS, "runs", runs.app),
-    (RESULTS, "protocols", protocols.app),
-    (RESULTS, "ticket", ticket.app),
-    (AROUND, "data", data.app),
-    (AROUND, "db", db.app),
-    (AROUND, "config", config.app),
+    (METHOD, "study", study.app, "Studies: which there are, what one is made of."),
+    (RESULTS, "runs", runs.app, "Single runs: list, show, delete."),
+    (RESULTS, "protocols", protocols.app, "The store's protocols: list, show, rename, delete."),
+    (RESULTS, "ticket", ticket.app, "A ticket as one file: export, show, evaluate."),
+    (AROUND, "data", data.app, "Get a data set, or check it."),
+    (AROUND, "db", db.app, "The store: path, upgrade, check, backup, merge, size, prune, rebuild."),
+    (AROUND, "config", config.app, "Settings, and where each is from."),
 ]
-"""Commands of commands: panel, name, commands."""
+"""Commands of commands: panel, name, commands, help in a line."""
 
 
 def flowing(text: str) -> str:
@@ -183,14 +174,15 @@ def flowing(text: str) -> str:
     )
 
 
-for _panel, _name, _function, _help, _line in COMMANDS:
-    app.command(_name, cls=parsing.Command, help=flowing(_help), short_help=_line, rich_help_panel=_panel)(
-        _function
-    )
-for _panel, _name, _commands in NOUNS:
+for _panel, _rows in COMMANDS.items():
+    for _name, _function, _help, _line in _rows:
+        app.command(
+            _name, cls=parsing.Command, help=flowing(_help), short_help=_line, rich_help_panel=_panel
+        )(_function)
+for _panel, _name, _commands, _line in NOUNS:
     for _command in _commands.registered_commands:
         _command.cls, _command.help = parsing.Command, flowing(_command.help or "")
-    app.add_typer(_commands, name=_name, cls=parsing.Group, rich_help_panel=_panel)
+    app.add_typer(_commands, name=_name, cls=parsing.Group, short_help=_line, rich_help_panel=_panel)
 
 
 def command_line() -> None:

@@ -23,7 +23,6 @@ HELP = """Examples:
 
 Settings: a flag, the environment, the project file, the default.
 """
-SHORT = "Settings, and where each is from."
 SOURCES = {"COMMANDLINE": "flag", "DEFAULT": "default"}
 UNSET = {
     "data": "data",
@@ -31,7 +30,7 @@ UNSET = {
     "protocol": "paper; of a store, what changed last",
 }
 """What holds where a setting has no value."""
-app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 
 
 @app.command(help=SHOW_HELP, short_help="Every setting, its value and where it is from.")

@@ -55,8 +55,7 @@ HELP = """Examples:
 
 Get a data set, or check the one that is there.
 """
-SHORT = "Get a data set, or check it."
-app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 
 
 @app.command(help=GET_HELP, short_help="Download or copy a data set.")

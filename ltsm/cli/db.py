@@ -60,8 +60,7 @@ HELP = """Examples:
 
 The store: where it is, bring it up to date, check it, copy it, merge it; what takes its space, and giving that back.
 """
-SHORT = "The store: path, upgrade, check, backup, merge, size, prune, rebuild."
-app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 
 
 @app.command(help=PATH_HELP, short_help="Print where the store is.")

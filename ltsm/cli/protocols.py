@@ -56,9 +56,8 @@ HELP = """Examples:
 
 The store's protocols: list, look at, rename, delete them.
 """
-SHORT = "The store's protocols: list, show, rename, delete."
 LONGEST_NAME = 120
-app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 
 Named = Annotated[
     str,

@@ -57,8 +57,7 @@ HELP = """Examples:
 
 Single runs: list, look at, delete them.
 """
-SHORT = "Single runs: list, show, delete."
-app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 
 
 @app.command("list", help=LIST_HELP, short_help="Runs with their losses, by a filter.")

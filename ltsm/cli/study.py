@@ -37,8 +37,7 @@ HELP = """Examples:
 
 Studies: which there are, and what they are made of.
 """
-SHORT = "Studies: which there are, what one is made of."
-app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 
 
 @app.command("list", help=LIST_HELP, short_help="Every study by name.")

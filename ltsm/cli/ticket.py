@@ -55,8 +55,7 @@ HELP = """Examples:
 
 A ticket as one file: export, show, evaluate.
 """
-SHORT = "A ticket as one file: export, show, evaluate."
-app = typer.Typer(help=HELP, short_help=SHORT, no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 File = Annotated[Path, typer.Argument(parser=read_path, metavar="FILE", help="A ticket file.")]
 
 

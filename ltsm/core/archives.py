@@ -51,7 +51,8 @@ def read_idx(files: PublishedSet, folder: Path) -> tuple[Labelled, Labelled]:
         DataError: a file is missing or damaged.
     """
     contents = [(file, read_file(files, file, folder)) for file in files.files]
-    return _paired([(_unpacked if file.packed else parse_idx)(found, file.name) for file, found in contents])
+    arrays = [(_unpacked if file.packed else parse_idx)(found, file.name) for file, found in contents]
+    return Labelled(*arrays[:2]), Labelled(*arrays[2:])
 
 
 def read_emnist(split: str, folder: Path) -> tuple[Labelled, Labelled]:
@@ -70,7 +71,7 @@ def read_emnist(split: str, folder: Path) -> tuple[Labelled, Labelled]:
         arrays = [_unpacked(archive.read(name), name) for name in parts]
     first_label = 1 if split == "letters" else 0
     arrays[1], arrays[3] = arrays[1] - np.uint8(first_label), arrays[3] - np.uint8(first_label)
-    return _paired(arrays)
+    return Labelled(*arrays[:2]), Labelled(*arrays[2:])
 
 
 def read_cifar10(folder: Path) -> tuple[Labelled, Labelled]:
@@ -83,10 +84,6 @@ def read_cifar10(folder: Path) -> tuple[Labelled, Labelled]:
     with _inside("CIFAR-10"), tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
         train, validation = (_cifar_part(archive, names) for names in CIFAR_BATCHES)
     return train, validation
-
-
-def _paired(arrays: list[NDArray[np.uint8]]) -> tuple[Labelled, Labelled]:
-    return Labelled(arrays[0], arrays[1]), Labelled(arrays[2], arrays[3])
 
 
 def _unpacked(content: bytes, name: str) -> NDArray[np.uint8]:

@@ -68,7 +68,8 @@ def download(
         DataError: no mirror has a good copy of a file, or the folder cannot be written. What was there
             before, and every file that has come whole, stays.
     """
-    wanted = [f for f, found in zip(files.files, _states(files, folder, force), strict=True) if found]
+    fine = () if force else [found.name for found in check_files(files, folder) if found.state == "fine"]
+    wanted = [file for file in files.files if file.name not in fine]
     if not wanted:
         return
     theirs, packed_md5 = _published(files)
@@ -139,13 +140,6 @@ def _published(files: PublishedSet) -> tuple[list[str], dict[str, str]]:
         return list(published.mirrors), dict(published.resources)
     place, _, name = address.rpartition("/")
     return [place], {name: getattr(published, "tgz_md5", None) or published.md5}
-
-
-def _states(files: PublishedSet, folder: Path, force: bool) -> list[bool]:
-    """For each file whether it has to be fetched."""
-    if force:
-        return [True] * len(files.files)
-    return [finding.state != "fine" for finding in check_files(files, folder)]
 
 
 def _refuse_full(part: Path, file: PublishedFile, folder: Path) -> None:

@@ -215,17 +215,14 @@ def _get_into(folder: Path) -> str:
 
 
 def _damage(finding: Finding) -> str:
-    if finding.expected_size is None or finding.size == finding.expected_size:
-        return f"{finding.path} is damaged: its MD5 is {finding.md5}, not {finding.expected_md5}."
-    if finding.path is not None and finding.path.endswith(".gz"):
-        return (
-            f"{finding.path} is damaged: it does not unpack to {finding.expected_size:,} bytes"
-            f" with the MD5 {finding.expected_md5}."
-        )
-    return (
-        f"{finding.path} is damaged: it has {finding.size:,} bytes, not {finding.expected_size:,}"
-        f" (MD5 {finding.expected_md5})."
-    )
+    size, md5 = finding.expected_size, finding.expected_md5
+    if size is None or finding.size == size:
+        wrong = f"its MD5 is {finding.md5}, not {md5}"
+    elif str(finding.path).endswith(".gz"):
+        wrong = f"it does not unpack to {size:,} bytes with the MD5 {md5}"
+    else:
+        wrong = f"it has {finding.size:,} bytes, not {size:,} (MD5 {md5})"
+    return f"{finding.path} is damaged: {wrong}."
 
 
 def _write_durably(path: Path, content: bytes) -> None:

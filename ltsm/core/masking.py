@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from ltsm.core.network import is_weight, layer_slices
+from ltsm.core.network import is_weight
 from ltsm.core.records import Evaluation
 from ltsm.errors import StoreError
 
@@ -115,8 +115,8 @@ def masks(
 def _by_layer(network: Network, places: Tensor) -> list[Tensor]:
     """What of these places (P,) lies in each layer."""
     found = [torch.zeros_like(places) for _ in network.layers]
-    for one, layer in zip(found, layer_slices(network), strict=True):
-        one[layer] = places[layer]
+    for one, layer in zip(found, network.layers, strict=True):
+        one[layer.parameters] = places[layer.parameters]
     return found
 
 
@@ -157,7 +157,8 @@ def choose(
     An accuracy that is no number is less than any other. None where no amount is allowed.
     """
     places = [i for i, amount in enumerate(amounts) if allowed(amount)]
-    return max(places, key=lambda i: (_comparable(accuracies[i]), -amounts[i]), default=None)
+    comparable = np.nan_to_num(accuracies, nan=-1.0)
+    return max(places, key=lambda i: (comparable[i], -amounts[i]), default=None)
 
 
 def pack_bits(kept: Tensor) -> bytes:
@@ -180,7 +181,7 @@ def unpack_bits(bits: bytes, count: int) -> Tensor:
 
 
 def _result(network: Network, amount: float, kept: Tensor, loss: float, accuracy: float) -> MaskResult:
-    per_layer = tuple(int(kept[part].sum()) for part in layer_slices(network))
+    per_layer = tuple(int(kept[layer.parameters].sum()) for layer in network.layers)
     return MaskResult(
         amount=amount,
         layer_sizes=per_layer,
@@ -189,7 +190,3 @@ def _result(network: Network, amount: float, kept: Tensor, loss: float, accuracy
         val_accuracy=accuracy,
         bits=pack_bits(kept),
     )
-
-
-def _comparable(accuracy: float) -> float:
-    return -1.0 if math.isnan(accuracy) else accuracy

@@ -102,11 +102,6 @@ class Network:
         return sum((inputs + 1) * outputs for inputs, outputs in pairwise(self.sizes))
 
 
-def layer_slices(network: Network) -> tuple[slice, ...]:
-    """Each layer's part of the flat vector, weight and bias together."""
-    return tuple(layer.parameters for layer in network.layers)
-
-
 def is_weight(network: Network) -> Tensor:
     """(parameters,) bool: True for weights, False for biases."""
     weights = torch.zeros(network.parameters, dtype=torch.bool, device="cpu")

@@ -115,7 +115,7 @@ def pack(state: TrainState) -> bytes:
         "seeds": state.seeds,
         "iteration": state.iteration,
     }
-    return packed(about, _tensors(state))
+    return packed(about, {name: getattr(state, name).contiguous() for name in _held(state)})
 
 
 def packed(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
@@ -158,10 +158,6 @@ def unpacked(data: bytes, state: Callable[[dict[str, Any], dict[str, Tensor]], S
 
 
 _HINT = "remove the file: the run then starts from the checkpoint before it, or anew"
-
-
-def _tensors(state: TrainState) -> dict[str, Tensor]:
-    return {name: getattr(state, name).contiguous() for name in _held(state)}
 
 
 def _held(state: TrainState) -> list[str]:

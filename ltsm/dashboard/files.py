@@ -8,9 +8,9 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from ltsm.dashboard.widgets.columns import is_missing
 from ltsm.errors import LtsmError, explained
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def tabbed(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _plain(row: Sequence[Any]) -> list[Any]:
-    return ["" if value is None or (isinstance(value, float) and isnan(value)) else value for value in row]
+    return ["" if is_missing(value) else value for value in row]
 
 
 def stem(*parts: str) -> str:

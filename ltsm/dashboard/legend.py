@@ -31,10 +31,8 @@ class Selection:
         """With that group or without it; a new one takes the first place that is free."""
         if key in self.places:
             return Selection(tuple(None if other == key else other for other in self.places))
-        if None in self.places:
-            free = self.places.index(None)
-            return Selection((*self.places[:free], key, *self.places[free + 1 :]))
-        return Selection((*self.places, key))
+        free = self.places.index(None) if None in self.places else len(self.places)
+        return Selection((*self.places[:free], key, *self.places[free + 1 :]))
 
     def tag(self, key: str) -> str:
         """The group's letter; "" for one that is not drawn."""
@@ -74,19 +72,16 @@ def columns(cursor: float | None, width: int, *, pinned: bool) -> list[Column[En
     """The letter (and a star where it is pinned), the name so wide, and the value at the cursor or the last one."""
     at = "last record" if cursor is None else f"at {cursor:,.0f}"
     return [
-        Column(
-            title="",
-            width=3 + pinned,
-            left=True,
-            value=lambda entry: entry.tag,
-            text=lambda entry: f"[{entry.tag or ' '}]{'*' * entry.pinned}",
-            tone=lambda entry: entry.tone,
-        ),
+        worded("", 3 + pinned, _letter, lambda entry: entry.tone),
         worded("network", min(24, max(16, width)), lambda entry: entry.line.name, lambda entry: entry.tone),
         numbered("runs", 4, lambda entry: entry.line.started),
         averaged(at, 18, lambda entry: entry.at, 4),
         numbered("n", 3, lambda entry: entry.at.n if entry.at else None),
     ]
+
+
+def _letter(entry: Entry) -> str:
+    return f"[{entry.tag or ' '}]{'*' * entry.pinned}"
 
 
 def versus(tag: str) -> Column[Entry]:

@@ -31,13 +31,6 @@ class SeedRow:
     masks: dict[str, MaskRow]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecipeColumn(Column[SeedRow]):
-    """A column that knows which recipe it is about."""
-
-    recipe: str
-
-
 def rows(moment: Moment) -> list[SeedRow]:
     """One row per seed."""
     found: dict[int, SeedRow] = {}
@@ -63,11 +56,6 @@ def columns(recipes: tuple[str, ...], width: int) -> list[Column[SeedRow]]:
     return [seed, *(_column(name, _title(name, recipes, each), each) for name in recipes)]
 
 
-def recipe(column: Column[SeedRow]) -> str:
-    """Which recipe a column is about; the first column is about none."""
-    return column.recipe if isinstance(column, RecipeColumn) else ""
-
-
 def failures(rows: Sequence[SeedRow], columns: Sequence[Column[SeedRow]]) -> list[tuple[int, int]]:
     """Row and column of every failed run, in reading order."""
     return [
@@ -78,12 +66,11 @@ def failures(rows: Sequence[SeedRow], columns: Sequence[Column[SeedRow]]) -> lis
     ]
 
 
-def _column(name: str, title: str, width: int) -> RecipeColumn:
+def _column(name: str, title: str, width: int) -> Column[SeedRow]:
     def run_of(row: SeedRow) -> RunRow | None:
         return row.runs.get(name)
 
-    return RecipeColumn(
-        recipe=name,
+    return Column(
         title=title,
         width=width,
         value=lambda row: run.state if (run := run_of(row)) else "",

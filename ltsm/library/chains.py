@@ -122,9 +122,7 @@ def _leaves(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _is_plain_linear(part: nn.Module) -> bool:
-    if type(part) is not nn.Linear:
-        return False
-    return part.bias is not None and part.weight.dtype == torch.float32
+    return type(part) is nn.Linear and part.bias is not None and part.weight.dtype == torch.float32
 
 
 def _activation(part: nn.Module) -> str:

@@ -165,9 +165,9 @@ class Execution:
             one.placed(getattr(active.worker, "where", {}))
         calls = [call for one in active.jobs if (call := one.call())]
         if len(calls) == 1:
-            future = active.worker.submit(calls[0].function, *calls[0].arguments)
+            future = active.worker.submit(calls[0].func, *calls[0].args)
         else:
-            future = active.worker.submit(together, [(call.function, call.arguments) for call in calls])
+            future = active.worker.submit(together, [(call.func, call.args) for call in calls])
         self._active[future] = active
 
     def _wait_and_take(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ltsm.errors import StoreError
 from ltsm.steps import inputs
@@ -17,7 +18,7 @@ from ltsm.studies.names import named
 from ltsm.studies.recipe import Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ltsm.steps.experiment import Experiment
     from ltsm.steps.training import Setup
@@ -28,17 +29,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Call(NamedTuple):
-    """A function for a worker and its arguments."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-
-
-def segment(setup: Setup, recipe: Recipe, state: bytes, until: int, end: int) -> Call:
-    """What takes a run of the recipe to iteration `until`; `end` is its last."""
+def segment(setup: Setup, recipe: Recipe, state: bytes, until: int, end: int) -> partial[Any]:
+    """What a worker calls to take a run of the recipe to iteration `until`; `end` is its last."""
     how = (setup, state, until, end, until in recipe.keep)
-    return Call(learn, (*how, recipe)) if recipe.trains == "mask" else Call(train, how)
+    return partial(learn, *how, recipe) if recipe.trains == "mask" else partial(train, *how)
 
 
 @dataclass(slots=True)
@@ -58,7 +52,7 @@ class Job:
     _provenance: dict[str, Any] = field(default_factory=dict)
     _where: Mapping[str, Any] = field(default_factory=dict)
     _goes_on: bool = False
-    _inputs: inputs.Inputs | None = None
+    _inputs: inputs.Inputs = field(default_factory=inputs.Inputs)
 
     def __post_init__(self) -> None:
         self.recipe = self.experiment.study.recipes[self.key.recipe]
@@ -89,13 +83,13 @@ class Job:
         if not self.state:
             self._inputs = inputs.gather(self.experiment, self.key)
 
-    def call(self) -> Call | None:
+    def call(self) -> partial[Any] | None:
         """What the worker shall do next; None when the run has ended."""
         if self.ended is not None:
             return None
         setup, seed = self.experiment.setup_for(self._engines), self.key.seed
         if not self.state:
-            return Call(first_state, (setup, self.recipe, seed, self._inputs))
+            return partial(first_state, setup, self.recipe, seed, self._inputs)
         length = self._records * setup.protocol.record_every
         stops = [(self.iteration // length + 1) * length, self.iterations, *self.recipe.keep]
         until = min(stop for stop in stops if stop > self.iteration or stop == self.iterations)

@@ -102,10 +102,9 @@ def _mask_row(course: Course, state: MaskState, last: Metric) -> MaskRow:
     """The rounded mask of a state, and how it did in that iteration's record."""
     from ltsm.core.mask_training import histogram, mask_of
     from ltsm.core.masking import pack_bits
-    from ltsm.core.network import layer_slices
 
     mask = mask_of(state.network, course.learned, state.scores)
-    kept = tuple(int(mask[part].sum()) for part in layer_slices(state.network))
+    kept = tuple(int(mask[layer.parameters].sum()) for layer in state.network.layers)
     return MaskRow(
         run_id=0,
         seed=state.seed,

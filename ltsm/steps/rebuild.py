@@ -94,7 +94,7 @@ class Rebuilding:
         state = first.state
         for at in sorted({file.iteration for file in files if file.role != "initial"}):
             call = segment(setup, recipe, state, at, end)
-            trained = self.worker.submit(call.function, *call.arguments).result()
+            trained = self.worker.submit(call.func, *call.args).result()
             state, weights = trained.state, trained.weights
             found |= {("kept", at): weights, ("final", at): weights}
         return found

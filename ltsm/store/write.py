@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import DatabaseError
 
-from ltsm.notation import format_sizes
+from ltsm.notation import format_sizes, plain
 from ltsm.store import models
 from ltsm.store.engine import chunks
 from ltsm.store.locked import cannot_write
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from ltsm.protocol import Protocol
     from ltsm.store.engine import Store
-    from ltsm.store.values import Beginning, MaskRow, Metric, RecipeSpec, Role, RunSpec, Segment, State
+    from ltsm.store.values import Beginning, MaskRow, RecipeSpec, Role, RunSpec, Segment, State
 
 
 def add_protocol(store: Store, protocol: Protocol, now: datetime) -> int:
@@ -121,7 +120,8 @@ def record(store: Store, run_id: int, segment: Segment, now: datetime) -> list[A
     with transaction(store) as connection:
         before, best = _standing(connection, run_id)
         if segment.metrics:
-            connection.execute(insert(models.metric), [_metric(run_id, m) for m in segment.metrics])
+            rows = [{"run_id": run_id, **plain(metric._asdict())} for metric in segment.metrics]
+            connection.execute(insert(models.metric), rows)
         _add_masks(connection, run_id, segment.masks)
         displaced = _drop_checkpoints(connection, run_id, but=1 if segment.checkpoint else 0)
         _add_files(connection, run_id, added)
@@ -293,22 +293,7 @@ def _pending(protocol_id: int, spec: RunSpec, recipe: tuple[int, str], now: date
     }
 
 
-def _metric(run_id: int, metric: Metric) -> dict[str, Any]:
-    values = {name: value if math.isfinite(value) else None for name, value in metric._asdict().items()}
-    return {"run_id": run_id, **values}
-
-
 def _mask(run_id: int, mask: MaskRow) -> dict[str, Any]:
-    numbers = {name: getattr(mask, name) for name in ("val_loss", "test_loss", "test_accuracy")}
-    return {
-        **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
-        "run_id": run_id,
-        "amount": mask.amount,
-        "amount_by": mask.amount_by,
-        "relative_size": mask.relative_size,
-        "layer_sizes": list(mask.layer_sizes),
-        "val_accuracy": mask.val_accuracy,
-        "selected": mask.selected,
-        "probabilities": list(mask.probabilities) or None,
-        "bits": mask.bits,
-    }
+    values = plain(mask._asdict())
+    del values["seed"]  # its run's
+    return {**values, "run_id": run_id, "probabilities": values["probabilities"] or None}

@@ -222,8 +222,8 @@ def test_every_option_that_is_a_path_is_read_by_the_one_function():
     import inspect
     import typing
 
-    functions = [entry[2] for entry in COMMANDS]
-    functions += [command.callback for *_, noun in NOUNS for command in noun.registered_commands]
+    functions = [function for rows in COMMANDS.values() for _, function, *_ in rows]
+    functions += [command.callback for _, _, noun, _ in NOUNS for command in noun.registered_commands]
     unread = []
     for function in functions:
         hints = typing.get_type_hints(function, include_extras=True)

@@ -16,7 +16,6 @@ from ltsm.core.network import (
     forward,
     initial_values,
     is_weight,
-    layer_slices,
     named_tensors,
 )
 from ltsm.errors import StoreError
@@ -37,7 +36,11 @@ def sequential(network: Network) -> nn.Sequential:
 
 def test_the_papers_network_has_163340_parameters() -> None:
     assert PAPERS.parameters == 163_340
-    assert [part.stop - part.start for part in layer_slices(PAPERS)] == [157_000, 6_030, 310]
+    assert [part.stop - part.start for part in (layer.parameters for layer in PAPERS.layers)] == [
+        157_000,
+        6_030,
+        310,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,8 +74,8 @@ def test_initial_values_are_the_ones_they_have_always_been() -> None:
 def test_initial_values_are_spread_as_pytorchs_default() -> None:
     """Uniform in ± 1/√fan_in, whose deviation is that bound by √3; biases too."""
     values = initial_values(PAPERS, 0, "initial")
-    for layer, fan_in in zip(layer_slices(PAPERS), (784, 200, 30), strict=True):
-        bound, own = 1 / math.sqrt(fan_in), values[layer]
+    for layer, fan_in in zip(PAPERS.layers, (784, 200, 30), strict=True):
+        bound, own = 1 / math.sqrt(fan_in), values[layer.parameters]
         assert own.abs().max() <= bound
         assert own.abs().max() > 0.98 * bound
         assert float(own.mean()) == pytest.approx(0, abs=4 * bound / math.sqrt(3 * len(own)))

@@ -205,7 +205,7 @@ async def test_the_table_fits_100_columns(watching, tmp_path, study):
         await watched.press("4")
         for measure in ("loss", "accuracy"):
             assert watched.screen.measure == measure
-            assert watched.screen.grid._width <= 100
+            assert watched.screen.grid.virtual_size.width <= 100
             assert not any("…" in text for text in watched.text.splitlines()[2:-4])
             await watched.press("v")
         assert "final accuracy" not in watched.text

@@ -4,6 +4,7 @@ import csv
 import shutil
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import Mock
 
 import made_up
 import pytest
@@ -440,7 +441,8 @@ async def test_no_name_is_taken_for_markup(watching, tmp_path, monkeypatch):
         await watched.press("escape", "5", "slash")
         watched.screen.query_one("#filter").value = "[/x]:3"
         await watched.until(lambda: "there is no '[/x]' to filter by" in watched.text)
-        watched.screen.on_exporting_written(watched.screen.Written(LtsmError("cannot write [/x].")))
+        monkeypatch.setattr("ltsm.dashboard.files.write", Mock(side_effect=LtsmError("cannot write [/x].")))
+        watched.screen.action_export_csv()
         await watched.until(lambda: len(watched.app._notifications))
         (notice,) = watched.app._notifications
         assert (notice.message, notice.markup) == ("cannot write [/x].", False)

@@ -45,13 +45,6 @@ class Exporting(Screen[None]):
             """Only the last of several answers is shown."""
             return isinstance(message, Exporting.Answered)
 
-    class Written(Message):
-        """A file was exported, or could not be."""
-
-        def __init__(self, outcome: Path | LtsmError) -> None:
-            super().__init__()
-            self.outcome = outcome
-
     @property
     def dashboard(self) -> Looker:
         """The app, by what screens need of it."""
@@ -122,15 +115,8 @@ class Exporting(Screen[None]):
 
         def write() -> None:
             try:
-                self.post_message(self.Written(files.write(Path(), name, ending, content)))
+                self.notify(f"Wrote {files.write(Path(), name, ending, content)}", markup=False)
             except LtsmError as error:
-                self.post_message(self.Written(error))
+                self.notify(error.message, severity="error", markup=False)
 
         self.run_worker(write, thread=True, group="export")
-
-    def on_exporting_written(self, written: Written) -> None:
-        """Say the file's name."""
-        if isinstance(written.outcome, LtsmError):
-            self.notify(written.outcome.message, severity="error", markup=False)
-        else:
-            self.notify(f"Wrote {written.outcome}", markup=False)

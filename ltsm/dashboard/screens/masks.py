@@ -27,7 +27,7 @@ from ltsm.dashboard.mask_lines import (
 )
 from ltsm.dashboard.screens.charted import Charted
 from ltsm.dashboard.widgets.chart import EMPTY, Chart
-from ltsm.dashboard.widgets.columns import Column, averaged, numbered
+from ltsm.dashboard.widgets.columns import Column, averaged, numbered, worded
 from ltsm.dashboard.widgets.plot import tone
 from ltsm.dashboard.widgets.sheet import Sheet
 from ltsm.dashboard.widgets.view import View
@@ -145,16 +145,10 @@ class Masks(Charted):
 
 
 def _columns(found: Masked, at: float | None) -> list[Column[Line]]:
+    tones = {ALL: tone(ALL_STYLE), PAPER: "muted"}
     layers = max((len(mask.layer_sizes) for seed in found.seeds.values() for mask in seed[:1]), default=0)
     return [
-        Column(
-            title="",
-            width=9,
-            left=True,
-            value=lambda line: line.seed,
-            text=lambda line: line.name,
-            tone=lambda line: {ALL: tone(ALL_STYLE), PAPER: "muted"}.get(line.seed, ""),
-        ),
+        worded("", 9, lambda line: line.name, lambda line: tones.get(line.seed, "")),
         _number(found.by if at is None else f"at {found.by}", 13, lambda line: line.amount, 3),
         _number("size, %", 13, lambda line: line.size, 1),
         _number("accuracy, %", 13, lambda line: line.accuracy, 1),

@@ -94,7 +94,7 @@ class Overview(Page):
         grid, moment = self.grid, self.dashboard.moment
         if grid.current is None or moment is None:
             return
-        recipe = seeds.recipe(grid.columns[grid.column])
+        recipe = ("", *moment.study.recipes)[grid.column]  # the first column has the seeds
         run = grid.current.runs.get(recipe)
         if run is not None and run.id in moment.masks and moment.study.recipes[recipe].trains == "nothing":
             self.app.switch_mode("masks")

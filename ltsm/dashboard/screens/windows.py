@@ -9,7 +9,6 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
 
 from ltsm.dashboard.moment import Choice
 from ltsm.dashboard.words import GLYPHS
@@ -87,13 +86,8 @@ class Choosing(ModalScreen[Choice | None]):
         with Vertical(classes="window") as window:
             window.border_title = "Protocol and study"
             window.border_subtitle = "Enter chooses · Esc closes"
-            options = OptionList(
-                *(
-                    # a plain string would be taken for markup
-                    Option(Content(_line(look, protocol, study)))
-                    for look, protocol, study in self._choices
-                )
-            )
+            # a plain string would be taken for markup
+            options = OptionList(*(Content(_line(*choice)) for choice in self._choices))
             options.highlighted = self._here
             yield options
 

@@ -87,10 +87,9 @@ def parts(
     )
 
 
-def order(value: Any) -> tuple[bool, Any]:
-    """A sort key for values of one kind among which some are missing: those come last."""
-    missing = value is None or (isinstance(value, float) and isnan(value))
-    return (missing, 0 if missing else value)
+def is_missing(value: Any) -> bool:
+    """Whether there is none: it is sorted last, and exported as nothing."""
+    return value is None or (isinstance(value, float) and isnan(value))
 
 
 def fitted(text: str, width: int, *, left: bool) -> str:

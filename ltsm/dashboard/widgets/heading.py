@@ -23,13 +23,7 @@ if TYPE_CHECKING:
     from ltsm.errors import LtsmError
 
 
-SCREENS: Final = {
-    "overview": "Overview",
-    "curves": "Curves",
-    "masks": "Masks",
-    "table": "Table",
-    "runs": "Runs",
-}
+SCREENS: Final = {name: name.capitalize() for name in ("overview", "curves", "masks", "table", "runs")}
 """Every screen and its title, in the order of their number keys."""
 
 

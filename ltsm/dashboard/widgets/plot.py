@@ -14,12 +14,9 @@ from ltsm.report.figures.values import Band, Curve, Points, Shade, Style, ticks
 if TYPE_CHECKING:
     from typing import Any
 
-    from numpy.typing import NDArray
-
     from ltsm.dashboard.widgets.view import View
+    from ltsm.report.bands import Floats
     from ltsm.report.figures.values import Axis, Numbers, Panel
-
-    Floats = NDArray[np.float64]
 
 ABOVE, BELOW, TAGS = 1, 2, 2
 """Lines above the plot for the title, lines below it for the axis, columns to its right for letters."""

@@ -48,6 +48,8 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         Binding("end", "edge(-1)", "Last row", show=False),
     ]
 
+    BY_CELL: ClassVar[bool] = False
+    """Whether the cursor is on one cell, and not on a whole row."""
     row: reactive[int] = reactive(0)
     column: reactive[int] = reactive(0)
 
@@ -86,9 +88,9 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         self.rows, self._sorted = rows, by
         if columns is not None:
             self.columns = columns
-        self.virtual_size = Size(self._width, len(rows) + self._heading)
+        self.virtual_size = Size(self._start(len(self.columns)), len(rows) + self._heading)
         self.set_reactive(Sheet.row, self._found(here))
-        self.set_reactive(Sheet.column, min(self.column, max(0, len(self.columns) - 1)))
+        self.set_reactive(Sheet.column, self.validate_column(self.column))
         self._draw_anew(*before)
 
     def _draw_anew(
@@ -109,20 +111,13 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         return self.rows[self.row] if self.row < len(self.rows) else None
 
     def _found(self, row: T | None) -> int:
-        if row is not None:
-            key = self._key(row)
-            for index, other in enumerate(self.rows):
-                if self._key(other) == key:
-                    return index
-        return max(0, min(self.row, len(self.rows) - 1))
+        key = None if row is None else self._key(row)
+        same = (index for index, other in enumerate(self.rows) if key is not None and self._key(other) == key)
+        return next(same, self.validate_row(self.row))
 
     @property
     def _heading(self) -> int:
         return max((column.title.count("\n") + 1 for column in self.columns), default=1)
-
-    @property
-    def _width(self) -> int:
-        return sum(column.width + 1 for column in self.columns)
 
     def _start(self, index: int) -> int:
         return sum(column.width + 1 for column in self.columns[:index])
@@ -137,8 +132,7 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
 
     def watch_row(self) -> None:
         """Say so, and keep the cursor in sight."""
-        self.refresh()
-        self._see()
+        self.watch_column()
         self.post_message(self.Moved())
 
     def watch_column(self) -> None:
@@ -171,7 +165,8 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         at = event.get_content_offset(self)
         if at is None:
             return
-        self._click_column(at.x)
+        if self.BY_CELL:
+            self._click_column(at.x)
         if at.y < self._heading:
             self.post_message(self.Titled())
             return
@@ -185,11 +180,8 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         x += self.scroll_offset.x if x >= self._start(self._fixed) else 0
         for index, column in enumerate(self.columns):
             if x <= self._start(index) + column.width:
-                self._pick(index)
+                self.column = index
                 return
-
-    def _pick(self, column: int) -> None:
-        """A sheet without a column cursor has none to move."""
 
     def render_line(self, y: int) -> Strip:
         """One line of titles or one row."""
@@ -199,7 +191,8 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
         index = y - self._heading + self.scroll_offset.y
         if index >= len(self.rows):
             return Strip.blank(self.size.width, plain)
-        base = self._row_style(index)
+        here = index == self.row and self.has_focus
+        base = self.get_component_rich_style("sheet--here" if here else "sheet--row")
         return self._framed([self._cell(index, column, base) for column in range(len(self.columns))], base)
 
     def _framed(self, cells: list[Segment], base: Style) -> Strip:
@@ -230,12 +223,8 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
             style = self.get_component_rich_style("sheet--cell-here")
         return Segment(fitted(column.text(value), column.width, left=column.left), style)
 
-    def _row_style(self, row: int) -> Style:
-        name = "sheet--here" if row == self.row and self.has_focus else "sheet--row"
-        return self.get_component_rich_style(name)
-
-    def _shows_column(self, index: int) -> bool:  # noqa: ARG002 - a sheet with a column cursor asks
-        return False
+    def _shows_column(self, index: int) -> bool:
+        return self.BY_CELL and index == self.column
 
     def on_focus(self) -> None:
         """The cursor shows, or hides."""
@@ -247,6 +236,7 @@ class Sheet(ScrollView, Generic[T], can_focus=True, inherit_bindings=False):
 class Grid(Sheet[T]):
     """A sheet whose cursor is on one cell."""
 
+    BY_CELL = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "step(-1)", "Left", show=False),
         Binding("right", "step(1)", "Right", show=False),
@@ -255,9 +245,3 @@ class Grid(Sheet[T]):
     def action_step(self, by: int) -> None:
         """Some columns to the right."""
         self.column += by
-
-    def _pick(self, column: int) -> None:
-        self.column = column
-
-    def _shows_column(self, index: int) -> bool:
-        return index == self.column

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.binding import Binding
 
-from ltsm.dashboard.widgets.columns import order
+from ltsm.dashboard.widgets.columns import is_missing
 from ltsm.dashboard.widgets.sheet import Grid
 
 if TYPE_CHECKING:
@@ -61,6 +61,6 @@ def in_order(rows: Sequence[T], columns: Sequence[Column[T]], by: By) -> Sequenc
     if by is None or by[0] >= len(columns):
         return rows
     value = columns[by[0]].value
-    there = [row for row in rows if not order(value(row))[0]]
-    missing = [row for row in rows if order(value(row))[0]]
+    there = [row for row in rows if not is_missing(value(row))]
+    missing = [row for row in rows if is_missing(value(row))]
     return [*sorted(there, key=value, reverse=by[1]), *missing]

@@ -12,11 +12,8 @@ from ltsm.report.figures.values import Axis, Band, Curve, Points, limits
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import NDArray
-
+    from ltsm.report.bands import Floats
     from ltsm.report.figures.values import Layer, Panel
-
-    Floats = NDArray[np.float64]
 
 SETTLED = 0.2
 """The first fifth of a training falls from far above; the first look is at the rest."""

@@ -105,24 +105,16 @@ def _text_lines(evaluation: Evaluation, table: Table) -> Iterator[Line]:
 def _line(name: str, title: str, values: Sequence[float], theirs: Summary, form: tuple[int, str]) -> Line:
     """A mean and its spread; a published number without one is exact, and so is ours."""
     digits, unit = form
-    ours = summarise(values)
-    if math.isnan(theirs.sd):
-        ours = Summary(ours.n, ours.mean, math.nan)
-        line = Line(name=name, title=title, ours=ours, theirs=theirs, digits=digits, unit=unit)
+    ours, exact = summarise(values), math.isnan(theirs.sd)
+    ours = Summary(ours.n, ours.mean, math.nan) if exact else ours
+    line = Line(name=name, title=title, ours=ours, theirs=theirs, digits=digits, unit=unit)
+    if exact:
         same: Verdict = "reproduced" if line.text(ours) == line.text(theirs) else "differs"
         return dataclasses.replace(line, verdict=same) if ours.n else line
-    enough = ours.n >= ENOUGH_SEEDS
-    return Line(
-        name=name,
-        title=title,
-        ours=ours,
-        theirs=theirs,
-        digits=digits,
-        unit=unit,
-        p=welch(ours, theirs) if enough else math.nan,
-        spread_p=equal_spreads(values, _nearest(theirs, ours.sd, digits)) if enough else math.nan,
-        spread_verdict=None if enough else "not enough seeds",
-    )
+    if ours.n < ENOUGH_SEEDS:
+        return dataclasses.replace(line, spread_verdict="not enough seeds")
+    spread_p = equal_spreads(values, _nearest(theirs, ours.sd, digits))
+    return dataclasses.replace(line, p=welch(ours, theirs), spread_p=spread_p)
 
 
 def _nearest(theirs: Summary, sd: float, digits: int) -> Summary:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from ltsm.notation import plain
 from ltsm.report.evaluation import dataset_title
@@ -60,7 +60,7 @@ class Verification:
         """The counts in words, and what the comparison can mean."""
         if self.nothing:
             return f"Nothing is compared: {self.nothing}"
-        counts = [f"{self.count(v)} {v}" for v in ("reproduced", "differs", "not enough seeds")]
+        counts = [f"{self.count(v)} {v}" for v in get_args(Verdict)]
         spreads = sum(not math.isnan(line.theirs.sd) for line in self.lines)
         words = f"{len(self.lines)} published numbers and {spreads} spreads: {', '.join(counts)}."
         if self.other_settings:
@@ -112,12 +112,11 @@ def as_json(found: Verification) -> dict[str, object]:
 
     `reproduced` is null and `lines` is empty where nothing is compared; `summary` says why.
     """
-    verdicts: tuple[Verdict, ...] = ("reproduced", "differs", "not enough seeds")
     return {
         "reproduced": None if found.nothing else found.reproduced,
         "summary": found.summary,
         "level": LEVEL,
-        "counts": {verdict: found.count(verdict) for verdict in verdicts},
+        "counts": {verdict: found.count(verdict) for verdict in get_args(Verdict)},
         "other_settings": list(found.other_settings),
         "lines": [plain(line) | {"difference": plain(line.difference)} for line in found.lines],
     }
