@@ -107,17 +107,20 @@ def test_chance_depends_on_the_seed_and_on_what_the_recipe_draws(action, mask):
 
 
 @pytest.mark.parametrize(
-    ("action", "expected"),
+    ("sizes", "action", "expected"),
     [
-        ("shuffled", [3, -4, -6, 1, -2, 5, -8, 7, -10, 9, 11, -12, -14, 13]),
-        ("shuffled_same_sign", [3, -2, 1, -4, 5, -6, 7, -8, 11, -10, 9, -12, 13, -14]),
+        ((3, 2, 2), "shuffled", [3, -4, -6, 1, -2, 5, -8, 7, -10, 9, 11, -12, -14, 13]),
+        ((3, 2, 2), "shuffled_same_sign", [3, -2, 1, -4, 5, -6, 7, -8, 11, -10, 9, -12, 13, -14]),
+        ((1, 8), "shuffled", [3, -8, 7, -4, -6, 1, -2, 5, -10, -12, -16, 15, 13, -14, 9, 11]),
+        ((1, 8), "shuffled_same_sign", [3, -8, 7, -2, 1, -4, 5, -6, 13, -14, 11, -16, 9, -12, 15, -10]),
     ],
 )
-def test_what_is_drawn_is_what_stores_hold_already(action, expected):
+def test_what_is_drawn_is_what_stores_hold_already(sizes, action, expected):
     """Another stream would be as good, and every result of an earlier version another than today's."""
-    values = torch.arange(1.0, 15) * torch.tensor([1.0, -1.0]).repeat(7)
-    found = KEPT[action](case(torch.ones(14, dtype=torch.bool), values=values))
-    assert found.tolist() == expected
+    count = len(expected)
+    values = torch.arange(1.0, count + 1) * torch.tensor([1.0, -1.0]).repeat(count // 2)
+    kept = torch.ones(count, dtype=torch.bool)
+    assert KEPT[action](case(kept, network=Network(sizes), values=values)).tolist() == expected
 
 
 def test_the_inverted_mask_keeps_what_was_pruned():

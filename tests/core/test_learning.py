@@ -246,6 +246,18 @@ def test_an_engine_that_has_served_another_seed_serves_this_one_as_a_new_one_doe
     assert torch.equal(used.state().scores, new.state().scores)
 
 
+def test_a_state_stays_as_it_was_when_training_goes_on(data: Dataset, kind: type[MaskEngine]) -> None:
+    engine = engine_for(kind, data, NETWORK, course_of(data, BERNOULLI))
+    engine.load(fresh(BERNOULLI))
+    engine.train(3)
+    before = engine.state()
+    scores, momentum = before.scores.clone(), before.momentum.clone()
+    engine.train(6)
+    assert torch.equal(before.scores, scores)
+    assert torch.equal(before.momentum, momentum)
+    assert not torch.equal(engine.state().scores, scores)
+
+
 def test_a_mask_is_learned(data: Dataset, protocol: Protocol, kind: type[MaskEngine]) -> None:
     """The loss of drawn masks falls, and the mask that stands for them is better than chance on other images."""
     learned = replace(BERNOULLI, lr=100.0, rescale=True)
