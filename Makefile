@@ -14,7 +14,7 @@ test: .venv/ready
 torture: .venv/ready
 	$(BIN)/pytest -n auto -m torture -o timeout=3600 tests/torture
 
-# Small changes of the program, one by one: a thousand at random, in an hour or so (SAMPLE=100 SEED=2 draws others), or
+# Small changes of the program, one by one: a thousand at random, in an hour or two (SAMPLE=100 SEED=2 draws others), or
 # those of one module: make mutants MUTANTS='ltsm.store.seal.*'. `.venv/bin/mutmut results` names those that no test
 # noticed. Processes that tests start find the changed program by PYTHONPATH, whose folders have to be there from the start.
 SAMPLE ?= 1000
